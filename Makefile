@@ -36,7 +36,7 @@ install: $(RUN_READY)
 
 # The address and port stand in .streamlit/config.toml; STREAMLIT_SERVER_PORT=... wins over it.
 run: $(RUN_READY)
-	@exec .venv/bin/streamlit run streamlit_app.py
+	@exec $(PYTHON) -m services start
 
 test: $(DEV_READY)
 	@$(PYTHON) -m pytest $(SIDE_BY_SIDE) $(ARGS)

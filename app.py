@@ -22,10 +22,11 @@ from services.operation.metrics import Metrics
 from services.readings.submission import parse_submission
 from services.settings import load_settings
 from services.web.asgi import utc_now
-from services.web.body import UnusableBody, read_bytes, read_json_object
+from services.web.body import UnusableBody, read_bytes, read_form, read_json_object
 from services.web.callers import address_of, from_this_machine, principal_of
 from services.web.errors import Problem, problem_of
 from services.web.health import health_of
+from services.web.my.routes import CustomerPageRoutes
 from services.web.own_page import session_asking, session_changing
 from services.web.people.routes import SignInRoutes
 from services.web.request_log import log_requests
@@ -42,6 +43,7 @@ _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
 }
+_MESSAGES_MISSING = Problem(503, "messages_not_configured", "This channel is not configured.")
 _PAYMENTS_MISSING = Problem(503, "payments_not_configured", "Payments are not configured.")
 
 
@@ -53,7 +55,7 @@ def create_app(
 ) -> Flask:
     """The API over `services`, or over services of its own, from the environment.
 
-    `scheduler` is the one of this process; without one the jobs are told as not running here.
+    `scheduler` is the one of this process; without one the jobs are shown as not running here.
     `clock` gives the present in UTC.
     Raises what `load_settings` and `build_services` raise.
     """
@@ -85,12 +87,16 @@ def _add_endpoints(app: Flask, api: "_Api") -> None:
     app.before_request(api.refuse_strangers)
     app.add_url_rule("/webhook/meter-reading", view_func=api.submit_reading, methods=["POST"])
     app.add_url_rule("/webhook/stripe", view_func=api.receive_payment, methods=["POST"])
+    app.add_url_rule("/webhook/twilio", view_func=api.take_twilio_report, methods=["POST"])
+    app.add_url_rule("/webhook/whatsapp", view_func=api.take_whatsapp_report, methods=["POST"])
+    app.add_url_rule("/webhook/whatsapp", view_func=api.prove_webhook, methods=["GET"])
     app.add_url_rule("/api/bills/<bill_id>", view_func=api.bill)
     # A path, because account numbers may hold a slash.
     app.add_url_rule("/api/bills/customer/<path:customer>", view_func=api.bills_of_customer)
     app.add_url_rule("/api/scheduler/status", view_func=api.scheduler_status)
     app.add_url_rule("/api/health", view_func=api.health)
     app.add_url_rule("/api/metrics", view_func=api.metrics)
+    CustomerPageRoutes(api.services, api.clock).add_to(app)
     SignInRoutes(api.services, api.clock).add_to(app)
     RoundRoutes(api.services, api.clock, api.whose_page).add_to(app)
 
@@ -139,6 +145,37 @@ class _Api:
             now=self.clock(),
         )
         return jsonify({"received": True})
+
+    def take_twilio_report(self) -> Response:
+        """POST /webhook/twilio?id=<message>."""
+        if self.services.twilio_reports is None:
+            return _answer_problem(_MESSAGES_MISSING)
+        self.services.twilio_reports.take(
+            notification_id=request.args.get("id", ""),
+            form=read_form(request),
+            signature=request.headers.get("X-Twilio-Signature"),
+        )
+        return Response(status=204)
+
+    def take_whatsapp_report(self) -> Response:
+        """POST /webhook/whatsapp."""
+        if self.services.whatsapp_reports is None:
+            return _answer_problem(_MESSAGES_MISSING)
+        self.services.whatsapp_reports.take(
+            payload=read_bytes(request), signature=request.headers.get("X-Hub-Signature-256")
+        )
+        return jsonify({"received": True})
+
+    def prove_webhook(self) -> Response:
+        """GET /webhook/whatsapp, by which WhatsApp asks whether the webhook is ours."""
+        if self.services.whatsapp_reports is None:
+            return _answer_problem(_MESSAGES_MISSING)
+        answer = self.services.whatsapp_reports.challenge(
+            mode=request.args.get("hub.mode", ""),
+            token=request.args.get("hub.verify_token", ""),
+            challenge=request.args.get("hub.challenge", ""),
+        )
+        return Response(answer[:200], content_type="text/plain; charset=utf-8")
 
     def bill(self, bill_id: str) -> Response:
         """GET /api/bills/<id>."""

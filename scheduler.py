@@ -16,7 +16,8 @@ from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
 from services.container import Services
-from services.graph import FOLLOWED_AT_ONCE, GraphCheck
+from services.graph import FOLLOWED_AT_ONCE, GraphCheck, PassHalted
+from services.health.provider_checks import MailboxCheck
 from services.identity.auth import Principal, require
 from services.identity.permissions import Permission
 from services.integrations.failures import FinalFailure, TemporaryFailure
@@ -36,8 +37,10 @@ from services.jobs.jobs import Job
 from services.jobs.runs import JobContext, StopRequested, Work, perform
 from services.jobs.timetable import Timetable
 from services.operation.alerts import Alerts
+from services.outbox.steps import LANE_STEPS
 from services.quantities.period import local_date
 from services.records.jobs import JobHistory, JobRun, JobStatus, SchedulerStatus
+from services.records.outbox import Lane
 from services.telemetry.journal import say_what_was_left_out
 
 log = logging.getLogger(__name__)
@@ -45,6 +48,8 @@ log = logging.getLogger(__name__)
 SWEEP_SECONDS = 15
 SWEEP_LIMIT = 20
 STOP_SECONDS = 20.0
+# A channel is asked again at least so often while something waits for its turn there.
+LONGEST_TURN_SECONDS = 15.0
 
 
 class SchedulerNotRunning(Exception):
@@ -108,7 +113,7 @@ class Scheduler:
         self.threads.start_once("tick", self.tick)
 
     def start(self) -> None:
-        """Begin: a first tick and sweep at once, then one each minute and each 15 s.
+        """Begin: a first tick and sweeps at once, then one each minute and each 15 s.
 
         Does nothing when running.
         """
@@ -119,13 +124,23 @@ class Scheduler:
         logging.getLogger("apscheduler").setLevel(logging.WARNING)
         timer = BackgroundScheduler(timezone=UTC, executors={"default": {"type": "debug"}})
         each_minute = CronTrigger(second=0, timezone=UTC)
+        every_5_minutes = IntervalTrigger(minutes=5, timezone=UTC)
         every_15_s = IntervalTrigger(seconds=SWEEP_SECONDS, timezone=UTC)
         for name, what, trigger in (
             ("tick", self.tick, each_minute),
-            ("sweep", self.sweep, every_15_s),
+            *((f"sweep of {lane}", partial(self.sweep, lane), every_15_s) for lane in LANE_STEPS),
+            *(
+                (f"delivery over {channel}", partial(self.deliver, channel), every_15_s)
+                for channel in self._services.delivery.per_minute
+            ),
+            ("issuing", self.issue_drafts, every_15_s),
             ("graph", self.follow_bills, every_15_s),
+            ("graph pass", self.carry_graph_on, each_minute),
+            ("graph balances", self.keep_balances, each_minute),
             ("refunds", self.take_up_refunds, each_minute),
+            ("work orders", self.follow_work_orders, each_minute),
             ("printing", self.print_bills, each_minute),
+            ("mailbox", self.read_mailbox, every_5_minutes),
             ("copies", self.copy_backups, each_minute),
             ("operation", self.watch_operation, each_minute),
         ):
@@ -202,17 +217,46 @@ class Scheduler:
         """Start each job that has a run to do; never raises."""
         self._guarded("the scheduler's tick", self._start_what_is_due)
 
-    def sweep(self) -> None:
-        """Take up the outbox entries that are due, until none is left; never raises."""
-        self._guarded("the sweep of the outbox", self._sweep)
+    def sweep(self, lane: Lane | None = None) -> None:
+        """Take up the outbox entries that are due, until none is left; never raises.
+
+        With `lane` the steps of it alone: slow or away, a provider keeps back no other.
+        """
+        self._guarded("the sweep of the outbox", partial(self._sweep, lane))
+
+    def issue_drafts(self) -> None:
+        """Issue the drafts that somebody approved together, until none is left; never raises."""
+        self._guarded("the issuing of drafts", self._issue_drafts)
+
+    def issue_soon(self) -> None:
+        """Begin with that now; where this process runs no jobs, another one does within 15 s."""
+        if self.running:
+            self.threads.start_once("issuing", self.issue_drafts)
+
+    def deliver(self, channel: str) -> None:
+        """Send the messages that wait for their turn on a channel, until none is left."""
+        self._guarded(f"the delivery over {channel}", partial(self._deliver, channel))
 
     def follow_bills(self) -> None:
-        """Bring what changed of bills into the graph, until nothing is left; never raises."""
+        """Bring what is new of bills into the graph, until nothing is left; never raises."""
         self._guarded("the graph's look at changed bills", self._follow_bills)
+
+    def carry_graph_on(self) -> None:
+        """Go on comparing the graph with the database where that was asked for; never raises."""
+        self._guarded("the pass over the graph", self._carry_graph_on)
+
+    def keep_balances(self) -> None:
+        """Work out the energy balances of which something changed in the graph; never raises."""
+        self._guarded("the graph's energy balances", self._keep_balances)
 
     def take_up_refunds(self) -> None:
         """Ask Stripe again for the refunds that wait for it; never raises."""
         self._guarded("the sweep of refunds", self._take_up_refunds)
+
+    def follow_work_orders(self) -> None:
+        """Cancel disconnections of who paid, and order reconnections; never raises."""
+        follow = partial(self._services.dunning.follow_work_orders, now=self._clock())
+        self._guarded("the look at work orders", follow)
 
     def print_bills(self) -> None:
         """Render new bills as PDFs, until each has one; never raises."""
@@ -223,6 +267,10 @@ class Scheduler:
         say_what_was_left_out()
         look = partial(self._alerts.look, self._clock())
         self._guarded("the look at the operation", look)
+
+    def read_mailbox(self) -> None:
+        """Take up the mail that came back, and answers of customers; never raises."""
+        self._guarded("the look at the mailbox", self._read_mailbox)
 
     def copy_backups(self) -> None:
         """Copy the backups that are not where they are copied to yet; never raises."""
@@ -281,22 +329,59 @@ class Scheduler:
 
     # -- the sweeps ----------------------------------------------------------------------------
 
-    def _sweep(self) -> None:
+    def _sweep(self, lane: Lane | None) -> None:
         while not self._stop.is_set():
-            if self._services.outbox.sweep(limit=SWEEP_LIMIT) < SWEEP_LIMIT:
+            if self._services.outbox.sweep(limit=SWEEP_LIMIT, lane=lane) < SWEEP_LIMIT:
                 return
+
+    def _issue_drafts(self) -> None:
+        while not self._stop.is_set():
+            if self._services.bill_approval.issue_next(now=self._clock()) is None:
+                return
+
+    def _deliver(self, channel: str) -> None:
+        while not self._stop.is_set():
+            seconds = self._services.delivery.deliver(channel)
+            if seconds is None:
+                return
+            self._stop.wait(min(seconds, LONGEST_TURN_SECONDS))
 
     def _follow_bills(self) -> None:
         graph = self._services.graph.graph
         if graph is None:
             return
-        follow = partial(graph.follow, self._services.database)
+        database, last_errors = self._services.database, self._services.last_errors
         try:
-            while not self._stop.is_set():
-                if self._services.last_errors.of(GraphCheck.name, follow) < FOLLOWED_AT_ONCE:
-                    return
+            for some in (partial(graph.follow, database), partial(graph.deliver, database)):
+                while not self._stop.is_set():
+                    if last_errors.of(GraphCheck.name, some) < FOLLOWED_AT_ONCE:
+                        break
         except (TemporaryFailure, FinalFailure) as failure:
             log.info("the graph could not follow changed bills yet: %s", failure)
+
+    def _carry_graph_on(self) -> None:
+        graph = self._services.graph.graph
+        if graph is None:
+            return
+        try:
+            state = graph.pass_state()
+            if state is not None and state.to_go_on:
+                graph.rebuild(self._services.database, thorough=False, go_on=self._go_on)
+        except (TemporaryFailure, FinalFailure, PassHalted) as failure:
+            log.info("the graph is not compared with the database yet: %s", failure)
+        except StopRequested:
+            log.info("the pass over the graph goes on at the next start")
+
+    def _keep_balances(self) -> None:
+        graph = self._services.graph.graph
+        if graph is None:
+            return
+        try:
+            while not self._stop.is_set():
+                if graph.keep_balances() == 0:
+                    return
+        except (TemporaryFailure, FinalFailure) as failure:
+            log.info("the graph's energy balances are not kept yet: %s", failure)
 
     def _take_up_refunds(self) -> None:
         while not self._stop.is_set():
@@ -309,6 +394,18 @@ class Scheduler:
             archive = self._services.bill_archive
             if archive.print_recent(now=self._clock(), limit=SWEEP_LIMIT) == 0:
                 return
+
+    def _read_mailbox(self) -> None:
+        inbox = self._services.inbox
+        if inbox is None:
+            return
+        try:
+            while not self._stop.is_set():
+                # What came back is on its other channels soon: the sweep looks each 15 s.
+                if self._services.last_errors.of(MailboxCheck.name, inbox.look) == 0:
+                    return
+        except (TemporaryFailure, FinalFailure) as failure:
+            log.info("the mailbox is not read yet: %s", failure)
 
     def _reconcile(self) -> None:
         reconciliation = self._services.reconciliation

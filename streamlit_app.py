@@ -36,17 +36,22 @@ from services.identity.login_secrets import sign_in_secrets
 from services.identity.passwordless import UnableToKeepLinks
 from services.identity.signing_key import UnableToUseSigningKey, load_or_create_signing_key
 from services.people.sign_in import STRANGERS_AT_ONCE
+from services.reports.definitions import Asked
+from services.reports.reports import FileKind
 from services.settings import Settings, SettingsError, load_settings
 from services.telemetry.journal import start_logging, take_in_other_logs
+from services.web.as_set import reach_as_set
 from services.web.asgi import LoopbackOnly, session_routes, utc_now
-from services.web.certificate import ENDS_SOON, CertificateFiles, sentence_on_end
+from services.web.certificate import CertificateFiles
 from services.web.connections import ConnectionLimits, raise_file_limit
 from services.web.export_route import export_route
 from services.web.link_route import link_route, show_link, tell_where_to_sign_in
-from services.web.listening import Listening, Reach, RefusedToListen, reach_of
+from services.web.listening import Reach, RefusedToListen
+from services.web.nowhere import Nowhere
 from services.web.page_guard import PageGuard
 from services.web.public_guard import PublicGuard
 from services.web.reach_check import ReachCheck
+from services.web.report_route import report_route
 from services.web.sign_in import AroundSignIn
 from services.web.uploads import UploadGuard
 from services.web.wsgi_mount import HealthMount, WsgiMount
@@ -59,6 +64,12 @@ log = logging.getLogger(__name__)
 API_WORKERS = 12
 # Stripe's events have workers of their own, so that slow readings cannot starve them.
 STRIPE_WORKERS = 4
+# Customers' pages are many and small; a photo of a meter may be large and come slowly.
+CUSTOMER_WORKERS = 8
+LARGEST_PHOTO_FORM = 11 * 1024 * 1024
+MOST_PHOTOS_ARRIVING = 12
+# Of each message come up to three reports; they keep back neither payments nor readings.
+REPORT_WORKERS = 2
 # Guesses wait some time each, at most half of these at once: they keep nobody else waiting.
 SIGN_IN_WORKERS = 2 * STRANGERS_AT_ONCE
 
@@ -145,10 +156,9 @@ class Process:
         if self.reach.beyond:
             log.info("It is reached with HTTPS by the %s", self.reach.https, extra={"every": True})
         if self.certificate is not None:
-            ends_at = self.certificate.ends_at()
-            soon = ends_at - utc_now() < ENDS_SOON
-            level = logging.WARNING if soon else logging.INFO
-            log.log(level, sentence_on_end(ends_at, now=utc_now()), extra={"every": True})
+            validity, now = self.certificate.validity(), utc_now()
+            level = logging.INFO if validity.is_safe(now=now) else logging.WARNING
+            log.log(level, validity.sentence(now=now), extra={"every": True})
 
     @staticmethod
     def _fill_graph(services: Services, undo: ExitStack) -> None:
@@ -249,27 +259,10 @@ def process_or_exit() -> Process:
     """This process, when it may listen as it is set; else its end, with the reason."""
     try:
         settings = load_settings()
-        certificate = _certificate()
-        reach = reach_of(
-            Listening(
-                address=st.get_option("server.address"),
-                certificate=certificate is not None,
-                trusted_proxy=settings.trusted_proxy,
-                public_url=settings.public_url,
-                demo=settings.demo,
-            )
-        )
-        if certificate is not None:
-            certificate.check()
+        reach, certificate = reach_as_set(settings)
     except (SettingsError, RefusedToListen) as refusal:
         raise SystemExit(str(refusal)) from None
     return Process(settings, reach, certificate)
-
-
-def _certificate() -> CertificateFiles | None:
-    """The files that the server was told to do HTTPS with."""
-    files = (st.get_option("server.sslCertFile"), st.get_option("server.sslKeyFile"))
-    return CertificateFiles(*map(Path, files)) if all(files) else None
 
 
 def logging_or_exit(settings: Settings) -> None:
@@ -322,6 +315,16 @@ def export_path(name: str, *, principal: Principal) -> Path | None:
     return running().exports.path_of(name, principal=principal)
 
 
+def write_report(
+    path: Path, *, name: str, asked: Asked, kind: FileKind, principal: Principal
+) -> None:
+    """Write a report to a path; raises NotAllowed, UnknownReport."""
+    reports = running().reports
+    report = reports.report(name)
+    with path.open("wb") as out:
+        reports.write(out, report, asked, kind=kind, principal=principal)
+
+
 def upload_token(visit: str) -> str | None:
     """The token under which a visit may upload a file, if a page offered that to it."""
     return running().uploads.token_of(visit)
@@ -351,7 +354,16 @@ process = process_or_exit()
 logging_or_exit(process.settings)
 api = WsgiMount(process.api, workers=API_WORKERS)
 payments = WsgiMount(process.api, workers=STRIPE_WORKERS)
+message_reports = WsgiMount(process.api, workers=REPORT_WORKERS)
 sign_ins = WsgiMount(process.api, workers=SIGN_IN_WORKERS)
+customers = WsgiMount(
+    process.api,
+    workers=CUSTOMER_WORKERS,
+    largest_body=LARGEST_PHOTO_FORM,
+    body_seconds=100.0,
+    most_large=MOST_PHOTOS_ARRIVING,
+    most_large_per_address=3,
+)
 
 app = st.App(
     "pages/main.py",
@@ -360,6 +372,8 @@ app = st.App(
     routes=[
         # A Mount would take only what lies below its path.
         Route("/webhook/stripe", payments),
+        Route("/webhook/twilio", message_reports),
+        Route("/webhook/whatsapp", message_reports),
         Route("/webhook", api),
         Mount("/webhook", api),
         Route("/api/health", HealthMount(process.api)),
@@ -367,11 +381,14 @@ app = st.App(
         Mount("/sign-in", sign_ins),
         Route("/round", api),
         Mount("/round", api),
+        Route("/my", customers),
+        Mount("/my", customers),
         Route("/api", api),
         Mount("/api", api),
         *session_routes(process.tickets, verify, utc_now, sign_out),
         link_route(redeem=redeem_link, now=utc_now),
         export_route(verify=verify, now=utc_now, path_of=export_path),
+        report_route(verify=verify, now=utc_now, write=write_report),
     ],
     middleware=[
         Middleware(TellRefusals, process=process),
@@ -382,6 +399,7 @@ app = st.App(
             tls=process.certificate is not None,
             beyond=process.reach.beyond,
         ),
+        Middleware(Nowhere),
         *sign_in_guard(process),
         Middleware(UploadGuard, token_of=upload_token, verify=verify, now=utc_now),
     ],

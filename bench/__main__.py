@@ -1,35 +1,33 @@
-"""`make bench`: how fast bills are priced and printed, and how long from a reading to its bill.
+"""`make bench`: how fast bills are priced, printed and made, and how long one takes from a reading.
 
 Of the latter it prints medians of five rounds, each beside the time that its bare SQL calls took
 in the same round.
 """
 
+import os
 import statistics
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from app import create_app
-from bench import bill_pdf, meter_files, rating, rest_vs_direct
+from bench import beside_run, bill_pdf, meter_files, monthly_run, rating, rest_vs_direct
+from bench.database import own_database
 from bench.reading_rules import __main__ as reading_rules
 from bench.utility import AGENT, load_meters, serial_of
 from services.bootstrap import wire
-from services.bootstrap_database import MIGRATIONS
 from services.container import Services
-from services.database.embedded import EmbeddedPostgres
-from services.database.schema.migrations import apply_migrations
 from services.database.service import DatabaseService
 from services.database.transport import Filter, Selection, Transport
 from services.database.transports.postgres import DirectTransport
 from services.readings.submission import parse_submission
-from services.settings import load_settings
 
 METERS = 10_000
+# A run of so many takes long enough for some dozen questions beside it.
+BESIDE = 20_000
 ROUNDS = 5
 A_ROUND = 100
 
@@ -84,20 +82,18 @@ def main() -> None:
     print()
     meter_files.main()
     print()
-    with tempfile.TemporaryDirectory(prefix="billing-bench-") as name:
-        folder = Path(name)
-        # The server runs as another user when this runs as root.
-        folder.chmod(0o711)
-        with EmbeddedPostgres(folder) as server:
-            dsn = server.database("bench")
-            apply_migrations(dsn, MIGRATIONS)
-            timed = TimedTransport(DirectTransport(dsn))
-            settings = load_settings({"DATABASE_URL": dsn, "DATA_DIR": str(folder)})
-            services = wire(settings, DatabaseService(timed))
-            measure(services, timed)
-            services.database.close()
+    with own_database() as own:
+        timed = TimedTransport(DirectTransport(own.dsn))
+        services = wire(own.settings(), DatabaseService(timed))
+        measure(services, timed)
+        services.database.close()
     print()
     rest_vs_direct.main()
+    print()
+    workers = os.cpu_count() or 1
+    monthly_run.measure(METERS, monthly_run.How(workers, rounds=ROUNDS))
+    print()
+    beside_run.measure(BESIDE, workers=workers)
 
 
 def measure(services: Services, timed: TimedTransport) -> None:

@@ -4,22 +4,16 @@ Run alone: `python -m bench.meter_files`; `make bench` prints it too.
 """
 
 import random
-import tempfile
 import time
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from bench.database import own_database
 from bench.utility import AGENT, load_meters, serial_of
-from services.bootstrap import wire
-from services.bootstrap_database import MIGRATIONS
-from services.database.embedded import EmbeddedPostgres
-from services.database.schema.migrations import apply_migrations
 from services.database.service import DatabaseService
-from services.database.transports.postgres import DirectTransport
 from services.importing import Importer
-from services.settings import load_settings
 
 METERS = 171
 DAYS = 366
@@ -31,25 +25,15 @@ _STATUS = Path("/proc/self/status")
 
 def main() -> None:
     """Print the time and the growth of memory of files of 6 (100,000), 57 and 171 meters."""
-    with tempfile.TemporaryDirectory() as name, EmbeddedPostgres(_open(name)) as server:
-        dsn = server.database("bench")
-        apply_migrations(dsn, MIGRATIONS)
-        settings = load_settings({"DATABASE_URL": dsn, "DATA_DIR": name})
-        services = wire(settings, DatabaseService(DirectTransport(dsn)))
+    with own_database() as own:
+        services = own.services()
         load_meters(services, meters=METERS, now=_NOW)
         for meters in (6, 57, METERS):
-            _measure(services.database, Path(name), meters, "NEM12", _nem12(meters))
+            _measure(services.database, own.folder, meters, "NEM12", _nem12(meters))
         # Other values than before, so that each day is written again.
         for meters in (6, 57, METERS):
-            _measure(services.database, Path(name), meters, "CSV", _csv(meters))
+            _measure(services.database, own.folder, meters, "CSV", _csv(meters))
         services.database.close()
-
-
-def _open(name: str) -> Path:
-    """The folder, which the server enters as another user when this runs as root."""
-    folder = Path(name)
-    folder.chmod(0o711)
-    return folder
 
 
 def _measure(

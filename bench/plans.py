@@ -10,7 +10,7 @@ from psycopg import sql
 from psycopg.types.json import set_json_loads
 
 from services.database.transport import Filter, Selection, dump_json, load_json
-from services.database.transports.postgres import SESSION_SETUP
+from services.database.transports.postgres import CONNECTION_SETTINGS, SESSION_SETUP
 from services.database.transports.postgres_select import SelectQuery
 
 Json = dict[str, Any]
@@ -22,6 +22,7 @@ _EXPLAIN: Final = """
     set auto_explain.log_nested_statements = on;
     set auto_explain.log_analyze = on;
     set auto_explain.log_timing = off;
+    set auto_explain.log_buffers = on;
     set auto_explain.log_format = 'json';
     set auto_explain.log_level = 'notice';
     set client_min_messages = 'notice'"""
@@ -29,22 +30,23 @@ _EXPLAIN: Final = """
 
 @dataclass
 class ExplainingTransport:
-    """A transport over one connection of a superuser, which keeps the plans while told to."""
+    """A transport over one connection of a superuser, which keeps the plans on request."""
 
     connection: psycopg.Connection[Any]
     plans: list[Json] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         """Work as the application's role from now on."""
+        self.connection.prepare_threshold = CONNECTION_SETTINGS["prepare_threshold"]
         self.connection.execute(_EXPLAIN)
         self.connection.execute(SESSION_SETUP)
         set_json_loads(load_json, self.connection)
         self.connection.add_notice_handler(self._keep)
 
     def explain(self, on: bool) -> None:
-        """Keep the plans of what follows, beginning anew, or stop."""
-        told = f"set auto_explain.log_min_duration = {0 if on else -1}"
-        self.connection.execute(f"reset role; {told}; set role service_role".encode())
+        """Keep the plans of what follows, from an empty list, or stop."""
+        setting = f"set auto_explain.log_min_duration = {0 if on else -1}"
+        self.connection.execute(f"reset role; {setting}; set role service_role".encode())
         if on:
             self.plans = []
 
@@ -106,6 +108,13 @@ def scanned(plans: Sequence[Json], tables: Sequence[str]) -> list[str]:
 def walked(plans: Sequence[Json], tables: Sequence[str]) -> list[str]:
     """Of which of the tables more rows than a list counts were tried, in the order of an index."""
     return _of_nodes(plans, tables, _walks)
+
+
+def blocks(plans: Sequence[Json]) -> int:
+    """How many blocks of 8 kB the statement that read the most of them looked at."""
+    # The statements within a function are counted with the one that called it.
+    roots = [plan.get("Plan", plan) for plan in plans]
+    return max((r["Shared Hit Blocks"] + r["Shared Read Blocks"] for r in roots), default=0)
 
 
 def _of_nodes(

@@ -130,7 +130,7 @@ def _others(database: DatabaseService, n: int) -> Iterator[Question]:
         ),
     )
     page = database.monthly_bill_candidates(on=on, after=None, limit=200, billing_day=5)
-    missing = {one.agreement_id: on for one in page}
+    missing = {one.agreement_id: on for one in page.agreements}
     yield "estimates of 200 agreements", lambda: database.estimate_facts(at=missing)
     yield (
         "timeline of a customer",

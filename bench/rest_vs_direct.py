@@ -5,32 +5,22 @@ Supabase's, all on this machine: a network between is not in these figures.
 """
 
 import statistics
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from itertools import islice
-from pathlib import Path
 
-import psycopg
-from psycopg import sql
-
+from bench.database import OwnDatabase, own_database
 from bench.utility import AGENT, drawn_up_months, load_meters, serial_of
 from services.bootstrap import wire
-from services.bootstrap_database import MIGRATIONS
 from services.container import Services
-from services.database.embedded import EmbeddedPostgres
-from services.database.schema.migrations import apply_migrations
 from services.database.service import DatabaseService
-from services.database.transport import Transport
-from services.database.transports.postgres import DirectTransport
 from services.database.transports.supabase import RestTransport
 from services.importing.chunks import chunks_of
 from services.jobs.monthly_bills import BATCH
 from services.readings.submission import parse_submission
 from services.records.bills import NewBill
-from services.settings import load_settings
 from tests.contract.supabase_project import NoPostgrest, find_postgrest, supabase_project
 
 METERS = 10_000
@@ -48,11 +38,12 @@ def main() -> None:
         print(f"REST beside direct is not measured: {reason}")
         return
     with (
-        _two_databases() as (folder, direct_dsn, rest_dsn),
-        supabase_project(program, rest_dsn) as project,
+        _two_databases() as (direct_database, rest_database),
+        supabase_project(program, rest_database.dsn) as project,
     ):
-        direct = _services(DirectTransport(direct_dsn), direct_dsn, folder)
-        rest = _services(RestTransport(project.url, project.service_key), rest_dsn, folder)
+        direct = direct_database.services()
+        over_rest = DatabaseService(RestTransport(project.url, project.service_key))
+        rest = wire(rest_database.settings(), over_rest)
         print(f"REST beside direct, medians of {ROUNDS} rounds, in turn in one run:")
         print(f"{'':46}{'direct':>12}{'REST':>12}{'ratio':>9}")
         now = datetime.now(UTC)
@@ -64,27 +55,13 @@ def main() -> None:
 
 
 @contextmanager
-def _two_databases() -> Iterator[tuple[Path, str, str]]:
-    """A folder, and the DSNs of two databases with the same meters and readings."""
-    with tempfile.TemporaryDirectory(prefix="billing-bench-") as name:
-        folder = Path(name)
-        # The server runs as another user when this runs as root.
-        folder.chmod(0o711)
-        with EmbeddedPostgres(folder) as server:
-            first = server.database("first")
-            apply_migrations(first, MIGRATIONS)
-            loading = _services(DirectTransport(first), first, folder)
-            load_meters(loading, meters=METERS + SUBMITTING, now=datetime.now(UTC))
-            loading.database.close()
-            with psycopg.connect(server.database("other"), autocommit=True) as connection:
-                copy = sql.SQL("create database second template first")
-                connection.execute(copy)
-            yield folder, first, server.database("second")
-
-
-def _services(transport: Transport, dsn: str, folder: Path) -> Services:
-    settings = load_settings({"DATABASE_URL": dsn, "DATA_DIR": str(folder)})
-    return wire(settings, DatabaseService(transport))
+def _two_databases() -> Iterator[tuple[OwnDatabase, OwnDatabase]]:
+    """Two databases with the same meters and readings."""
+    with own_database("first") as first:
+        loading = first.services()
+        load_meters(loading, meters=METERS + SUBMITTING, now=datetime.now(UTC))
+        loading.database.close()
+        yield first, first.copy("second")
 
 
 Times = list[tuple[float, float]]

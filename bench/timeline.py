@@ -1,18 +1,14 @@
 """How long a page of a timeline takes among two million rows of the audit trail."""
 
 import statistics
-import tempfile
 import time
-from pathlib import Path
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 import psycopg
 
+from bench.database import own_database
 from bench.utility import AGENT
-from services.bootstrap_database import MIGRATIONS
-from services.database.embedded import EmbeddedPostgres
-from services.database.schema.migrations import apply_migrations
 from services.database.service import DatabaseService
 from services.database.transports.postgres import DirectTransport
 from services.history.timeline import Timeline
@@ -77,22 +73,17 @@ _PLAN: Final = """
 
 def main() -> None:
     """Load, page, print the table and the plan."""
-    with tempfile.TemporaryDirectory(prefix="billing-bench-") as name:
-        folder = Path(name)
-        folder.chmod(0o711)
-        with EmbeddedPostgres(folder) as server:
-            dsn = server.database("bench")
-            apply_migrations(dsn, MIGRATIONS)
-            began = time.perf_counter()
-            rows, size = load(dsn)
-            taken = time.perf_counter() - began
-            print(f"{rows:,} audit rows, {size} with indexes, in {taken:.0f} s")
-            timeline = Timeline(DatabaseService(DirectTransport(dsn)), ZoneInfo("Asia/Kolkata"))
-            print(f"a page of 25, median of {ROUNDS} and the slowest of them:")
-            for label, how in _questions(dsn):
-                print(f"{label:48}{_times(timeline, how)}")
-            _print_plan(dsn)
-            timeline.database.close()
+    with own_database() as own:
+        began = time.perf_counter()
+        rows, size = load(own.dsn)
+        taken = time.perf_counter() - began
+        print(f"{rows:,} audit rows, {size} with indexes, in {taken:.0f} s")
+        timeline = Timeline(DatabaseService(DirectTransport(own.dsn)), ZoneInfo("Asia/Kolkata"))
+        print(f"a page of 25, median of {ROUNDS} and the slowest of them:")
+        for label, how in _questions(own.dsn):
+            print(f"{label:48}{_times(timeline, how)}")
+        _print_plan(own.dsn)
+        timeline.database.close()
 
 
 def load(dsn: str) -> tuple[int, str]:

@@ -8,12 +8,13 @@ from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
-from services.billing.draw_up import draw_up_bill
+from services.billing.draw_up import measured_bill
 from services.container import Services
 from services.identity.auth import Principal
 from services.identity.permissions import Role
 from services.quantities.period import first_of_month, local_date, next_month, start_of_day
 from services.records.bills import NewBill
+from services.records.readings import MeterKind
 from services.records.tariffs import TariffVersion
 from services.settings import PROJECT_FOLDER
 
@@ -29,13 +30,25 @@ def serial_of(meter: int) -> str:
     return f"B{meter:06d}"
 
 
-def read_at(month: int, now: datetime) -> datetime:
+def read_at(month: int, now: datetime, *, months: int = MONTHS) -> datetime:
     """When each meter was read for the n-th time, beginning with 1; at 0 it was connected."""
-    return now - timedelta(days=DAYS_APART * (MONTHS + 1 - month))
+    return now - timedelta(days=DAYS_APART * (months + 1 - month))
 
 
-def load_meters(services: Services, *, meters: int, now: datetime) -> int:
-    """Customers, meters and a year of readings up to a month before `now`; how many readings."""
+def register_kwh(month: int) -> int:
+    """What each meter showed then."""
+    return 1000 + month * (MONTHLY_KWH - 20)
+
+
+def load_meters(
+    services: Services,
+    *,
+    meters: int,
+    now: datetime,
+    months: int = MONTHS,
+    kind: MeterKind = "manual",
+) -> int:
+    """Customers, meters and `months` readings up to a month before `now`; how many readings."""
     tariff = json.loads((PROJECT_FOLDER / "examples/tariffs/kseb-lt1a.json").read_text())
     row = {"row": 1, "id": str(uuid4()), "tariff_id": str(uuid4()), "definition": tariff}
     row |= {k: tariff[k] for k in ("code", "name", "currency", "effective_from")}
@@ -44,11 +57,12 @@ def load_meters(services: Services, *, meters: int, now: datetime) -> int:
         chunk = range(first, min(first + CHUNK, meters))
         ids = {meter: str(uuid4()) for meter in chunk}
         _import(services, "customers", [_customer(m) for m in chunk])
-        rows = [_meter(services, m, ids[m], tariff["code"], now) for m in chunk]
-        _import(services, "meters", rows)
-        readings = [r for m in chunk for r in _readings(services, ids[m], now)]
+        opened = read_at(0, now, months=months)
+        rows = [_meter(services, m, ids[m], tariff["code"], opened) for m in chunk]
+        _import(services, "meters", [row | {"kind": kind} for row in rows])
+        readings = [r for m in chunk for r in _readings(services, ids[m], now, months)]
         services.database.import_readings(actor=AGENT.user, rows=readings)
-    return meters * MONTHS
+    return meters * months
 
 
 def drawn_up_months(services: Services, *, meters: int, now: datetime) -> Iterator[list[NewBill]]:
@@ -70,14 +84,17 @@ def _drawn_up(services: Services, month: date, meters: int, now: datetime) -> li
         tariffs[version.tariff_id].append(version)
     bills: list[NewBill] = []
     after: str | None = None
-    while page := services.database.monthly_bill_candidates(
-        on=next_month(month), after=after, limit=1000
-    ):
-        after = page[-1].agreement_id
-        for one in page:
+    more = True
+    while more:
+        page = services.database.monthly_bill_candidates(
+            on=next_month(month), after=after, limit=1000
+        )
+        after = page.next
+        more = after is not None
+        for one in page.agreements:
             if one.closing is None or one.serial >= serial_of(meters):
                 continue
-            bill = draw_up_bill(
+            bill = measured_bill(
                 agreement_id=one.agreement_id,
                 constants=one.constants,
                 opening=one.opening,
@@ -86,7 +103,7 @@ def _drawn_up(services: Services, month: date, meters: int, now: datetime) -> li
                 reissue_no=one.reissue_no,
                 issue=services.issuer.issue(now),
                 zone=services.settings.timezone,
-            )
+            ).priced()
             outbox = services.outbox.plan(bill_id=bill.id, kind="bill_issued")
             bills.append(replace(bill, outbox=outbox))
     return bills
@@ -104,10 +121,10 @@ def _customer(meter: int) -> dict[str, Any]:
 
 
 def _meter(
-    services: Services, meter: int, meter_id: str, tariff_code: str, now: datetime
+    services: Services, meter: int, meter_id: str, tariff_code: str, opened_at: datetime
 ) -> dict[str, Any]:
     zone = services.settings.timezone
-    opened = local_date(read_at(0, now), zone)
+    opened = local_date(opened_at, zone)
     row: dict[str, Any] = {"row": meter, "id": meter_id, "opening_reading_id": str(uuid4())}
     row |= {"serial": serial_of(meter), "account_no": f"A{meter:06d}", "tariff_code": tariff_code}
     row |= {"kind": "manual", "dials": 5, "multiplier_milli": 1000, "opening_wh": 1_000_000}
@@ -117,16 +134,18 @@ def _meter(
     }
 
 
-def _readings(services: Services, meter_id: str, now: datetime) -> list[dict[str, Any]]:
+def _readings(
+    services: Services, meter_id: str, now: datetime, months: int
+) -> list[dict[str, Any]]:
     def reading(month: int) -> dict[str, Any]:
-        at = read_at(month, now)
+        at = read_at(month, now, months=months)
         return {
             "id": str(uuid4()),
             "meter_id": meter_id,
             "read_at": at.isoformat(),
             "read_on": local_date(at, services.settings.timezone).isoformat(),
-            "register_wh": (1000 + month * (MONTHLY_KWH - 20)) * 1000,
+            "register_wh": register_kwh(month) * 1000,
             "status": "accepted",
         }
 
-    return [reading(month) for month in range(1, MONTHS + 1)]
+    return [reading(month) for month in range(1, months + 1)]

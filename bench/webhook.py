@@ -8,7 +8,6 @@ import http.client
 import json
 import multiprocessing
 import statistics
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -17,26 +16,22 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 import psycopg
 import stripe
 
 from app import create_app
+from bench.database import own_database
 from bench.utility import AGENT, drawn_up_months, load_meters
-from services.bootstrap import wire
-from services.bootstrap_database import MIGRATIONS
 from services.container import Services
-from services.database.embedded import EmbeddedPostgres
-from services.database.schema.migrations import apply_migrations
-from services.database.service import DatabaseService
 from services.database.transports.postgres import DirectTransport
 from services.importing.chunks import chunks_of
 from services.jobs.monthly_bills import BATCH
 from services.payments.stripe.events import translate
+from services.records.base import PageRequest
 from services.records.bills import NewBill
-from services.settings import load_settings
+from services.records.lists import PaymentFilter
 from tests.integration.api.serving import serving
 
 A_SECOND = 100
@@ -62,19 +57,13 @@ class Percentiles:
 
 def main() -> None:
     """Load bills, pay them round by round over HTTP and by SQL alone in turn, print the medians."""
-    with tempfile.TemporaryDirectory(prefix="billing-bench-") as name:
-        folder = Path(name)
-        # The server runs as another user when this runs as root.
-        folder.chmod(0o711)
-        with EmbeddedPostgres(folder) as server:
-            dsn = server.database("webhook")
-            apply_migrations(dsn, MIGRATIONS)
-            environment = {"DATABASE_URL": dsn, "DATA_DIR": str(folder)}
-            environment |= {"STRIPE_SECRET_KEY": "sk_test_x", "STRIPE_WEBHOOK_SECRET": SECRET}
-            settings = load_settings(environment)
-            services = wire(settings, DatabaseService(DirectTransport(dsn)))
-            _show(*_measure(services, dsn))
-            services.database.close()
+    with own_database() as own:
+        services = own.services(
+            STRIPE_SECRET_KEY="sk_test_x",  # noqa: S106 - opens nothing
+            STRIPE_WEBHOOK_SECRET=SECRET,
+        )
+        _show(*_measure(services, own.dsn))
+        services.database.close()
 
 
 def _measure(services: Services, dsn: str) -> tuple[list[Percentiles], list[Percentiles]]:
@@ -96,7 +85,9 @@ def _measure(services: Services, dsn: str) -> tuple[list[Percentiles], list[Perc
             by_sql.append(sender.submit(call, dsn, told).result())
     answer = services.database.check_ledger()
     assert answer.problems == (), answer
-    assert services.database.payments(page_size=1).total == WARM_UP + 2 * ROUNDS * A_ROUND
+    page = PageRequest("received", counted_to=WARM_UP + 3 * ROUNDS * A_ROUND)
+    found = services.database.list_payments(wanted=PaymentFilter(), page=page)
+    assert found.total == WARM_UP + 2 * ROUNDS * A_ROUND
     return over_http, by_sql
 
 
@@ -112,13 +103,16 @@ def _load_bills(services: Services, now: datetime) -> list[NewBill]:
 
 
 def _paid(bill: NewBill) -> Json:
+    return paid(bill_id=bill.id, total_minor=bill.rated.total_minor, currency=bill.rated.currency)
+
+
+def paid(*, bill_id: str, total_minor: int, currency: str) -> Json:
     """What Stripe tells when the link of a bill was paid."""
-    total = bill.rated.total_minor
-    known = {"bill_id": bill.id, "amount_minor": str(total), "currency": bill.rated.currency}
-    session: Json = {"id": f"cs_{bill.id}", "object": "checkout.session", "mode": "payment"}
-    session |= {"payment_status": "paid", "payment_intent": f"pi_{bill.id}", "metadata": known}
-    session |= {"amount_total": total, "currency": bill.rated.currency.lower()}
-    event: Json = {"id": f"evt_{bill.id}", "object": "event", "livemode": False}
+    known = {"bill_id": bill_id, "amount_minor": str(total_minor), "currency": currency}
+    session: Json = {"id": f"cs_{bill_id}", "object": "checkout.session", "mode": "payment"}
+    session |= {"payment_status": "paid", "payment_intent": f"pi_{bill_id}", "metadata": known}
+    session |= {"amount_total": total_minor, "currency": currency.lower()}
+    event: Json = {"id": f"evt_{bill_id}", "object": "event", "livemode": False}
     event |= {"created": int(time.time()), "type": "checkout.session.completed"}
     return event | {"data": {"object": session}}
 
@@ -138,14 +132,19 @@ def send(port: int, events: Sequence[Json]) -> Percentiles:
     def deliver(event: Json) -> None:
         if not hasattr(own, "line"):
             own.line = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
-        body = json.dumps(event)
-        signature = stripe.WebhookSignature.generate_signature_header(body, SECRET)
-        own.line.request("POST", "/webhook/stripe", body, {"Stripe-Signature": signature})
-        response = own.line.getresponse()
-        response.read()
-        assert response.status == 200, response.status
+        post(own.line, event)
 
     return _at_pace(deliver, events)
+
+
+def post(line: http.client.HTTPConnection, event: Json) -> None:
+    """Deliver an event, signed, which must be taken."""
+    body = json.dumps(event)
+    signature = stripe.WebhookSignature.generate_signature_header(body, SECRET)
+    line.request("POST", "/webhook/stripe", body, {"Stripe-Signature": signature})
+    response = line.getresponse()
+    response.read()
+    assert response.status == 200, response.status
 
 
 def call(dsn: str, told: Sequence[Json]) -> Percentiles:

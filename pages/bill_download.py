@@ -3,7 +3,7 @@
 import streamlit as st
 
 from pages.shared.format import escaped, file_name
-from pages.shared.session import services
+from pages.shared.session import services, while_signed_in
 from services.records.bills import Bill
 
 
@@ -20,7 +20,7 @@ def show_download(bill: Bill, unprinted_because: str | None) -> None:
         )
     st.download_button(
         "Bill as PDF",
-        data=lambda: archive.pdf(bill.id).pdf,
+        data=while_signed_in(lambda: archive.pdf(bill.id).pdf),
         file_name=file_name(f"{bill.reference}.pdf"),
         mime="application/pdf",
         icon=":material/picture_as_pdf:",

@@ -5,12 +5,14 @@ from collections.abc import Callable
 import streamlit as st
 
 from pages import registry
+from pages.not_there import show_not_there, unknown_path
 from pages.shared.format import escaped
 from pages.shared.header import name_tab, show_logo
 from pages.shared.history import keep_history
 from pages.shared.number_field import show_numeric_keyboards
 from pages.shared.search_box import offer_search
 from pages.shared.session import (
+    called,
     error_boundary,
     exchange_sign_in,
     services,
@@ -31,6 +33,7 @@ _SECTIONS = {
         registry.OVERVIEW,
         registry.FLAGGED_READINGS,
         registry.ROUNDS,
+        registry.SMART_METERS,
         registry.BILL_RUNS,
         registry.DRAFTS,
         registry.BILLS,
@@ -38,11 +41,15 @@ _SECTIONS = {
     ),
     "Money": (
         registry.CUSTOMERS,
+        registry.CUSTOMER_REQUESTS,
         registry.SERVICE_POINTS,
         registry.PAYMENTS,
+        registry.CASH_DAY,
         registry.BANK_LINES,
+        registry.DUNNING,
         registry.RECONCILIATION,
         registry.BOOKS,
+        registry.REPORTS,
     ),
     "System": (
         registry.SETTINGS,
@@ -66,6 +73,7 @@ _DETAILS = (
     registry.PAYMENT,
     registry.RECORD_PAYMENT,
     registry.STRIPE_EVENTS,
+    registry.REPORT,
     registry.SEARCH,
     registry.CUSTOMER,
     registry.METER,
@@ -89,7 +97,6 @@ def main() -> None:
     """Show the sign-in page alone, or the page that was asked for."""
     name = services().settings.utility_name
     st.set_page_config(page_title=name, page_icon="⚡", layout="wide")
-    show_logo()
     try:
         principal = who_is_signed_in()
         exchange_sign_in()
@@ -102,6 +109,7 @@ def main() -> None:
     except SignInUnavailable as error:
         _instead_of_pages(show_unavailable, str(error))
         return
+    show_logo(or_name=True)
     page = st.navigation(_menu(principal), expanded=True)
     # A page about one thing says which, later on.
     name_tab(page.title)
@@ -119,11 +127,14 @@ def main() -> None:
 
 def _instead_of_pages(show: Callable[[str], None], reason: str) -> None:
     # Under every address there is, so that a deep link is kept for after the sign-in.
+    show_logo(or_name=False)
+
     def sign_in() -> None:
         show(reason)
 
     paths = [page.path for pages in _SECTIONS.values() for page in pages]
     paths += [page.path for page in _DETAILS]
+    paths += filter(None, [unknown_path({"home", *paths})])
     pages = [st.Page(sign_in, title="Sign in", url_path=path) for path in paths]
     home = st.Page(sign_in, title="Sign in", url_path="home", default=True)
     page = st.navigation([home, *pages], position="hidden")
@@ -150,14 +161,21 @@ def _menu(principal: Principal) -> dict[str, list[st.Page]]:
                     visibility="visible" if seen else "hidden",
                 )
             )
+    known = {registry.HOME.path, *(page.url_path for pages in menu.values() for page in pages)}
+    if path := unknown_path(known):
+        menu[""].append(
+            st.Page(show_not_there, title="Not found", url_path=path, visibility="hidden")
+        )
     return menu
 
 
 def _sidebar(principal: Principal) -> None:
     with st.sidebar:
-        st.caption(f"{escaped(services().settings.utility_name)}")
+        # Where a logo stands above the menu, the name stands here.
+        if services().settings.logo:
+            st.caption(f"{escaped(services().settings.utility_name)}")
         roles = ", ".join(ROLE_NAMES[role] for role in in_order(principal.roles))
-        st.markdown(f"**{escaped(principal.user)}**  \n{roles}")
+        st.markdown(f"**{escaped(called(principal.user))}**  \n{roles}")
         st.page_link(
             registry.MY_ACCOUNT.script, label="My account", icon=":material/account_circle:"
         )

@@ -48,6 +48,13 @@ FLAGGED_READINGS: Final = PageEntry(
 ROUNDS: Final = PageEntry(
     "readings/rounds.py", "rounds", "Rounds", (Permission.VIEW_READINGS,), "route"
 )
+SMART_METERS: Final = PageEntry(
+    "readings/smart_meters.py",
+    "smart-meters",
+    "Smart meters",
+    (Permission.VIEW_READINGS,),
+    "sensors",
+)
 DRAFTS: Final = PageEntry(
     "drafts/drafts.py", "drafts", "Drafts", (Permission.VIEW_BILLS,), "fact_check"
 )
@@ -64,6 +71,13 @@ BILLS: Final = PageEntry(
 CUSTOMERS: Final = PageEntry(
     "customers/customers.py", "customers", "Customers", (Permission.VIEW_CUSTOMERS,), "group"
 )
+CUSTOMER_REQUESTS: Final = PageEntry(
+    "customers/customer_requests.py",
+    "customer-requests",
+    "Customers' requests",
+    (Permission.VIEW_CUSTOMERS,),
+    "contact_support",
+)
 SERVICE_POINTS: Final = PageEntry(
     "supply/service_points.py",
     "service-points",
@@ -77,6 +91,9 @@ PAYMENTS: Final = PageEntry(
 BANK_LINES: Final = PageEntry(
     "bank/bank_lines.py", "bank-lines", "Bank lines", (Permission.VIEW_PAYMENTS,), "account_balance"
 )
+DUNNING: Final = PageEntry(
+    "dunning/dunning.py", "dunning", "Dunning", (Permission.VIEW_DUNNING,), "campaign"
+)
 RECONCILIATION: Final = PageEntry(
     "reconciliation/reconciliation.py",
     "reconciliation",
@@ -87,6 +104,17 @@ RECONCILIATION: Final = PageEntry(
 BOOKS: Final = PageEntry(
     "month_end/books.py", "books", "Month's books", (Permission.VIEW_BOOKS,), "menu_book"
 )
+REPORTS: Final = PageEntry(
+    "reports/reports.py", "reports", "Reports", (Permission.VIEW_BOOKS,), "summarize"
+)
+CASH_DAY: Final = PageEntry(
+    "reports/cash_day.py",
+    "cash-day",
+    "Close the day",
+    (Permission.RECORD_PAYMENTS, Permission.VIEW_BOOKS),
+    "point_of_sale",
+)
+REPORT: Final = PageEntry("reports/report.py", "report", "Report", (Permission.VIEW_BOOKS,))
 TARIFFS: Final = PageEntry(
     "tariffs/tariffs.py", "tariffs", "Tariffs", (Permission.VIEW_TARIFFS,), "price_change"
 )

@@ -32,7 +32,7 @@ read by it, and none is changed.
 
 
 def main() -> None:
-    """Write both files anew from the lock and the environment that runs this."""
+    """Write both files from the lock and the environment that runs this."""
     locked = locked_packages(_ROOT / "requirements.lock")
     sbom = _described(locked)
     _SBOM.write_text(json.dumps(sbom, indent=1, sort_keys=True) + "\n", encoding="utf-8")

@@ -47,15 +47,26 @@ SUBJECTS: Final = (
     "security",
     "people",
     "operation",
+    "customer_page",
+    "reports",
+    # The last: it has the default rights, by which no table of a later file may come.
     "approvals",
 )
 # Which subject a table, view or function belongs to: the first whose pattern fits its name. A view
 # over several subjects goes to the last of them.
 _NAMES: Final = (
     (
-        "approvals",
-        r"default|approval_\w+|(ask|decide|end)_approval|four_eyes|needs_approval|given_back_lately",
+        "customer_page",
+        r"customer_(page|pages|session|sessions|codes|requests|request_list)|(open|confirm|end|audit)_customer_(session|links)|(keep|use)_customer_code|(ask|close)_customer_request|forget_customer_visits|page_generation|home_band|similar_use",
     ),
+    (
+        "approvals",
+        r"default|approval_\w+|(ask|decide|end)_approval|four_eyes|needs_approval|given_back_lately|passes_refund_limit",
+    ),
+    ("reports", r"report_\w+|journal_\w+|last_posting|cash_closing\w*|cash_day\w*|\w+_cash_day"),
+    ("utility_settings", r"utility_settings_of_month"),
+    ("ledger", r"posting_no|ledger_balances_at"),
+    ("payments", r"suspense_\w+|post_suspense"),
     ("operation", r"\w*operations?_\w+|bills_of_span|remove_old(_records)?|removals(_id_seq)?"),
     (
         "people",
@@ -65,13 +76,18 @@ _NAMES: Final = (
         "security",
         r"user_\w+|readmit_user|\w*security_\w+|\w*(session|token|sign_in|api_key)\w*",
     ),
+    (
+        "dunning",
+        r"\w*dunning\w*|held_of|owed_of|accounts_in_arrears|(overdue_)?(notices|reminders)_due|note_notices_given|give_notice|arrears_of_bill|arrears_page|\w*work_orders?(_list)?|is_owed_still|days_of_reminders",
+    ),
     ("bills", r"\w*kwh_bank\w*|opening_bank\w*|bring_in_banks"),
     ("customers", r"(customer_)?search_text"),
     ("utility_settings", r"\w*utility_(settings|logo)\w*|first_steps"),
-    ("lists", r"missed_read_list|visits_in_vain"),
+    ("lists", r"missed_read_list|visits_in_vain|meter_collection_list|is_common"),
+    ("jobs", r"(store|hand)_collect\w+|meter_collections|meters_to_ask"),
     (
         "lists",
-        r"timeline|rows_about|recorded_beside_audit|is_deposit|names_of|list_\w+|page_by_key|\w*search\w*|(customers|bills)_of_meters|names_a_bill|ids_found|rows_found|words_\w+|has_trigrams|by_index|text_conditions|find_meters",
+        r"timeline|rows_about|recorded_beside_audit|is_deposit|names_of|list_\w+|page_by_key|page_of_two|bills_of_place|\w*search\w*|(customers|bills)_of_meters|names_a_bill|ids_found|rows_found|words_\w+|has_trigrams|by_index|text_conditions|find_meters",
     ),
     (
         "supply",
@@ -81,37 +97,58 @@ _NAMES: Final = (
     ("imports", r"import_(headings|value|differences)|set_import_headings|preview_import"),
     ("graph", r"(note_)?graph_\w+"),
     ("ai", r"(add_)?ai_\w+|second_opinion\w*|reading_verdict_counts"),
-    ("month_end", r"month_\w+|close_month|aged_receivables|overview"),
+    ("month_end", r"month_\w+|close_month|aged_receivables|overview|open_bills"),
+    (
+        "ledger",
+        r"(ledger|bill)_totals(_id_seq)?|keep_\w+_totals|(add_up|make|wrong)_totals|(sums|late)_of_\w+|bill_total_in_words|overdue_accounts",
+    ),
     ("documents", r"\w*bill_document\w*|bills_to_print"),
     ("plans", r"\w*(plan|instalment)s?(_\w+)?"),
     (
         "corrections",
         r"correct\w+|begin_correction|end_correction|\w*rebill\w*|replace_reading|bills_to_correct|owe_correction",
     ),
-    ("corrections", r"pay_again|paid_on|bills_priced_by|is_priced_by|wrong_versions"),
+    ("ledger", r"supply_(totals(_id_seq)?|counted)|add_supply_totals|keep_\w+_counted"),
+    ("ledger", r"(make|wrong)_(sums|counts)|\w*draft_signs|signs_of_drafts|tariff_agreed_on"),
+    ("bills", r"drafts_found|list_drafts|list_readings"),
+    (
+        "corrections",
+        r"pay_again|paid_on|(bills|totals|newest)_priced_by|is_priced_by|wrong_versions|tariff_reach",
+    ),
     ("stripe", r"\w*(stripe|dispute|reconciliation|payment_link)\w*"),
     ("stripe", r"match_refunded|failed_at_stripe|undo_failed_refund|fail_refund"),
     ("payments", r"\w*bank_(lines?|line_list|statements|accounts)"),
     ("ledger", r"import_balances|account_currencies"),
     ("payments", r"\w*(payment|return|flag|deposit|thanks)\w*"),
     ("dunning", r"\w*(dunned|spare|overdue|unanswered)\w*|owes_nothing|take_mark_away"),
-    ("dunning", r"collect_again|why_unsaid|queue_reminders|owe_notices"),
+    ("dunning", r"collect_again|why_unsaid|queue_reminders"),
     ("payments", r"\w*reference\w*|repeats"),
     ("jobs", r"(\w+_)?job_\w+|run_json|check_run|most_attempts|note_progress"),
     ("jobs", r"\w*clock\w*|last_month_run|queue_\w+|unbilled_\w+"),
     ("jobs", r"monthly_\w+"),
     ("outbox", r"\w*(join|release)_statements?|set_one_statement|hand_message_on"),
-    ("outbox", r"outbox|owe_\w+|\w*(owed|notification|channels)\w*|to_try_again|failed_work_list"),
-    ("ledger", r"account\w*|\w+_account|\w*(ledger|allocat|adjustment|credit)\w*|open_\w+"),
-    ("ledger", r"settle|take_back|undo_entry|post_\w+|lock_customers"),
+    (
+        "outbox",
+        r"outbox|message_(rates|queue)|take_turns|claim_messages|pause_channel|owe_\w+|\w*(owed|notification|channels)\w*|to_try_again|failed_work_list",
+    ),
+    (
+        "outbox",
+        r"note_(life|delivery|reply)|hold_message|send_again|trust_email|mailbox\w*|handle_reply|customer_repl\w+",
+    ),
+    (
+        "ledger",
+        r"account\w*|keep_account_key|check_open_items|\w+_account|\w*(ledger|allocat|adjustment|credit)\w*|open_\w+",
+    ),
+    ("ledger", r"check_accounts|settle|take_back|undo_entry|post_\w+|lock_customers|new_entry"),
     ("network", r"feeders|\w*transformers|\w*suppl(y|ies)\w*"),
     (
         "access",
         r"private|public|installation|counters|audit\w*|changed_columns|set_actor|keep_rows",
     ),
+    ("jobs", r"expect_run|moved_agreements"),
     ("access", r"refuse|refuse_delete\w*|refuse_change|never_changed|schema_version|fingerprint"),
-    ("access", r"customer_behind"),
-    ("bills", r"billed_use"),
+    ("access", r"customer_behind|as_inserted|check_maker"),
+    ("bills", r"billed_use|bills_made"),
     ("customers", r"\w*customer_notes?|meters_of_customer"),
     ("access", r"import_answer|refuse_reopening|refuse_audit_by_hand|identifier_keys?"),
     (
@@ -123,10 +160,14 @@ _NAMES: Final = (
         "supply",
         r"\w*vacancies\w*|note_new_places|lock_points(_of)?|versions_of|looks_back_along|unbilled_use\w*",
     ),
-    ("bills", r"billed_uses|last_bill_with|\w*draft\w*|pricing_facts|looks_back|is_outlier"),
+    (
+        "bills",
+        r"billed_uses|last_bill_with|last_bill_run_of|\w*issue_run\w*|issue_next|\w*draft\w*|pricing_facts|looks_back|is_outlier",
+    ),
     ("bills", r"settled_from"),
-    ("bills", r"lines_total|chain_tail|check_chain\w*|reissues|invoice_reference|check_opening"),
-    ("bills", r"bills_given|join_chain|class_use|peer_moves|where_it_ends"),
+    ("bills", r"is_use_between|has_wrong_segments"),
+    ("bills", r"chain_tail|check_chain\w*|reissues|invoice_reference|check_opening"),
+    ("bills", r"bills_given|bills_now|join_chain|class_use|peer_moves|where_it_ends"),
     ("bills", r"guard_billed_reading|reading_answer|reading_context|commit_reading|decide_reading"),
     ("tariffs", r"\w*(tariff|version)\w*"),
     ("bills", r"bills?|bill_\w+|\w+_bills?|\w+_bill_\w+|void_\w+"),
@@ -158,10 +199,10 @@ _NO_DEFAULT_RIGHTS: Final = "\n".join(
 _EXTENSIONS: Final = "CREATE EXTENSION IF NOT EXISTS pg_trgm WITH SCHEMA extensions;"
 _BELONGING: Final = ("COMMENT", "CONSTRAINT", "INDEX", "ROW SECURITY", "ACL")
 _KINDS: Final = (
-    *("SCHEMA", *_BELONGING, "SEQUENCE", "TABLE"),
+    *("SCHEMA", *_BELONGING, "TYPE", "SEQUENCE", "TABLE"),
     *("FK CONSTRAINT", "VIEW", "FUNCTION", "TRIGGER", "DEFAULT ACL"),
 )
-_ABOUT: Final = re.compile(r"(?:FUNCTION|TABLE|VIEW|COLUMN|SEQUENCE|SCHEMA|TRIGGER) (\w+)")
+_ABOUT: Final = re.compile(r"(?:FUNCTION|TABLE|VIEW|COLUMN|SEQUENCE|SCHEMA|TRIGGER|TYPE) (\w+)")
 _TOC: Final = re.compile(
     r"^-- TOC entry (?P<id>\d+) .*\n(?:-- Dependencies: (?P<needs>[\d ]+)\n)?"
     r"-- Name: (?P<name>.+); Type: (?P<kind>[A-Z ]+); Schema: (?P<schema>[\w-]+); Owner: .*$",

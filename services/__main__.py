@@ -1,4 +1,4 @@
-"""The command line, `python -m services COMMAND …`; works beside a running app."""
+"""The command line, `python -m services COMMAND …`: starts the app, and works beside it."""
 
 import argparse
 import sys
@@ -8,7 +8,7 @@ from services import VERSION
 from services.backups.making import UnableToBackUp
 from services.backups.restoring import UnableToRestore
 from services.bootstrap_database import MIGRATIONS
-from services.commands import backup, check, data, jobs, price, sign_in
+from services.commands import backup, check, data, jobs, price, sign_in, start
 from services.commands.working import say
 from services.database.embedded import EmbeddedPostgresError
 from services.database.embedded.locks import DataFolderInUse, FileLocksUnavailable
@@ -22,6 +22,7 @@ from services.identity.passwordless import UnableToKeepLinks
 from services.identity.signing_key import UnableToUseSigningKey
 from services.settings import Settings, SettingsError, load_settings
 from services.telemetry.journal import start_logging
+from services.web.listening import RefusedToListen
 
 PROGRAM = ".venv/bin/python -m services"
 
@@ -36,6 +37,7 @@ ANTICIPATED = (
     MigrationError,
     UnableToPrepareRoles,
     DatabaseError,
+    RefusedToListen,
     UnableToUseSigningKey,
     UnableToIssueToken,
     UnableToKeepLinks,
@@ -67,12 +69,13 @@ def main(arguments: Sequence[str] | None = None, *, log: bool = False) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=PROGRAM,
-        description="Work with the billing system from the command line, also while it runs.",
+        description="Start the billing system, or work with it while it runs.",
         epilog="Settings come from the environment and .env; see .env.example.",
     )
     version = f"Electricity billing {VERSION}, schema {newest_version(MIGRATIONS)}"
     parser.add_argument("--version", action="version", version=version)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    start.add_start(commands)
     sign_in.add_sign_in(commands)
     sign_in.add_token(commands)
     data.add_demo(commands)

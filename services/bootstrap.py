@@ -1,8 +1,9 @@
 """The one place where the system is wired: settings in, services out."""
 
-from collections.abc import Callable, Mapping
+import os
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -23,19 +24,39 @@ from services.billing.cycles import BillingCycles
 from services.billing.issuing import BillIssuer
 from services.billing.lookups import BillLookups
 from services.bootstrap_database import MIGRATIONS, backups_of, open_database
-from services.bootstrap_providers import Addresses, Providers, open_providers
+from services.bootstrap_providers import (
+    Addresses,
+    Providers,
+    inbox,
+    message_rates,
+    open_providers,
+    twilio_reports,
+    whatsapp_reports,
+)
 from services.container import Services
 from services.corrections.lookups import CorrectionLookups
 from services.corrections.reading_correction import ReadingCorrection
 from services.corrections.rebilling import FiguresChanged, NotAcknowledged, Rebilling
 from services.corrections.tariff_correction import TariffCorrection
+from services.customer_page.actions import PageActions
+from services.customer_page.allowances import Allowance
+from services.customer_page.codes import CustomerCodes
+from services.customer_page.lookups import PageLookups
+from services.customer_page.pages import CustomerPages
+from services.customer_page.requests import CustomerRequests
+from services.customer_page.similar_homes import SimilarHomes
+from services.customer_page.visits import CustomerVisits
 from services.database.embedded import EmbeddedPostgres
 from services.database.schema.migrations import newest_version
 from services.database.service import DatabaseService
+from services.database.transport import Transport
 from services.database.transports.postgres import DirectTransport
 from services.database.transports.watched import WatchedTransport
 from services.demo import DemoHeadEnd, load_demo_if_empty
+from services.dunning.dunning import Dunning
+from services.dunning.holds import DunningHolds
 from services.graph import GraphCheck, OpenedGraph, SaveToGraph, open_graph
+from services.graph.answers import TransformerBalance
 from services.health.alert_book import AlertBook
 from services.health.checks import (
     Check,
@@ -64,17 +85,21 @@ from services.identity.signing_key import load_or_create_signing_key
 from services.importing.file_imports import FileImports
 from services.importing.full_export.exports import FullExports
 from services.lists.office_lists import OfficeLists
+from services.messages.delivery import Delivery
+from services.messages.direct import DirectMessages
 from services.messages.lookups import MessageLookups
-from services.outbox.outbox import Outbox, StepHandler
+from services.outbox.outbox import Outbox, StepDone, StepHandler
 from services.payments.bank_lines import BankLines
 from services.payments.lookups import PaymentLookups
 from services.payments.office_payments import OfficePayments
 from services.payments.payment_received import PaymentReceived, open_payments
+from services.payments.receipts import Receipts
 from services.payments.reconciliation import Reconciliation
 from services.payments.refunds import Refunds
 from services.payments.stripe.client import StripePayments
 from services.payments.stripe.listing import StripeReading
 from services.payments.stripe.lookups import StripeLookups
+from services.people.customer_links import CustomerLinks
 from services.people.hashing import PasswordHashing
 from services.people.own_account import OwnAccount
 from services.people.secret_box import SecretBox
@@ -91,12 +116,16 @@ from services.readings.reading_to_bill import ReadingToBill
 from services.readings.review import ReadingReview
 from services.readings.round import ReadingRound
 from services.readings.swapped import SwappedMeters
-from services.settings import Settings
+from services.records.bills import Bill
+from services.records.outbox import OutboxKind
+from services.reports.reports import reports_over
+from services.settings import Settings, SettingsError, load_settings
 from services.supply.places import Places
 from services.supply.supply import Supply
 from services.tariff_publishing.publishing import TariffPublishing
 from services.utility_settings.current import CurrentSettings
 from services.utility_settings.desk import SettingsDesk
+from services.workers import Workers
 
 if TYPE_CHECKING:
     from scheduler import Scheduler
@@ -129,7 +158,13 @@ def build_services(
         # From here on with the time zone that the utility set.
         settings = current.start()
         providers = open_providers(
-            settings, transport, addresses, utility_name=lambda: current().utility_name
+            settings,
+            transport,
+            addresses,
+            utility_name=lambda: current().utility_name,
+            reply_to=lambda: current().utility_email,
+            archive=BillArchive(database, current.printed_on, settings.timezone),
+            receipts=Receipts(database, current.sender),
         )
         closers.append(providers.close)
         opened = open_graph(settings, embedded=embedded_graph)
@@ -145,7 +180,8 @@ def build_services(
             lease_seconds=lease_seconds,
             closers=tuple(closers),
         )
-        services = _with_disk(replace(services, graph=opened))
+        services = _with_disk(_with_opened_graph(services, opened))
+        services = replace(services, workers=_workers(settings, dsn, services.outbox))
         if isinstance(opened_database, DirectTransport):
             services = replace(services, pool_figures=opened_database.pool_figures)
         return replace(services, revive_database=server.start) if server else services
@@ -185,6 +221,18 @@ def _with_disk(services: Services) -> Services:
     return replace(services, disk=watch, checks=checks)
 
 
+def _with_opened_graph(services: Services, opened: OpenedGraph) -> Services:
+    """The services with the graph, for pages and for reports of losses."""
+    graph = opened.graph
+    if graph is None:
+        return replace(services, graph=opened)
+
+    def balances(since: date, until: date) -> Sequence[TransformerBalance]:
+        return graph.energy_balance(since=since, until=until)
+
+    return replace(services, graph=opened, reports=services.reports.with_balances(balances))
+
+
 def _with_graph(
     providers: Providers,
     opened: OpenedGraph,
@@ -199,6 +247,40 @@ def _with_graph(
     save = RecordedStep(SaveToGraph(opened.graph, database), GraphCheck.name, providers.last_errors)
     steps = {8: save, **providers.step_handlers}
     return replace(providers, checks=checks, step_handlers=steps)
+
+
+def _workers(settings: Settings, dsn: str | None, outbox: Outbox) -> Workers:
+    steps = tuple(outbox.handlers)
+    if settings.dask_scheduler is not None:
+        build = partial(services_of_cluster_worker, steps)
+        return Workers(build, settings.job_workers, settings.dask_scheduler)
+    return Workers(partial(services_of_worker, settings, dsn, steps), settings.job_workers)
+
+
+def services_of_worker(settings: Settings, dsn: str | None, steps: Sequence[int]) -> Services:
+    """What a worker process works with: the database, and nothing that leaves it.
+
+    `steps` are those of the outbox that the process which began the worker will perform.
+    """
+    if dsn is not None:
+        opened: Transport = DirectTransport(dsn, pool_size=2)
+    else:
+        opened, _ = open_database(settings, None, [])
+    providers = Providers(step_handlers=dict.fromkeys(steps, _performed_elsewhere))
+    return wire(settings, DatabaseService(opened), providers=providers, dsn=dsn)
+
+
+def services_of_cluster_worker(steps: Sequence[int]) -> Services:
+    """As `services_of_worker`, by the settings of the machine that the worker is on."""
+    settings = load_settings(os.environ)
+    if settings.database_url is None and settings.supabase_url is None:
+        raise SettingsError(["DATABASE_URL: needed on each machine of a cluster."])
+    dsn = settings.database_url.get_secret_value() if settings.database_url else None
+    return services_of_worker(settings, dsn, steps)
+
+
+def _performed_elsewhere(*, bill: Bill, kind: OutboxKind, facts: Mapping[str, str]) -> StepDone:
+    raise NotImplementedError(f"A worker performs no step: {kind} of {bill.id}, {sorted(facts)}.")
 
 
 def wire(
@@ -223,6 +305,7 @@ def wire(
     outbox = Outbox(
         database=database, handlers=dict(providers.step_handlers), lease_seconds=lease_seconds
     )
+    delivery = Delivery(database, outbox, message_rates(settings))
     issuer = BillIssuer(
         zone=settings.timezone,
         terms=current.terms,
@@ -258,6 +341,13 @@ def wire(
     adjustments = AccountAdjustments(database, outbox, settings.timezone, currency)
     tariff_correction = TariffCorrection(database=database, rebilling=rebilling)
     tariff_publishing = TariffPublishing(database)
+    supply = Supply(
+        database=database,
+        assessor=assessor,
+        issuer=issuer,
+        outbox=outbox,
+        back_billing_months=settings.back_billing_months,
+    )
     approvals = Approvals(
         database,
         {
@@ -269,6 +359,7 @@ def wire(
             "waiver": adjustments.undo_approved,
             "tariff": tariff_publishing.publish_approved,
             "tariff_correction": tariff_correction.correct_approved,
+            "supply": supply.execute_approved,
         },
         refusals=(FiguresChanged, NotAcknowledged),
     )
@@ -277,7 +368,21 @@ def wire(
         database, assessor, outbox, settings.timezone, lambda: current().estimates_in_a_row
     )
     swapped = SwappedMeters(database, current.limit_book)
+    users = Users(database, sessions, security_log, hashing)
     outlooks = DecisionOutlooks(review, estimates, swapped)
+    contacts, photos = CustomerContacts(database), MeterPhotos(database)
+    reading_to_bill = ReadingToBill(database=database, assessor=assessor, outbox=outbox)
+    customer_page = _customer_page(
+        settings,
+        database=database,
+        current=current,
+        security_log=security_log,
+        archive=archive,
+        direct=providers.direct,
+        contacts=contacts,
+        reading_to_bill=reading_to_bill,
+        photos=photos,
+    )
     return Services(
         current_settings=current,
         settings_desk=SettingsDesk(database, current),
@@ -287,21 +392,22 @@ def wire(
         sessions=sessions,
         security_log=security_log,
         api_keys=ApiKeys(database, security_log),
-        users=Users(database, sessions, security_log, hashing),
+        users=users,
         outbox=outbox,
         alert_book=AlertBook(database),
-        messages=MessageLookups(database),
+        messages=MessageLookups(database, delivery.per_minute),
+        delivery=delivery,
         ai_usage=_ai_usage(settings, database, providers.ai),
         assessor=assessor,
         issuer=issuer,
-        reading_to_bill=ReadingToBill(database=database, assessor=assessor, outbox=outbox),
+        reading_to_bill=reading_to_bill,
         readings=ReadingLookups(database, settings.timezone),
         swapped_meters=swapped,
         limits_trial=LimitsTrial(database, current, settings.timezone),
         reading_review=review,
         decision_outlooks=outlooks,
         reading_exceptions=ReadingExceptions(database, review, outlooks, settings.timezone),
-        meter_photos=MeterPhotos(database),
+        meter_photos=photos,
         reading_round=ReadingRound(database, settings.timezone, current.limit_book),
         reading_estimates=estimates,
         backups=backups_of(settings, dsn),
@@ -310,7 +416,8 @@ def wire(
         bills=BillLookups(database),
         bill_approval=BillApproval(database=database, issuer=issuer, outbox=outbox),
         customers=CustomerLookups(database),
-        contacts=CustomerContacts(database),
+        contacts=contacts,
+        customer_page=customer_page,
         notes=CustomerNotes(database),
         timeline=Timeline(database, settings.timezone),
         usage=Usage(database),
@@ -321,15 +428,21 @@ def wire(
             database, current, settings.data_dir / ("exports-demo" if settings.demo else "exports")
         ),
         books=MonthEnd(database=database, zone=settings.timezone),
+        reports=reports_over(database, settings, users),
         lists=OfficeLists(database, archive, currency),
         office_payments=OfficePayments(database, outbox, settings.timezone, currency),
         bank_lines=BankLines(database, outbox),
         account_adjustments=adjustments,
+        dunning=Dunning(database, settings.timezone),
+        dunning_holds=DunningHolds(database, settings.timezone),
         approvals=approvals,
         passwordless=passwordless_for(settings),
         password_sign_in=sign_in,
         own_account=own_account,
         payment_received=payments,
+        twilio_reports=twilio_reports(settings, database),
+        whatsapp_reports=whatsapp_reports(settings, database),
+        inbox=inbox(settings, database),
         refunds=refunds,
         stripe=StripeLookups(database),
         reconciliation=_reconciliation(settings, database, payments, providers.stripe),
@@ -338,13 +451,7 @@ def wire(
         billing_cycles=BillingCycles(database),
         places=Places(database),
         statements=Statements(database, current.sender),
-        supply=Supply(
-            database=database,
-            assessor=assessor,
-            issuer=issuer,
-            outbox=outbox,
-            back_billing_months=settings.back_billing_months,
-        ),
+        supply=supply,
         corrections=CorrectionLookups(database),
         tariff_correction=tariff_correction,
         tariff_publishing=tariff_publishing,
@@ -422,6 +529,38 @@ def _passwords(
     )
     box = SecretBox(key)
     return sign_in, OwnAccount(database, sessions, security_log, hashing, box, sign_in)
+
+
+def _customer_page(
+    settings: Settings,
+    *,
+    database: DatabaseService,
+    current: CurrentSettings,
+    security_log: SecurityLog,
+    archive: BillArchive,
+    direct: DirectMessages,
+    contacts: CustomerContacts,
+    reading_to_bill: ReadingToBill,
+    photos: MeterPhotos,
+) -> CustomerPages:
+    """Customers' pages of their own. Raises UnableToUseSigningKey."""
+    links = CustomerLinks(load_or_create_signing_key(settings.data_dir))
+    visits = CustomerVisits(database, links, security_log, settings.public_url)
+    return CustomerPages(
+        visits=visits,
+        codes=CustomerCodes(
+            database, visits, links, direct, security_log, lambda: current().utility_name
+        ),
+        lookups=PageLookups(
+            database, archive, Receipts(database, current.sender), SimilarHomes(database)
+        ),
+        actions=PageActions(database, contacts, reading_to_bill, photos, direct, settings.timezone),
+        requests=CustomerRequests(database),
+        direct=direct,
+        opening=Allowance(60, timedelta(minutes=1)),
+        on=settings.customer_page,
+        linked=settings.customer_page_address is not None,
+    )
 
 
 def passwordless_for(settings: Settings) -> Passwordless | None:

@@ -11,7 +11,12 @@ from services.backups.copies import copy_place
 from services.backups.making import UnableToBackUp
 from services.backups.retention import Keep
 from services.database.embedded import EmbeddedPostgres
-from services.database.schema.migrations import MigrationError, apply_migrations, upgrades
+from services.database.schema.migrations import (
+    MigrationError,
+    apply_migrations,
+    upgrades,
+    upgrading_alone,
+)
 from services.database.schema.roles import prepare_roles
 from services.database.schema.schema_check import check_schema
 from services.database.transport import Transport
@@ -39,14 +44,20 @@ def open_database(
     if settings.supabase_url is not None:
         return _open_supabase(settings), None
     dsn = _database_address(settings, server, closers)
-    _back_up_before_upgrade(settings, dsn)
-    apply_migrations(dsn, MIGRATIONS)
+    if upgrades(dsn, MIGRATIONS):
+        with upgrading_alone(dsn):
+            # Another process may have upgraded it while this one waited.
+            if upgrades(dsn, MIGRATIONS):
+                _back_up_before_upgrade(settings, dsn)
+            apply_migrations(dsn, MIGRATIONS)
+    else:
+        apply_migrations(dsn, MIGRATIONS)
     return DirectTransport(dsn), dsn
 
 
 def _back_up_before_upgrade(settings: Settings, dsn: str) -> None:
     """Keep what a newer version is about to change (docs/decisions/0044)."""
-    if not settings.embedded or settings.demo or not upgrades(dsn, MIGRATIONS):
+    if not settings.embedded or settings.demo:
         return
     try:
         made = backup_for_event(

@@ -1,6 +1,7 @@
 """The providers put together as they are set: AI, the outbox's steps 9 to 13, their checks."""
 
-from collections.abc import Callable, Mapping
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Final
@@ -9,15 +10,53 @@ from zoneinfo import ZoneInfo
 from services.ai.check import AiCheck
 from services.ai.messages import AiMessageWriter
 from services.ai.service import AiService, open_ai
+from services.bill_documents import MissingLetters
+from services.bill_documents.archive import ArchiveDamaged, BillArchive
+from services.database.errors import NotFound
 from services.database.service import DatabaseService
-from services.database.transport import Transport
+from services.database.transport import DatabaseError, Transport
 from services.health.checks import Check
 from services.health.last_errors import LastErrors, RecordedChannel, RecordedStep
-from services.health.provider_checks import DiscordCheck, StripeCheck, WhatsAppCheck
-from services.integrations.http import TIMEOUT_SECONDS
-from services.messages import discord
-from services.messages.channels import Channel, OwnDiscord, OwnWhatsApp, SharedDiscord
+from services.health.provider_checks import (
+    DiscordCheck,
+    MailboxCheck,
+    MailCheck,
+    SmsCheck,
+    StripeCheck,
+    WhatsAppCheck,
+)
+from services.identity.signing_key import load_or_create_signing_key
+from services.integrations.http import TIMEOUT_SECONDS, ServiceUnavailable
+from services.integrations.mail import MailServer
+from services.integrations.mailbox import Mailbox
+from services.messages import discord, sms
+from services.messages.bounces import ReturnAddress
+from services.messages.channels import (
+    EMAIL,
+    OWN_DISCORD,
+    SHARED_DISCORD,
+    SMS,
+    WHATSAPP,
+    Channel,
+    OwnDiscord,
+    OwnEmail,
+    OwnSms,
+    OwnWhatsApp,
+    SharedDiscord,
+)
+from services.messages.direct import (
+    ByMail,
+    ByOwnDiscord,
+    BySms,
+    DirectMessages,
+    KeptHere,
+    Way,
+)
 from services.messages.discord import Discord
+from services.messages.inbox import Inbox
+from services.messages.mail import Attachment
+from services.messages.page_link import PageLink
+from services.messages.reports import TwilioReports, WhatsAppReports
 from services.messages.sending import KeepMessage, LogNotification, SendMessage
 from services.messages.templates import (
     Message,
@@ -27,13 +66,19 @@ from services.messages.templates import (
 )
 from services.messages.whatsapp import GRAPH_URL, WhatsApp
 from services.outbox.outbox import StepHandler
+from services.payments.receipts import Receipts
 from services.payments.stripe.client import StripePayments
 from services.payments.stripe.payment_links import CreateLink, LinkOnBill, PaymentLinks
+from services.people.customer_links import OPEN_PATH, CustomerLinks
 from services.quantities.period import local_date
-from services.settings import Settings
+from services.settings import Settings, SettingsError
+from services.telemetry import outside_calls
 
+log = logging.getLogger(__name__)
+
+TWILIO_PATH: Final = "/webhook/twilio"
 IN_DEMO: Final = "Not configured: the demo sends nothing to anybody."
-WITHOUT_CHANNEL: Final = "Not configured: neither Discord nor WhatsApp has settings."
+WITHOUT_CHANNEL: Final = "Not configured: no channel to customers has settings."
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +87,7 @@ class Addresses:
 
     stripe: str | None = None
     whatsapp: str = GRAPH_URL
+    twilio: str = sms.TWILIO_URL
     timeout_seconds: float = TIMEOUT_SECONDS
     check_webhook: Callable[[str], str] = discord.check_webhook
 
@@ -55,9 +101,12 @@ class Providers:
     step_handlers: Mapping[int, StepHandler] = field(default_factory=dict)
     checks: tuple[Check, ...] = ()
     last_errors: LastErrors = field(default_factory=LastErrors)
+    # What reaches a customer at once, such as a code for their page.
+    direct: DirectMessages = field(default_factory=DirectMessages)
 
     def close(self) -> None:
         """Give back what the services hold open."""
+        self.direct.close()
         if self.ai is not None:
             self.ai.close()
 
@@ -68,17 +117,23 @@ def open_providers(
     addresses: Addresses | None = None,
     *,
     utility_name: Callable[[], str] | None = None,
+    reply_to: Callable[[], str] = str,
+    archive: BillArchive | None = None,
+    receipts: Receipts | None = None,
 ) -> Providers:
     """Every provider that has settings; the demo uses none and sends nothing to anybody.
 
-    `utility_name` answers the name of the moment, by default that of the settings.
+    `utility_name` answers the name of the moment, by default that of the settings, `reply_to` the
+    office's e-mail address; `archive` has the PDFs of bills that are sent and `receipts` those of
+    payments, by default none.
     """
     database = DatabaseService(transport)
     utility_name = utility_name or (lambda: settings.utility_name)
     writer: MessageWriter = TemplateWriter(utility_name)
     if settings.demo:
         return Providers(
-            step_handlers=kept_message_steps(settings, database, writer, because=IN_DEMO)
+            step_handlers=kept_message_steps(settings, database, writer, because=IN_DEMO),
+            direct=DirectMessages((KeptHere(),)),
         )
     last_errors = LastErrors()
     ai = open_ai(
@@ -90,6 +145,7 @@ def open_providers(
     if ai is not None:
         writer = AiMessageWriter(ai, writer, Message)
     links = payment_links(settings=settings, database=database, addresses=addresses)
+    page = page_link(settings, database)
     messages = (
         message_steps(
             settings=settings,
@@ -97,10 +153,24 @@ def open_providers(
             writer=writer,
             addresses=addresses,
             last_errors=last_errors,
+            more=(
+                *email_channels(
+                    settings,
+                    utility_name,
+                    archive=archive,
+                    receipts=receipts,
+                    page=page,
+                    reply_to=reply_to,
+                ),
+                *sms_channels(settings, utility_name, addresses, page),
+            ),
+            page=page,
+            archive=archive,
         )
         if settings.sends_messages
         else kept_message_steps(settings, database, writer, because=WITHOUT_CHANNEL)
     )
+    box = mailbox(settings)
     checks = outside_checks(settings=settings, links=links, addresses=addresses)
     paying = {
         number: RecordedStep(step, StripeCheck.name, last_errors)
@@ -110,8 +180,9 @@ def open_providers(
         ai=ai,
         stripe=links.stripe if links else None,
         step_handlers={**paying, **messages},
-        checks=(*checks, AiCheck(ai)),
+        checks=(*checks, *([MailboxCheck(box)] if box else []), AiCheck(ai)),
         last_errors=last_errors,
+        direct=direct_messages(settings, utility_name, addresses),
     )
 
 
@@ -122,8 +193,15 @@ def message_steps(
     writer: MessageWriter,
     addresses: Addresses | None = None,
     last_errors: LastErrors | None = None,
+    more: Sequence[tuple[Channel, str]] = (),
+    page: PageLink | None = None,
+    archive: BillArchive | None = None,
 ) -> dict[int, StepHandler]:
-    """Steps 11 to 13. A channel that has no settings is logged as left out, with the text."""
+    """Steps 11 to 13. Discord and WhatsApp without settings are logged as left out, with the text.
+
+    `more` are channels that are there once they have settings, each with the name of its check;
+    `page` links to customers' own pages, and `archive` has the PDFs that go by WhatsApp.
+    """
     at, kept = addresses or Addresses(), last_errors or LastErrors()
     client = Discord(timeout_seconds=at.timeout_seconds)
     # A customer's own webhook that is gone is no outage of Discord.
@@ -133,14 +211,34 @@ def message_steps(
             SharedDiscord(client, settings.discord_webhook_url), DiscordCheck.name, kept
         ),
         # A customer's own webhook that is gone says nothing of the utility's.
-        OwnDiscord(own, at.check_webhook),
-        RecordedChannel(OwnWhatsApp(whatsapp_client(settings, at)), WhatsAppCheck.name, kept),
+        OwnDiscord(own, at.check_webhook, page),
+        RecordedChannel(whatsapp_channel(settings, at, page, archive), WhatsAppCheck.name, kept),
+        *(RecordedChannel(channel, check, kept) for channel, check in more),
     )
     writing = WriteMessage(database, writer, _today_in(settings.timezone))
     return {
         11: writing,
-        12: SendMessage(database, channels, writing),
+        12: SendMessage(
+            database,
+            channels,
+            writing,
+            message_rates(settings),
+            lambda: datetime.now(settings.timezone),
+        ),
         13: LogNotification(database, channels),
+    }
+
+
+def message_rates(settings: Settings) -> dict[str, int]:
+    """How many messages may leave on each channel in a minute; none of where nothing is sent."""
+    if settings.demo or not settings.sends_messages:
+        return {}
+    return {
+        SHARED_DISCORD: settings.messages_per_minute_discord,
+        OWN_DISCORD: settings.messages_per_minute_discord_customers,
+        WHATSAPP: settings.messages_per_minute_whatsapp,
+        EMAIL: settings.messages_per_minute_email,
+        SMS: settings.messages_per_minute_sms,
     }
 
 
@@ -150,6 +248,200 @@ def kept_message_steps(
     """Steps 11 and 13 where nobody is written to: the log keeps the text and says why."""
     writing = WriteMessage(database, writer, _today_in(settings.timezone))
     return {11: writing, 13: KeepMessage(because)}
+
+
+def email_channels(
+    settings: Settings,
+    utility_name: Callable[[], str],
+    *,
+    archive: BillArchive | None,
+    receipts: Receipts | None = None,
+    page: PageLink | None = None,
+    reply_to: Callable[[], str] = str,
+) -> Iterator[tuple[Channel, str]]:
+    """E-mail to customers with its check's name, if it is set."""
+    server = mail_server(settings, counted_as=outside_calls.EMAIL)
+    if server is None or settings.customer_email_from is None:
+        return
+    channel = OwnEmail(
+        server=server,
+        sender=settings.customer_email_from,
+        sender_name=utility_name,
+        documents=lambda bills: tuple(_printed(archive, bills)) if archive else (),
+        clock=lambda: datetime.now(UTC),
+        receipts=lambda payment: tuple(_receipted(receipts, payment)) if receipts else (),
+        page=page,
+        reply_to=reply_to,
+        returns=return_address(settings),
+    )
+    yield channel, MailCheck.name
+
+
+def sms_channels(
+    settings: Settings,
+    utility_name: Callable[[], str],
+    addresses: Addresses | None,
+    page: PageLink | None = None,
+) -> Iterator[tuple[Channel, str]]:
+    """SMS to customers with its check's name, if it is set."""
+    provider = sms_provider(settings, addresses or Addresses())
+    if provider is not None:
+        yield OwnSms(provider, utility_name, page), SmsCheck.name
+
+
+def page_link(settings: Settings, database: DatabaseService) -> PageLink | None:
+    """What links to customers' own pages; None where no public address is set."""
+    address = settings.customer_page_address
+    if address is None:
+        return None
+    links = CustomerLinks(load_or_create_signing_key(settings.data_dir))
+
+    def make(customer_id: str) -> str:
+        found = database.customer_page(customer_id)
+        generation = found.generation if found else 0
+        text = links.make(customer_id=customer_id, generation=generation, now=datetime.now(UTC))
+        return f"{address}{OPEN_PATH}?k={text}"
+
+    return PageLink(address, make)
+
+
+def direct_messages(
+    settings: Settings, utility_name: Callable[[], str], addresses: Addresses | None
+) -> DirectMessages:
+    """What reaches customers at once, on the ways that have settings."""
+    at = addresses or Addresses()
+    ways: list[Way] = []
+    server = mail_server(settings, counted_as=outside_calls.EMAIL)
+    if server is not None and settings.customer_email_from is not None:
+        ways.append(
+            ByMail(server, settings.customer_email_from, utility_name, lambda: datetime.now(UTC))
+        )
+    provider = sms_provider(settings, at)
+    if provider is not None:
+        ways.append(BySms(provider, utility_name))
+    own = Discord(timeout_seconds=at.timeout_seconds, counted_as="Discord (customers)")
+    ways.append(ByOwnDiscord(own, at.check_webhook))
+    return DirectMessages(ways)
+
+
+def sms_provider(settings: Settings, at: Addresses) -> sms.SmsProvider | None:
+    """Who sends our texts, if it is set; raises SettingsError for a template that cannot be."""
+    if settings.twilio_account_sid and settings.twilio_auth_token and settings.twilio_from:
+        return sms.Twilio(
+            settings.twilio_account_sid,
+            settings.twilio_auth_token,
+            settings.twilio_from,
+            reports_to=twilio_reports_to(settings),
+            base_url=at.twilio,
+            timeout_seconds=at.timeout_seconds,
+        )
+    if settings.sms_gateway_url is None or settings.sms_gateway_body is None:
+        return None
+    try:
+        template = sms.GatewayTemplate.parse(settings.sms_gateway_body)
+    except sms.InvalidTemplate as error:
+        raise SettingsError([f"SMS_GATEWAY_BODY: it {error}."]) from None
+    return sms.HttpGateway(
+        settings.sms_gateway_url,
+        template,
+        settings.sms_gateway_token,
+        timeout_seconds=at.timeout_seconds,
+    )
+
+
+def return_address(settings: Settings) -> ReturnAddress | None:
+    """Where mail to customers comes back to, if that is set; raises UnableToUseSigningKey."""
+    if settings.customer_email_bounces_to is None:
+        return None
+    key = load_or_create_signing_key(settings.data_dir)
+    return ReturnAddress(settings.customer_email_bounces_to, key)
+
+
+def mailbox(settings: Settings) -> Mailbox | None:
+    """The mailbox of the sender's address, if it is set; none in the demo."""
+    host, user, password = settings.imap_host, settings.imap_user, settings.imap_password
+    if settings.demo or host is None or user is None or password is None:
+        return None
+    return Mailbox(
+        host=host,
+        user=user,
+        password=password,
+        port=settings.imap_port,
+        security=settings.imap_security,
+        folder=settings.imap_folder,
+    )
+
+
+def inbox(settings: Settings, database: DatabaseService) -> Inbox | None:
+    """Who reads the mailbox of the sender's address, if it is set."""
+    found, sender = mailbox(settings), settings.customer_email_from
+    if found is None or sender is None:
+        return None
+    return Inbox(database, found, sender, return_address(settings), lambda: datetime.now(UTC))
+
+
+def twilio_reports_to(settings: Settings) -> str | None:
+    """Where Twilio reports what became of texts, if it can reach us."""
+    url = settings.reachable_url
+    return f"{url}{TWILIO_PATH}" if url else None
+
+
+def twilio_reports(settings: Settings, database: DatabaseService) -> TwilioReports | None:
+    """Who takes the reports of Twilio, where that is set and reaches us; not in the demo."""
+    url, token = twilio_reports_to(settings), settings.twilio_auth_token
+    if settings.demo or url is None or token is None:
+        return None
+    return TwilioReports(database, token, url)
+
+
+def whatsapp_reports(settings: Settings, database: DatabaseService) -> WhatsAppReports | None:
+    """Who takes the reports of WhatsApp, where they are set up; not in the demo."""
+    secret, verify = settings.whatsapp_app_secret, settings.whatsapp_verify_token
+    number = settings.whatsapp_phone_number_id
+    if settings.demo or secret is None or verify is None or number is None:
+        return None
+    return WhatsAppReports(database, secret, verify, number)
+
+
+def mail_server(settings: Settings, *, counted_as: str) -> MailServer | None:
+    """The utility's server, if it is set; `counted_as` is its name in figures."""
+    if settings.smtp_host is None:
+        return None
+    return MailServer(
+        host=settings.smtp_host,
+        port=settings.smtp_port,
+        security=settings.smtp_security,
+        user=settings.smtp_user,
+        password=settings.smtp_password,
+        counted_as=counted_as,
+    )
+
+
+def _printed(archive: BillArchive, bills: Sequence[str]) -> Iterator[Attachment]:
+    """The PDFs of bills; a bill that cannot be printed is better sent without than not at all."""
+    for bill_id in bills:
+        try:
+            kept, name = archive.pdf(bill_id), archive.database.bill(bill_id).reference
+        except DatabaseError as error:
+            raise ServiceUnavailable(f"The bill could not be read: {error}") from None
+        except (MissingLetters, ArchiveDamaged) as error:
+            log.warning("bill %s is mailed without its PDF: %s", bill_id, error)
+        else:
+            yield Attachment(f"{name}.pdf", kept.pdf)
+
+
+def _receipted(receipts: Receipts, payment_id: str) -> Iterator[Attachment]:
+    """The receipt of a payment; one that cannot be printed is better thanked for without."""
+    try:
+        pdf = receipts.pdf(payment_id)
+    except NotFound:
+        return
+    except DatabaseError as error:
+        raise ServiceUnavailable(f"The payment could not be read: {error}") from None
+    except MissingLetters as error:
+        log.warning("payment %s is thanked for without its receipt: %s", payment_id, error)
+    else:
+        yield Attachment(f"receipt-{payment_id[:8].upper()}.pdf", pdf)
 
 
 def _today_in(zone: ZoneInfo) -> Callable[[], date]:
@@ -180,14 +472,26 @@ def payment_steps(links: PaymentLinks | None) -> dict[int, StepHandler]:
 
 def outside_checks(
     *, settings: Settings, links: PaymentLinks | None, addresses: Addresses | None = None
-) -> tuple[StripeCheck, DiscordCheck, WhatsAppCheck]:
+) -> tuple[StripeCheck, DiscordCheck, WhatsAppCheck, MailCheck, SmsCheck]:
     """What the Services page tests of payments and messages."""
     at = addresses or Addresses()
     return (
         StripeCheck(links.stripe if links else None),
         DiscordCheck(settings.discord_webhook_url, Discord(timeout_seconds=at.timeout_seconds)),
         WhatsAppCheck(whatsapp_client(settings, at)),
+        MailCheck(mail_server(settings, counted_as=outside_calls.EMAIL)),
+        SmsCheck(sms_provider(settings, at)),
     )
+
+
+def whatsapp_channel(
+    settings: Settings, at: Addresses, page: PageLink | None, archive: BillArchive | None
+) -> OwnWhatsApp:
+    """WhatsApp to customers, with the PDFs of bills where the utility says so."""
+    client = whatsapp_client(settings, at)
+    if archive is None or not settings.whatsapp_pdf:
+        return OwnWhatsApp(client, page)
+    return OwnWhatsApp(client, page, lambda bills: tuple(_printed(archive, bills)))
 
 
 def whatsapp_client(settings: Settings, at: Addresses) -> WhatsApp | None:

@@ -25,7 +25,10 @@ from services.corrections.lookups import CorrectionLookups
 from services.corrections.reading_correction import ReadingCorrection
 from services.corrections.rebilling import Rebilling
 from services.corrections.tariff_correction import TariffCorrection
+from services.customer_page.pages import CustomerPages
 from services.database.service import DatabaseService
+from services.dunning.dunning import Dunning
+from services.dunning.holds import DunningHolds
 from services.graph import OpenedGraph
 from services.health.alert_book import AlertBook
 from services.health.checks import Check
@@ -49,7 +52,10 @@ from services.identity.upload_rights import UploadRights
 from services.importing.file_imports import FileImports
 from services.importing.full_export.exports import FullExports
 from services.lists.office_lists import OfficeLists
+from services.messages.delivery import Delivery
+from services.messages.inbox import Inbox
 from services.messages.lookups import MessageLookups
+from services.messages.reports import TwilioReports, WhatsAppReports
 from services.outbox.outbox import Outbox
 from services.payments.bank_lines import BankLines
 from services.payments.lookups import PaymentLookups
@@ -72,12 +78,14 @@ from services.readings.reading_to_bill import ReadingToBill
 from services.readings.review import ReadingReview
 from services.readings.round import ReadingRound
 from services.readings.swapped import SwappedMeters
+from services.reports.reports import Reports
 from services.supply.places import Places
 from services.supply.supply import Supply
 from services.tariff_publishing.publishing import TariffPublishing
 from services.utility_settings.current import CurrentSettings
 from services.utility_settings.desk import SettingsDesk
 from services.utility_settings.model import LiveSettings
+from services.workers import Workers
 
 
 @dataclass(frozen=True)
@@ -94,6 +102,7 @@ class Services:
     api_keys: ApiKeys
     users: Users
     outbox: Outbox
+    delivery: Delivery
     alert_book: AlertBook
     bank_lines: BankLines
     messages: MessageLookups
@@ -115,8 +124,10 @@ class Services:
     bill_archive: BillArchive
     backups: Backups
     books: MonthEnd
+    reports: Reports
     customers: CustomerLookups
     contacts: CustomerContacts
+    customer_page: CustomerPages
     notes: CustomerNotes
     timeline: Timeline
     usage: Usage
@@ -127,6 +138,8 @@ class Services:
     exports: FullExports
     office_payments: OfficePayments
     account_adjustments: AccountAdjustments
+    dunning: Dunning
+    dunning_holds: DunningHolds
     refunds: Refunds
     stripe: StripeLookups
     rebilling: Rebilling
@@ -149,6 +162,11 @@ class Services:
     https: Literal["certificate", "proxy"] | None = None
     # Handles Stripe's events, where Stripe is configured.
     payment_received: PaymentReceived | None = None
+    # Take what Twilio and WhatsApp report of messages, where those are configured.
+    twilio_reports: TwilioReports | None = None
+    whatsapp_reports: WhatsAppReports | None = None
+    # Reads the mailbox of the sender's address, where that is configured.
+    inbox: Inbox | None = None
     # Looks at Stripe for what the webhook missed, where Stripe is configured.
     reconciliation: Reconciliation | None = None
     # What AI cost, where it is configured.
@@ -167,6 +185,8 @@ class Services:
     revive_database: Callable[[], None] = lambda: None
     # Connections to the database, where this process keeps a pool of them.
     pool_figures: Callable[[], Mapping[str, int]] = dict
+    # The processes that large jobs are spread over.
+    workers: Workers = field(default_factory=lambda: Workers(lambda: None))
     # Visits whose page offers an upload.
     uploads: UploadRights = field(default_factory=UploadRights)
     # Undone in reverse order by close().

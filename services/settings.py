@@ -171,10 +171,12 @@ InARow = Annotated[int, Field(ge=1, le=12)]
 
 # A field's description is what its error says after "expected".
 _ANY_TEXT = "a text"
+_PER_MINUTE = "a number of messages from 1 to 100000"
 _DOLLARS = "an amount in US dollars such as 20 or 0.40"
 _WEB = "an address such as https://example.org, without a user name or password in it"
 _MONTHS = "a whole number of months from 2 to 600"
 _MAIL = "an e-mail address such as operators@example.org"
+_BOUNCES = "an e-mail address such as bounces@example.org, with at most 22 letters before the @"
 _HOST = "a host name such as tenant.eu.auth0.com, without https://"
 
 # When any name of a group on the left is set, all names on the right must be.
@@ -192,10 +194,20 @@ _NEEDS: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
     (("oidc_roles_claim",), ("oidc_issuer",)),
     (("oidc_role_names",), ("oidc_roles_claim",)),
     (("meter_headend_token",), ("meter_headend_url",)),
+    (("green_button_token",), ("green_button_url",)),
     (("backup_s3_key_id", "backup_s3_secret"),) * 2,
     (("backup_s3_endpoint", "backup_s3_region", "backup_s3_key_id"), ("backup_copy_to",)),
     (("operations_email",), ("smtp_host", "smtp_from")),
     (("smtp_user", "smtp_password"),) * 2,
+    (("customer_email_from",), ("smtp_host",)),
+    (("twilio_account_sid", "twilio_auth_token", "twilio_from"),) * 2,
+    (("sms_gateway_url", "sms_gateway_body"),) * 2,
+    (("whatsapp_app_secret", "whatsapp_verify_token"),) * 2,
+    (("whatsapp_app_secret",), ("whatsapp_token",)),
+    (("customer_email_bounces_to",), ("customer_email_from",)),
+    (("imap_host", "imap_user", "imap_password"),) * 2,
+    (("imap_host",), ("customer_email_from",)),
+    (("sms_gateway_token",), ("sms_gateway_url",)),
 )
 
 
@@ -253,6 +265,52 @@ class Settings(BaseModel):
     whatsapp_phone_number_id: str | None = Field(
         default=None, pattern=r"^[0-9]+$", description="digits only"
     )
+    # Both are set with the webhook, by which WhatsApp reports what became of messages.
+    whatsapp_app_secret: SecretStr | None = Field(default=None, description=_ANY_TEXT)
+    whatsapp_verify_token: SecretStr | None = Field(default=None, description=_ANY_TEXT)
+    whatsapp_pdf: Annotated[bool, BeforeValidator(_on_or_off)] = Field(
+        default=False, description="on or off"
+    )
+    messages_per_minute_discord: int = Field(default=30, ge=1, le=100_000, description=_PER_MINUTE)
+    messages_per_minute_discord_customers: int = Field(
+        default=1_500, ge=1, le=100_000, description=_PER_MINUTE
+    )
+    messages_per_minute_whatsapp: int = Field(
+        default=4_500, ge=1, le=100_000, description=_PER_MINUTE
+    )
+    twilio_account_sid: str | None = Field(
+        default=None, pattern=r"^AC[0-9a-f]{32}$", description="AC and 32 digits or letters a to f"
+    )
+    twilio_auth_token: SecretStr | None = Field(default=None, description=_ANY_TEXT)
+    # A number, a name of at most eleven letters and digits, or a messaging service.
+    twilio_from: str | None = Field(
+        default=None,
+        pattern=r"^(\+[1-9][0-9]{6,14}|MG[0-9a-f]{32}|[A-Za-z0-9 ]{1,11})$",
+        description="a number such as +14155550100, a name, or MG and 32 digits or letters a to f",
+    )
+    # Its path or query may hold a key.
+    sms_gateway_url: SecretWebAddress | None = Field(default=None, description=_WEB)
+    sms_gateway_body: str | None = Field(default=None, description=_ANY_TEXT)
+    sms_gateway_token: SecretStr | None = Field(default=None, description=_ANY_TEXT)
+    messages_per_minute_sms: int = Field(default=60, ge=1, le=100_000, description=_PER_MINUTE)
+    customer_email_from: MailAddress | None = Field(default=None, description=_MAIL)
+    # Where mail comes back to; each message adds its own mark before the @.
+    customer_email_bounces_to: MailAddress | None = Field(
+        default=None, pattern=r"^[^\s@,<>]{1,22}@", description=_BOUNCES
+    )
+    imap_host: str | None = Field(
+        default=None, pattern=r"^[A-Za-z0-9.-]+$", description="a host such as imap.example.org"
+    )
+    imap_port: int = Field(default=993, ge=1, le=65_535, description="a port from 1 to 65535")
+    imap_security: Literal["starttls", "tls", "none"] = Field(
+        default="tls", description="starttls, tls or none"
+    )
+    imap_user: str | None = Field(default=None, description=_ANY_TEXT)
+    imap_password: SecretStr | None = Field(default=None, description=_ANY_TEXT)
+    imap_folder: str = Field(
+        default="INBOX", pattern=r"^[ -~]{1,200}$", description="the name of a folder"
+    )
+    messages_per_minute_email: int = Field(default=60, ge=1, le=100_000, description=_PER_MINUTE)
     auth0_domain: str | None = Field(
         default=None, pattern=r"^[A-Za-z0-9.-]+(:[0-9]+)?$", description=_HOST
     )
@@ -274,12 +332,35 @@ class Settings(BaseModel):
         description="the provider's names with roles of ours, such as Billing=clerk,Field=engineer",
     )
     public_url: WebAddress = Field(default="http://localhost:8501", description=_WEB)
+    # A page of their own for customers, below /my.
+    customer_page: Annotated[bool, BeforeValidator(_on_or_off)] = Field(
+        default=True, description="on or off"
+    )
     trusted_proxy: Annotated[str, AfterValidator(_proxies)] | None = Field(
         default=None,
         description="addresses or networks of proxies, such as 127.0.0.1 or 10.1.0.0/24",
     )
     meter_headend_url: WebAddress | None = Field(default=None, description=_WEB)
     meter_headend_token: SecretStr | None = Field(default=None, description=_ANY_TEXT)
+    meter_headend_concurrency: int = Field(
+        default=16, ge=1, le=200, description="a whole number from 1 to 200"
+    )
+    meter_headend_max_age_days: int = Field(
+        default=3, ge=1, le=60, description="a whole number of days from 1 to 60"
+    )
+    green_button_url: WebAddress | None = Field(default=None, description=_WEB)
+    green_button_token: SecretStr | None = Field(default=None, description=_ANY_TEXT)
+    job_workers: int = Field(
+        default_factory=lambda: min(os.cpu_count() or 1, 8),
+        ge=1,
+        le=64,
+        description="a whole number from 1 to 64",
+    )
+    dask_scheduler: str | None = Field(
+        default=None,
+        pattern=r"^(tcp|tls)://[^\s@]+:[0-9]+$",
+        description="an address such as tcp://10.1.0.5:8786",
+    )
     demo: Annotated[bool, BeforeValidator(_on_or_off)] = Field(
         default_factory=_without_database,
         description="on or off",
@@ -356,6 +437,12 @@ class Settings(BaseModel):
     keep_messages_months: MonthsKept = Field(default=36, description=_MONTHS)
     keep_ai_months: MonthsKept = Field(default=24, description=_MONTHS)
     keep_sign_ins_months: MonthsKept = Field(default=12, description=_MONTHS)
+    keep_photos_months: int = Field(
+        default=36, ge=13, le=600, description="a whole number of months from 13 to 600"
+    )
+    keep_stripe_months: int = Field(
+        default=36, ge=24, le=600, description="a whole number of months from 24 to 600"
+    )
     keep_audit_years: int = Field(
         default=10, ge=6, le=100, description="a whole number of years from 6 to 100"
     )
@@ -377,6 +464,10 @@ class Settings(BaseModel):
             problems.append("DATABASE_URL: leave it empty beside SUPABASE_URL, or the reverse.")
         if self.auth0_domain and self.oidc_issuer:
             problems.append("OIDC_ISSUER: leave it empty beside AUTH0_DOMAIN, or the reverse.")
+        if self.twilio_account_sid and self.sms_gateway_url:
+            problems.append(
+                "SMS_GATEWAY_URL: leave it empty beside TWILIO_ACCOUNT_SID, or the reverse."
+            )
         if problems:
             raise SettingsError(problems)
         return self
@@ -385,6 +476,12 @@ class Settings(BaseModel):
     def openid(self) -> bool:
         """True when people sign in through a provider, Auth0 or another."""
         return self.auth0_domain is not None or self.oidc_issuer is not None
+
+    @property
+    def customer_page_address(self) -> str | None:
+        """Below which messages link to customers' pages; None where no public address is set."""
+        named = "public_url" in self.model_fields_set
+        return self.public_url if self.customer_page and named else None
 
     @property
     def unknown_daily_wh(self) -> int:
@@ -414,10 +511,17 @@ class Settings(BaseModel):
             "OpenID": self.oidc_issuer,
             "Neo4j": self.neo4j_uri,
             "head-end": self.meter_headend_url,
+            "Green Button": self.green_button_url,
         }
         used = ", ".join(name for name, value in outside.items() if value) or "nothing"
         demo = ", demo" if self.demo else ""
         return f"{database} database{demo}, time zone {self.timezone.key}; configured: {used}"
+
+    @property
+    def reachable_url(self) -> str | None:
+        """Where providers reach this system, if it is anywhere else than this machine."""
+        host = urlsplit(self.public_url).hostname
+        return None if host in {"localhost", "127.0.0.1", "::1"} else self.public_url
 
     @property
     def secrets(self) -> list[str]:
@@ -428,8 +532,14 @@ class Settings(BaseModel):
     @property
     def sends_messages(self) -> bool:
         """True when there is a channel to write to customers on; the demo has none."""
-        is_set = self.discord_webhook_url is not None or self.whatsapp_token is not None
-        return is_set and not self.demo
+        senders = (
+            self.discord_webhook_url,
+            self.whatsapp_token,
+            self.customer_email_from,
+            self.twilio_auth_token,
+            self.sms_gateway_url,
+        )
+        return any(sender is not None for sender in senders) and not self.demo
 
 
 def load_settings(environ: Mapping[str, str] | None = None) -> Settings:

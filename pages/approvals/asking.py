@@ -7,14 +7,14 @@ import streamlit as st
 from pages.registry import APPROVALS
 from pages.shared.format import escaped, moment
 from pages.shared.permitted import page_link
-from pages.shared.session import services, zone
+from pages.shared.session import called, services, zone
 from services.approvals.asking import Group
 from services.identity.auth import Principal
 from services.records.drafts import ApprovalKind
 
 
 def asks_first(group: Group) -> bool:
-    """Whether the settings want another person's approval; told above the form's button."""
+    """Whether the settings want another person's approval; said above the form's button."""
     asks = group in services().settings.four_eyes
     if asks:
         st.caption(
@@ -37,7 +37,9 @@ def show_requests(
     for request in waiting:
         with st.container(border=True, gap="xsmall"):
             st.markdown(f":material/approval_delegation: **{escaped(request.summary)}**")
-            asked = f"Asked for on {moment(request.asked_at, zone())} by {request.asked_by};"
+            asked = (
+                f"Asked for on {moment(request.asked_at, zone())} by {called(request.asked_by)};"
+            )
             if request.state == "approved":
                 st.markdown(f"{escaped(asked)} it is approved and not done yet.")
             else:

@@ -4,12 +4,12 @@ from typing import Final
 
 import streamlit as st
 
-from pages.registry import BILL, CUSTOMER, PAYMENT, PageEntry
+from pages.registry import BILL, CUSTOMER, PAYMENT, SERVICE_POINT, PageEntry
 from pages.shared.components import description_list
 from pages.shared.form_ids import form_done
 from pages.shared.format import Color, escaped, moment
 from pages.shared.permitted import page_link
-from pages.shared.session import now, people_with, services, zone
+from pages.shared.session import called, now, people_with, services, zone
 from services.approvals.deciding import permission_to_decide
 from services.database.errors import IllegalChange, NotFound
 from services.identity.audit_reason import ReasonMissing
@@ -34,10 +34,10 @@ def show_request(request: ApprovalRequest, principal: Principal) -> None:
             st.markdown(f"**{escaped(request.summary)}**", width="content")
             label, color = _STATES[request.state]
             st.badge(label, color=color)
-        asked = f"{request.asked_by}, {moment(request.asked_at, zone())}"
+        asked = f"{called(request.asked_by)}, {moment(request.asked_at, zone())}"
         facts = [("Asked for by", asked), ("Why", request.reason)]
         if request.decided_by and request.decided_at:
-            decided = f"{request.decided_by}, {moment(request.decided_at, zone())}"
+            decided = f"{called(request.decided_by)}, {moment(request.decided_at, zone())}"
             facts += [("Decided by", decided), ("Their reason", request.decision_reason)]
         elif request.state == "pending":
             facts.append(("Until", moment(request.expires_at, zone())))
@@ -60,6 +60,7 @@ def _link_to_it(request: ApprovalRequest) -> None:
         (PAYMENT, "The payment", payload.get("payment_id")),
         (CUSTOMER, "The customer", payload.get("customer_id")),
         (BILL, "The bill", payload.get("wrong", {}).get("bill_id")),
+        (SERVICE_POINT, "The service point", payload.get("change", {}).get("service_point_id")),
     )
     for page, label, thing in places:
         if thing:

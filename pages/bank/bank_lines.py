@@ -9,7 +9,7 @@ from pages.registry import BANK_LINES, IMPORTS
 from pages.shared.components import chosen_page, page_number
 from pages.shared.detail import chosen_view
 from pages.shared.form_ids import show_done
-from pages.shared.format import count
+from pages.shared.format import counted
 from pages.shared.header import header
 from pages.shared.session import may, require_permission, services
 from services.identity.permissions import Permission
@@ -47,7 +47,7 @@ def _page() -> None:
     if not found.total:
         st.caption(_NONE[status])
         return
-    st.caption(count(found.total, "line"))
+    st.caption(counted(found.total, "line"))
     for line in found.items:
         show_line(line, principal)
     page_number(total=found.total, page_size=_PAGE_SIZE, key=key)

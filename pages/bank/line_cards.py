@@ -9,7 +9,7 @@ from pages.registry import PAYMENT
 from pages.shared.components import description_list
 from pages.shared.format import day, escaped, money
 from pages.shared.permitted import page_link
-from pages.shared.session import may
+from pages.shared.session import called, may
 from services.identity.auth import Principal
 from services.identity.permissions import Permission
 from services.records.bills import invoice_reference
@@ -66,7 +66,7 @@ def _why(line: BankLine) -> str:
 def _matched(line: BankLine) -> str:
     whose = f"**{escaped(line.customer_name or '')}**, account {escaped(line.account_no or '')}"
     if line.matched_by == "person":
-        return f"{whose}: chosen by {escaped(line.decided_by or '')}."
+        return f"{whose}: chosen by {escaped(called(line.decided_by or ''))}."
     if line.matched_by == "bill":
         number = invoice_reference(line.bill_number) if line.bill_number is not None else ""
         named = f"bill {number or escaped(line.detail)}"

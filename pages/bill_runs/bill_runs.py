@@ -1,6 +1,7 @@
-"""Bill runs: what the next one will do, and on which day of the month who is billed."""
+"""Bill runs: what the next one will do, what the last one made, and who is billed on which day."""
 
 from pages.bill_runs.billing_days import show_billing_days
+from pages.bill_runs.last_run import show_last_run
 from pages.bill_runs.next_run import show_next_run
 from pages.registry import BILL_RUNS
 from pages.shared.detail import chosen_view
@@ -12,7 +13,10 @@ from services.identity.permissions import Permission
 principal = require_permission(Permission.VIEW_BILLS)
 show_header(BILL_RUNS.title)
 show_done()
-if chosen_view(("Next run", "Billing days")) == "Billing days":
+view = chosen_view(("Next run", "Last run", "Billing days"))
+if view == "Billing days":
     show_billing_days(principal)
+elif view == "Last run":
+    show_last_run(principal)
 else:
     show_next_run(principal)

@@ -29,8 +29,9 @@ from pages.shared.format import (
 from pages.shared.net_metering import show_kwh_bank
 from pages.shared.permitted import page_link
 from pages.shared.registers import registers_shown
-from pages.shared.session import may, now, services, zone
+from pages.shared.session import called, may, now, services, zone
 from pages.shared.timeline import show_timeline
+from pages.system.send_again import offer_to_send_again
 from services.identity.auth import Principal
 from services.identity.permissions import Permission
 from services.outbox.steps import StepOutcome
@@ -76,7 +77,7 @@ def show_bill_detail(bill_id: str, principal: Principal) -> None:
         if bill.status != "draft":
             show_second_opinion(bill, found.second_opinion)
         for work in found.outbox:
-            _show_outbox(work)
+            _show_outbox(work, principal)
 
 
 def _title(bill: Bill) -> str:
@@ -147,14 +148,16 @@ def _show_read(title: str, reading: Reading, *, meter_named: bool) -> None:
             st.caption(escaped(" · ".join(shown)))
         st.caption(
             f"Read {moment(reading.read_at, zone())} · {how_read(reading)} · "
-            f"by {escaped(reading.submitted_by)}"
+            f"by {escaped(called(reading.submitted_by))}"
         )
         if reading.estimated_by:
             st.caption(f":material/calculate: {escaped(reading.estimated_by)}")
         for doubt in doubts_of(reading.validation):
             st.caption(f":material/flag: {escaped(doubt)}")
         if reading.decided_by:
-            st.caption(f"{escaped(reading.decided_by)}: {escaped(reading.decision_reason or '')}")
+            st.caption(
+                f"{escaped(called(reading.decided_by))}: {escaped(reading.decision_reason or '')}"
+            )
 
 
 def _link_to_correction(bill: Bill) -> None:
@@ -169,7 +172,7 @@ def _link_to_correction(bill: Bill) -> None:
 def _link_to_network(bill: Bill) -> None:
     page_link(
         NETWORK,
-        label="What hangs together with this bill",
+        label="Related to this bill",
         icon=":material/hub:",
         query_params={"bill": bill.id},
     )
@@ -181,7 +184,7 @@ def _link_to_network(bill: Bill) -> None:
     )
 
 
-def _show_outbox(work: OutboxEntry) -> None:
+def _show_outbox(work: OutboxEntry, principal: Principal) -> None:
     with st.container(border=True):
         st.markdown(f"**{OCCASION.get(work.kind, escaped(work.kind))}**")
         show_steps(
@@ -191,4 +194,7 @@ def _show_outbox(work: OutboxEntry) -> None:
             ]
         )
         if work.status == "given_up":
-            st.caption(":red[Given up after many attempts. Please look after it by hand.]")
+            st.caption(":red[Given up after many attempts. Please handle it by hand.]")
+        written = work.steps.get(11)
+        if work.status != "open" and written is not None and written.facts.get("text"):
+            offer_to_send_again(work.id, work.id, principal)

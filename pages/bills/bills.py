@@ -41,8 +41,8 @@ def months() -> dict[str, date]:
 def ask_filters() -> BillFilter:
     """What to look for; each filter is part of the address, so a list can be linked to."""
     by_name = months()
-    with st.grid(4, min_column_width=150, vertical_alignment="bottom") as grid:
-        with grid.cell():
+    with st.grid(6, min_column_width=150, vertical_alignment="bottom") as grid:
+        with grid.cell(column_span=2):
             text = ask_text("Number, customer, account or meter")
         with grid.cell():
             status = ask_status(STATUS_OF)
@@ -56,7 +56,7 @@ def ask_filters() -> BillFilter:
                 help="The month that the bill is for: its period ends in it, or on the 1st after.",
                 bind="query-params",
             )
-        with grid.cell():
+        with grid.cell(column_span=2):
             issued_from, issued_to = ask_days("Issued")
     first = by_name.get(ends_in or "")
     return BillFilter(

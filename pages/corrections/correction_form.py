@@ -11,6 +11,7 @@ from pages.corrections.correction_links import link_to_bill
 from pages.corrections.correction_preview import show_plan
 from pages.registry import BILL
 from pages.shared.format import day, escaped, kwh, period
+from pages.shared.header import show_header
 from pages.shared.history import go_on_to
 from pages.shared.number_field import number_field
 from pages.shared.registers import ask_registers
@@ -57,7 +58,7 @@ def show_correction(bill_id: str, principal: Principal) -> None:
     """What is wrong with this bill; and once that is said, what correcting it would do."""
     found = services().corrections.bill_to_correct(bill_id=bill_id, principal=principal)
     bill = found.bill
-    st.title(f"Correct {bill.reference}", anchor=False)
+    show_header(f"Correct {bill.reference}")
     st.caption(
         f"**{escaped(bill.customer_name)}** · {period(bill.period_start, bill.period_end)} · "
         f"meter {escaped(bill.meter_serial)}"
@@ -102,9 +103,7 @@ def _ask_reading(bill: Bill, reading: Reading) -> None:
     st.caption(f"Stored: **{kwh(reading.register_wh)}** on {day(reading.read_on)}.")
     stored = {name: format_kwh(shown) for name, shown in reading.registers.items()}
     with st.form(f"reading-{reading.id}", border=False):
-        value = number_field(
-            "It was (kWh)", key=f"right-{reading.id}", value=format_kwh(reading.register_wh)
-        )
+        # First: the calendar that a typed date opens must not lie over the button.
         taken_on = st.date_input(
             "It was taken on",
             reading.read_on,
@@ -113,6 +112,9 @@ def _ask_reading(bill: Bill, reading: Reading) -> None:
             disabled=reading.is_opening,
             width=200,
             key=f"taken-{reading.id}",
+        )
+        value = number_field(
+            "It was (kWh)", key=f"right-{reading.id}", value=format_kwh(reading.register_wh)
         )
         registers = ask_registers(list(stored), stored, key=reading.id)
         rolled_over = st.checkbox(
@@ -141,7 +143,7 @@ def _ask_reading(bill: Bill, reading: Reading) -> None:
 def _ask_tariff(bill: Bill, others: Sequence[TariffSummary]) -> None:
     st.caption(
         f"This meter was never on **{escaped(bill.tariff_name)}**: this bill and all after it are "
-        "made anew under another tariff, and the meter stays on that. If the tariff itself is "
+        "reissued under another tariff, and the meter stays on that. If the tariff itself is "
         "wrong, correct its version on the tariff's page."
     )
     if not others:
@@ -189,8 +191,10 @@ def _ask_confirmation(
         acknowledged = bool(plan.warning) and st.checkbox(
             "I have seen the warning about back-billing, and correct it nevertheless"
         )
-        st.caption("The void bills keep their numbers. The customer is told once, of all of it.")
-        label = label_of("Void and make anew" if again else "Void", asks=asks_first("voids"))
+        st.caption(
+            "The void bills keep their numbers. The customer gets one message about all of it."
+        )
+        label = label_of("Void and reissue" if again else "Void", asks=asks_first("voids"))
         if not st.form_submit_button(label, type="primary"):
             return
     try:

@@ -8,7 +8,7 @@ from pages.corrections.correction_preview import more_or_less
 from pages.registry import BILL
 from pages.shared.format import escaped, moment, money, period
 from pages.shared.permitted import page_link
-from pages.shared.session import zone
+from pages.shared.session import called, zone
 from services.records.bills import Bill
 from services.records.corrections import CorrectedBill, Correction, name_of
 
@@ -34,7 +34,7 @@ def _show(correction: Correction, bill_id: str) -> None:
     with st.container(border=True, gap="xsmall"):
         st.markdown("**Correction**")
         st.caption(
-            f"{escaped(correction.created_by)}, {moment(correction.created_at, zone())}: "
+            f"{escaped(called(correction.created_by))}, {moment(correction.created_at, zone())}: "
             f"{escaped(correction.reason)}"
         )
         difference = more_or_less(correction.difference_minor, correction.currency)

@@ -68,9 +68,7 @@ def _ask(found: ReadingToCorrect, form: str) -> WrongReading | None:
     reading = found.reading
     stored = {name: format_kwh(shown) for name, shown in reading.registers.items()}
     with st.form(f"ask-{form}"):
-        value = number_field(
-            "It was (kWh)", key=f"right-{form}", value=format_kwh(reading.register_wh)
-        )
+        # First: the calendar that a typed date opens must not lie over the button.
         taken_on = st.date_input(
             "It was taken on",
             reading.read_on,
@@ -79,6 +77,9 @@ def _ask(found: ReadingToCorrect, form: str) -> WrongReading | None:
             disabled=found.at_a_change,
             width=200,
             key=f"taken-{form}",
+        )
+        value = number_field(
+            "It was (kWh)", key=f"right-{form}", value=format_kwh(reading.register_wh)
         )
         registers = ask_registers(list(stored), stored, key=form)
         withdrawn = st.checkbox(

@@ -12,7 +12,7 @@ from pages.shared.form_ids import form_id
 from pages.shared.format import day, escaped, money
 from pages.shared.money_format import FEE_NAMES, OFFICE_METHODS, entry_kind
 from pages.shared.number_field import number_field
-from pages.shared.session import may, now, services
+from pages.shared.session import called, may, now, services
 from services.identity.auth import Principal
 from services.identity.permissions import Permission
 from services.quantities.money import Money
@@ -70,7 +70,7 @@ def _ask_adjustment(account: Account, kind: str, principal: Principal) -> None:
             placeholder=_NOTE[kind],
             key=f"note-{form}-{usual}",
         )
-        st.caption("It stands on the customer's statement.")
+        st.caption("It appears on the customer's statement.")
         label = "Charge the fee"
         if kind == "credit":
             label = label_of("Give the credit", asks=asks_first("voids"))
@@ -166,7 +166,7 @@ def _show_adjustments(standing: Sequence[LedgerEntry], principal: Principal) -> 
         with st.container(border=True, gap="xsmall"):
             amount = escaped(money(abs(entry.amount_minor), entry.currency))
             st.markdown(f"{entry_kind(entry.kind)} of **{amount}** · {escaped(entry.note)}")
-            st.caption(escaped(f"{day(entry.on_date)} · by {entry.actor}"))
+            st.caption(escaped(f"{day(entry.on_date)} · by {called(entry.actor)}"))
             if not may(Permission.ADJUST_ACCOUNTS):
                 continue
             with st.popover("Take it back", icon=":material/undo:", key=f"undo-{entry.id}"):

@@ -5,12 +5,14 @@ from typing import Final
 import streamlit as st
 
 from pages.customers.account_actions import show_changes
+from pages.customers.account_dunning import show_dunning
 from pages.customers.account_lists import show_bills, show_past_payments, show_payments
 from pages.customers.account_overview import show_overview
 from pages.customers.account_plans import show_plans
 from pages.customers.account_statement import show_statement
 from pages.customers.contact_form import show_contact
 from pages.customers.customer_notes import offer_note
+from pages.customers.own_page import show_own_page
 from pages.registry import CUSTOMERS, RECORD_PAYMENT
 from pages.shared.components import description_list
 from pages.shared.detail import State, chosen_view, detail_header
@@ -31,10 +33,24 @@ _VIEWS: Final = (
     "Payments",
     "Statement",
     "Plans",
+    "Dunning",
     "Messages",
     "Timeline",
+    "Own page",
     "Details",
 )
+_OF_ACCOUNT: Final = {
+    "Overview": show_overview,
+    "Statement": show_statement,
+    "Plans": show_plans,
+}
+_OF_CUSTOMER: Final = {
+    "Bills": show_bills,
+    "Dunning": show_dunning,
+    "Messages": show_messages_to,
+    "Own page": show_own_page,
+    "Details": show_contact,
+}
 
 
 def show_account(customer_id: str, principal: Principal) -> None:
@@ -52,25 +68,17 @@ def show_account(customer_id: str, principal: Principal) -> None:
 
 
 def _show_view(view: str, account: Account, principal: Principal) -> None:
-    if view == "Overview":
-        show_overview(account, principal)
-    elif view == "Bills":
-        show_bills(account.id, principal)
-    elif view == "Payments":
+    if view == "Payments":
         show_payments(account.id, principal)
         show_past_payments(account.id, principal)
         show_changes(account, principal)
-    elif view == "Statement":
-        show_statement(account, principal)
-    elif view == "Plans":
-        show_plans(account, principal)
-    elif view == "Messages":
-        show_messages_to(account.id, principal)
     elif view == "Timeline":
         offer_note(account.id, principal)
         show_timeline("customer", account.id, principal)
+    elif view in _OF_ACCOUNT:
+        _OF_ACCOUNT[view](account, principal)
     else:
-        show_contact(account.id, principal)
+        _OF_CUSTOMER[view](account.id, principal)
 
 
 def _states(account: Account) -> list[State]:

@@ -12,7 +12,7 @@ from pages.payments.payment_cards import COLUMNS as PAYMENT_COLUMNS
 from pages.payments.payment_cards import summary as payment_summary
 from pages.registry import BILL, PAYMENT
 from pages.shared.components import chosen_page, page_number
-from pages.shared.format import count, day, escaped, money
+from pages.shared.format import counted, day, escaped, money
 from pages.shared.list_columns import Column, Listing, Row
 from pages.shared.listing import show_list
 from pages.shared.session import services
@@ -72,7 +72,7 @@ def show_past_payments(customer_id: str, principal: Principal) -> None:
     )
     if not found.total:
         return
-    label = f"{count(found.total, 'payment')} from before this system"
+    label = f"{counted(found.total, 'payment')} from before this system"
     with st.expander(label, icon=":material/history:"):
         st.caption("History. What they left open is in the opening balance.")
         st.table(

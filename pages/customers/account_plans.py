@@ -12,7 +12,7 @@ from pages.shared.form_ids import form_id
 from pages.shared.format import count, day, escaped, money
 from pages.shared.money_format import PLAN_STATUS
 from pages.shared.permitted import page_link
-from pages.shared.session import may, now, services, today
+from pages.shared.session import called, may, now, services, today
 from services.accounts.instalments import MOST_PARTS, Part, UnusablePlan, months_later
 from services.identity.auth import Principal
 from services.identity.permissions import Permission
@@ -116,7 +116,9 @@ def _show_plan(plan: InstalmentPlan, principal: Principal) -> None:
             )
             status_badge(plan.status, PLAN_STATUS)
         paid = escaped(money(plan.paid_minor, plan.currency))
-        st.caption(f"{paid} paid · agreed {day(plan.agreed_on)} by {escaped(plan.created_by)}")
+        st.caption(
+            f"{paid} paid · agreed {day(plan.agreed_on)} by {escaped(called(plan.created_by))}"
+        )
         if plan.reason:
             st.caption(escaped(plan.reason))
         for bill in plan.bills:

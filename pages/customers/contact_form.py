@@ -1,6 +1,6 @@
 """A customer's name, address and how they are reached, as a form."""
 
-from typing import Any
+from typing import Any, Final
 
 import streamlit as st
 
@@ -13,7 +13,16 @@ from services.database.errors import IllegalChange
 from services.identity.auth import Principal
 from services.identity.permissions import Permission
 from services.quantities.period import local_date
-from services.records.messages import ContactDetails
+from services.records.messages import ContactDetails, PreferredChannel
+
+_EVERY: Final = "Every channel (SMS where no other can)"
+_CHANNELS: Final[dict[PreferredChannel | None, str]] = {
+    None: _EVERY,
+    "email": "E-mail",
+    "sms": "SMS",
+    "whatsapp": "WhatsApp",
+    "discord_customer": "Discord",
+}
 
 
 def show_contact(customer_id: str, principal: Principal) -> None:
@@ -76,6 +85,7 @@ def _ask(seen: ContactDetails, form: str) -> dict[str, Any]:
         value=seen.whatsapp_since is not None,
         key=f"whatsapp-{form}",
     )
+    body |= _ask_wishes(seen, form)
     body["discord_webhook"] = st.text_input(
         "Discord webhook",
         type="password",
@@ -85,4 +95,35 @@ def _ask(seen: ContactDetails, form: str) -> dict[str, Any]:
     )
     if seen.has_discord:
         body["no_discord"] = st.checkbox("Send nothing by Discord any more", key=f"none-{form}")
+    return body
+
+
+def _ask_wishes(seen: ContactDetails, form: str) -> dict[str, Any]:
+    """The preferred channel, the quiet hours, and whether they want messages at all."""
+    body: dict[str, Any] = {}
+    with st.grid(2, min_column_width=220) as grid:
+        with grid.cell():
+            body["preferred"] = st.selectbox(
+                "Messages by",
+                list(_CHANNELS),
+                index=list(_CHANNELS).index(seen.preferred),
+                format_func=lambda channel: _CHANNELS[channel],
+                help="The others are used where this one cannot deliver.",
+                key=f"preferred-{form}",
+            )
+        with grid.cell(), st.grid(2, min_column_width=100) as hours:
+            with hours.cell():
+                body["quiet_from"] = st.time_input(
+                    "Quiet from", seen.quiet_from, key=f"quiet-from-{form}"
+                )
+            with hours.cell():
+                body["quiet_until"] = st.time_input(
+                    "Quiet until", seen.quiet_until, key=f"quiet-until-{form}"
+                )
+    # A time that is set cannot be emptied.
+    if seen.quiet_from is not None and st.checkbox("No quiet hours", key=f"no-quiet-{form}"):
+        body |= {"quiet_from": None, "quiet_until": None}
+    body["opted_out"] = st.checkbox(
+        "Wants no messages", value=seen.opted_out, key=f"opted-out-{form}"
+    )
     return body

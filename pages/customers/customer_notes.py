@@ -27,7 +27,7 @@ def offer_note(customer_id: str, principal: Principal) -> None:
             placeholder="Such as: rang about the October bill; reads the meter on Friday",
             key=f"text-{form}",
         )
-        st.caption("It stands in the timeline with your name and cannot be changed.")
+        st.caption("It appears in the timeline with your name and cannot be changed.")
         if not st.form_submit_button("Keep the note", type="primary"):
             return
         try:

@@ -17,8 +17,9 @@ from services.records.lists import AccountFilter
 
 principal = require_permission(Permission.VIEW_CUSTOMERS)
 show_header(CUSTOMERS.title)
-with st.container(horizontal=True, vertical_alignment="bottom"):
-    text = ask_text("Name, account, address or phone")
+with st.grid(4, min_column_width=150, vertical_alignment="bottom") as grid:
+    with grid.cell(column_span=3):
+        text = ask_text("Name, account, address or phone")
     owing = st.toggle("Who owes", key="owing", bind="query-params")
 wanted = AccountFilter(text=text, owing_only=owing)
 lists = services().lists

@@ -70,7 +70,7 @@ def offer_send_back(bill_id: str, principal: Principal) -> None:
         return
     with st.popover("Send back", icon=":material/undo:"):
         st.markdown(
-            "The draft becomes void. Its reading stays accepted and is billed anew with the next "
+            "The draft becomes void. Its reading stays accepted and is billed again with the next "
             "reading of the meter or by the next monthly bills."
         )
         with st.form(f"send-back-{bill_id}", border=False):

@@ -1,20 +1,30 @@
-"""Issuing the chosen drafts together: a confirmation, progress, and what came of it."""
+"""Issuing the chosen drafts together: a confirmation, the progress of it, and what came of it."""
 
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 
 import streamlit as st
 
 from pages.drafts.draft_cards import forget_choice
-from pages.shared.format import count, escaped, money
-from pages.shared.session import now, services
-from services.billing.approval import DraftsChanged, IssuedTogether
+from pages.shared.format import count, escaped, moment, money
+from pages.shared.session import (
+    called,
+    error_boundary,
+    require_permission,
+    scheduler,
+    services,
+    zone,
+)
+from services.billing.approval import DraftsChanged
 from services.identity.auth import Principal
+from services.identity.permissions import Permission
 from services.records.bills import invoice_reference
-from services.records.drafts import DraftChoice, DraftTotals
+from services.records.drafts import DraftChoice, DraftTotals, IssueRun
 
 _PRESSED: Final = "drafts-pressed"
-_CAME_OF_IT: Final = "drafts-came-of-it"
+_REFUSED: Final = "drafts-refused"
+# The run that this visitor began, whose end they are shown.
+_BEGUN: Final = "drafts-begun"
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,12 +33,6 @@ class _Pressed:
 
     choice: DraftChoice
     mark: str
-
-
-@dataclass(frozen=True, slots=True)
-class _Outcome:
-    kind: Literal["success", "warning"]
-    said: str
 
 
 def offer_issue(choice: DraftChoice, totals: DraftTotals) -> None:
@@ -40,8 +44,8 @@ def offer_issue(choice: DraftChoice, totals: DraftTotals) -> None:
             total = escaped(money(sums.total_minor, sums.currency))
             st.markdown(f"{count(sums.number, 'bill')}, **{total}**")
         st.markdown(
-            "Each gets its number and its due date, and its customer is told. An issued bill "
-            "cannot be changed afterwards."
+            "Each gets its number and its due date, and its customer is notified. An issued bill "
+            "cannot be changed afterwards. It is done in the background; you may leave this page."
         )
         # The mark of the totals that stand here, not of those at the press.
         st.button(
@@ -53,58 +57,80 @@ def offer_issue(choice: DraftChoice, totals: DraftTotals) -> None:
         )
 
 
-def issue_if_pressed(principal: Principal) -> None:
-    """Issue what was confirmed, with its progress; and say what came of the last time."""
+def issue_if_pressed(principal: Principal) -> bool:
+    """Begin what was confirmed, and show how it or the last one stands; whether one is under way.
+
+    While one is, no other is to be offered.
+    """
     pressed: _Pressed | None = st.session_state.pop(_PRESSED, None)
     if pressed is not None:
-        st.session_state[_CAME_OF_IT] = _issue(pressed, principal)
+        _begin(pressed, principal)
         st.rerun()
-    outcome: _Outcome | None = st.session_state.pop(_CAME_OF_IT, None)
-    if outcome is not None and outcome.kind == "success":
-        st.success(outcome.said, icon=":material/check_circle:")
-    elif outcome is not None:
-        st.warning(outcome.said, icon=":material/sync_problem:")
+    refused: str = st.session_state.pop(_REFUSED, "")
+    if refused:
+        st.warning(refused, icon=":material/sync_problem:")
+    run = services().bill_approval.last_issue_run(principal=principal)
+    if run is None:
+        return False
+    if run.status == "running":
+        st.fragment(_show_progress, run_every=2)(run.id)
+        return True
+    if st.session_state.pop(_BEGUN, None) == run.id:
+        _say_what_came_of(run)
+    else:
+        at = moment(run.finished_at or run.started_at, zone())
+        st.caption(f"{_in_words(run)} By {escaped(called(run.started_by))}, {at}.")
+    return False
 
 
 def _press(pressed: _Pressed) -> None:
     st.session_state[_PRESSED] = pressed
 
 
-def _issue(pressed: _Pressed, principal: Principal) -> _Outcome:
-    bar = st.progress(0.0, text="Issuing the bills. Stay on this page.")
+def _begin(pressed: _Pressed, principal: Principal) -> None:
     try:
-        issued = services().bill_approval.issue_together(
-            choice=pressed.choice,
-            mark=pressed.mark,
-            principal=principal,
-            now=now(),
-            progress=lambda done, of: _show_progress(bar, done, of),
+        run = services().bill_approval.issue_together(
+            choice=pressed.choice, mark=pressed.mark, principal=principal
         )
     except DraftsChanged as error:
-        return _Outcome(
-            "warning",
+        st.session_state[_REFUSED] = (
             f"{escaped(error)} Nothing was issued. Look at the drafts as they are now, then press "
-            "again.",
+            "again."
         )
-    if not issued.stopped:
-        forget_choice()
-    return _in_words(issued)
+        return
+    forget_choice()
+    st.session_state[_BEGUN] = run.id
+    scheduler().issue_soon()
 
 
-def _show_progress(bar: st.delta_generator.DeltaGenerator, done: int, of: int) -> None:
-    bar.progress(done / of, text=f"{done:,} of {count(of, 'bill')} issued. Stay on this page.")
+def _show_progress(run_id: str) -> None:
+    """Drawn again while the run goes on; asks itself who looks, as a page does."""
+    with error_boundary():
+        principal = require_permission(Permission.VIEW_BILLS)
+        run = services().bill_approval.last_issue_run(principal=principal)
+        if run is None or run.id != run_id or run.status != "running":
+            # Draw the page once more, without the clock.
+            st.rerun()
+        done = f"{run.reached:,} of {count(run.number, 'draft')}"
+        st.progress(run.reached / run.number, text=f"Bills are being issued: {done}")
 
 
-def _in_words(issued: IssuedTogether) -> _Outcome:
-    if issued.first_number is None or issued.last_number is None:
-        return _Outcome("warning", "Nothing was chosen, and nothing was issued.")
-    first, last = invoice_reference(issued.first_number), invoice_reference(issued.last_number)
-    numbers = first if first == last else f"{first} to {last}"
-    if not issued.stopped:
-        verb = "is" if issued.number == 1 else "are"
-        return _Outcome("success", f"{count(issued.number, 'bill')} {verb} issued: {numbers}.")
-    return _Outcome(
-        "warning",
-        f"{issued.number:,} of {count(issued.of, 'bill')} were issued, {numbers}. "
-        f"{escaped(issued.stopped)} The others are drafts still.",
-    )
+def _say_what_came_of(run: IssueRun) -> None:
+    if run.issued == run.number:
+        st.success(_in_words(run), icon=":material/check_circle:")
+    else:
+        st.warning(_in_words(run), icon=":material/sync_problem:")
+
+
+def _in_words(run: IssueRun) -> str:
+    if run.first_number is None or run.last_number is None:
+        said = "Nothing was issued"
+    else:
+        first, last = invoice_reference(run.first_number), invoice_reference(run.last_number)
+        numbers = first if first == last else f"{first} to {last}"
+        said = f"{count(run.issued, 'bill is', 'bills are')} issued: {numbers}"
+    left = run.number - run.issued
+    if not left:
+        return f"{said}."
+    why = run.refusal or "Somebody issued or sent back the others meanwhile."
+    return f"{said}, of {count(run.number, 'draft')}. {escaped(why)}"

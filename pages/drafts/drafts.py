@@ -8,7 +8,8 @@ from pages.drafts.draft_cards import ALL, SOME, forget_choice, left_out, show_dr
 from pages.drafts.draft_issue import issue_if_pressed, offer_issue
 from pages.drafts.draft_totals import months_to_compare, show_totals
 from pages.shared.components import chosen_page, page_number
-from pages.shared.format import count, month
+from pages.shared.format import counted, month
+from pages.shared.header import show_header
 from pages.shared.session import may, require_permission, services
 from services.identity.auth import Principal
 from services.identity.permissions import Permission
@@ -20,8 +21,8 @@ PAGE_SIZE = 12
 def ask_filters(waiting: tuple[Waiting, ...]) -> DraftFilter:
     """What to look at; each filter is part of the address, so a list can be linked to."""
     by_name = {month(one.month): one.month for one in waiting}
-    with st.grid(4, min_column_width=150, vertical_alignment="bottom") as grid:
-        with grid.cell():
+    with st.grid(5, min_column_width=150, vertical_alignment="bottom") as grid:
+        with grid.cell(column_span=2):
             text = st.text_input(
                 "Search",
                 key="q",
@@ -38,8 +39,12 @@ def ask_filters(waiting: tuple[Waiting, ...]) -> DraftFilter:
         with grid.cell():
             currencies = sorted({one.currency for one in waiting})
             currency = ask_one("Currency", "currency", currencies, "Every currency")
-    only = st.toggle("Only outliers", key="outliers", bind="query-params")
-    return DraftFilter(text or "", by_name.get(ends_in or ""), tariff, currency, only)
+    with st.container(horizontal=True):
+        only = st.toggle("Only outliers", key="outliers", bind="query-params")
+        of_run = st.toggle("Of the last bill run", key="last-run", bind="query-params")
+        free = st.toggle("Without those held", key="without-held", bind="query-params")
+    month_asked = by_name.get(ends_in or "")
+    return DraftFilter(text or "", month_asked, tariff, currency, only, of_run, free)
 
 
 def ask_one(label: str, key: str, options: list[str], placeholder: str) -> str | None:
@@ -50,12 +55,17 @@ def ask_one(label: str, key: str, options: list[str], placeholder: str) -> str |
 
 
 def ask_choice(fitting: DraftFilter) -> tuple[str, DraftChoice]:
-    """Everything that fits but what was left out, or only what was ticked."""
+    """Everything that fits but what was left out, or only what was ticked.
+
+    Who may issue none has nothing to choose.
+    """
+    if not may(Permission.APPROVE_BILLS):
+        return ALL, DraftChoice(fitting)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         mode = st.segmented_control(
             "To issue", (ALL, SOME), default=ALL, required=True, key="drafts-mode"
         )
-        if (left_out() if mode == ALL else ticked()) and st.button("Choose anew"):
+        if (left_out() if mode == ALL else ticked()) and st.button("Choose again"):
             forget_choice()
             st.rerun()
     if mode == SOME:
@@ -69,7 +79,7 @@ def month_of(fitting: DraftFilter, waiting: tuple[Waiting, ...]) -> date | None:
     return fitting.month or (there.pop() if len(there) == 1 else None)
 
 
-def show_review(principal: Principal) -> None:
+def show_review(principal: Principal, *, may_issue: bool) -> None:
     """Filters, what would be issued, and the drafts themselves, a page at a time."""
     waiting = services().bill_approval.waiting(principal=principal)
     if not waiting:
@@ -90,9 +100,9 @@ def show_review(principal: Principal) -> None:
     )
     totals, found = review.totals, review.drafts
     show_totals(totals, of, whole=choice == DraftChoice(DraftFilter(month=fitting.month)))
-    if may(Permission.APPROVE_BILLS):
+    if may_issue and may(Permission.APPROVE_BILLS):
         offer_issue(choice, totals)
-    st.caption(count(found.total, "draft") if found.total else "No draft fits.")
+    st.caption(counted(found.total, "draft") if found.total else "No draft fits.")
     with st.container(gap="xsmall"):
         for draft in found.items:
             show_draft(draft, mode, principal)
@@ -100,11 +110,11 @@ def show_review(principal: Principal) -> None:
 
 
 admin = require_permission(Permission.VIEW_BILLS)
-st.title("Drafts", anchor=False)
+show_header("Drafts")
 st.caption(
     "Every bill waits here until somebody issues it."
     if services().settings.bill_approval
     else "Bills are issued at once; here are those that were held."
 )
-issue_if_pressed(admin)
-show_review(admin)
+under_way = issue_if_pressed(admin)
+show_review(admin, may_issue=not under_way)

@@ -53,7 +53,7 @@ def _make() -> None:
 
 def _show_made(made: list[ExportFile]) -> None:
     if not made:
-        st.caption("None was made yet.")
+        st.caption("There is no export yet.")
         return
     st.subheader("Ready to download", anchor=False)
     for file in made:

@@ -15,7 +15,14 @@ from pages.shared.form_ids import form_done, form_id, show_done
 from pages.shared.format import escaped
 from pages.shared.header import show_header
 from pages.shared.permitted import page_link
-from pages.shared.session import allow_upload, may, now, require_permission, services
+from pages.shared.session import (
+    allow_upload,
+    may,
+    now,
+    require_permission,
+    services,
+    while_signed_in,
+)
 from services.importing.file_imports import FileAnswers, FileLook, permissions_for
 from services.importing.kinds import TableKind
 from services.importing.report import ImportReport
@@ -57,7 +64,7 @@ def _page() -> None:
     allow_upload()
     is_bank = kind == "bank_statements"
     if is_bank:
-        page_link(BANK_LINES, label="What statements brought so far", icon=":material/list_alt:")
+        page_link(BANK_LINES, label="Payments from statements so far", icon=":material/list_alt:")
     file = st.file_uploader(
         _LABELS.get(kind, "A spreadsheet (XLSX, ODS) or CSV, at most 20 MB"),
         type=[*_TABLES, *_OTHERS.get(kind, ())],
@@ -75,7 +82,7 @@ def _offer_templates(kind: TableKind) -> None:
         st.caption("An empty file with every column. A file of your own works as well.")
         st.download_button(
             "Excel (XLSX)",
-            data=lambda: imports.template(kind, "xlsx", principal=principal),
+            data=while_signed_in(lambda: imports.template(kind, "xlsx", principal=principal)),
             file_name=f"{kind}.xlsx",
             mime=_XLSX,
             on_click="ignore",
@@ -83,7 +90,7 @@ def _offer_templates(kind: TableKind) -> None:
         )
         st.download_button(
             "CSV",
-            data=lambda: imports.template(kind, "csv", principal=principal),
+            data=while_signed_in(lambda: imports.template(kind, "csv", principal=principal)),
             file_name=f"{kind}.csv",
             mime="text/csv",
             on_click="ignore",

@@ -4,6 +4,7 @@ from typing import Final
 
 import streamlit as st
 
+from pages.meters.collection import collection_facts
 from pages.meters.series_file import offer_series
 from pages.registry import (
     CORRECT_READING,
@@ -84,6 +85,8 @@ def _show_facts(meter: Meter, principal: Principal) -> None:
         ]
         if meter.multiplier_milli != 1000:
             facts.append(("Multiplier", times(meter.multiplier_milli)))
+        if meter.kind == "smart":
+            facts += collection_facts(meter.id, principal)
         description_list(facts, least_width=130)
         is_here = meter.status == "active" and meter.removed_on is None
         if is_here and may(Permission.CHANGE_SUPPLY):
@@ -119,7 +122,7 @@ def _show_readings(meter: Meter, principal: Principal) -> None:
     with st.container(border=True, gap="small"):
         st.markdown("**Last readings**")
         if not found:
-            st.caption("It was not read yet.")
+            st.caption("It has not been read yet.")
         for reading in found:
             _show_reading(reading)
         if meter.agreement_id is not None and meter.removed_on is None:

@@ -8,11 +8,14 @@ from pages.month_end.closing import offer_check, offer_closing, show_closings, s
 from pages.month_end.figures import show_books, show_methods, show_receivables
 from pages.shared.download import download_button
 from pages.shared.format import month
+from pages.shared.header import show_header
 from pages.shared.session import require_permission, services, today
 from services.identity.permissions import Permission
 from services.quantities.period import first_of_month
 
 MONTHS_BACK = 24
+# Open bills whose customers are added up while people wait for the page.
+ADDED_UP_AT_ONCE = 20_000
 
 
 def months() -> dict[str, date]:
@@ -54,7 +57,7 @@ def offer_downloads(of: date) -> None:
 
 
 principal = require_permission(Permission.VIEW_BOOKS)
-st.title("Month's books", anchor=False)
+show_header("Month's books")
 chosen = ask_month()
 found = services().books.of_month(chosen)
 closings = services().books.closings(principal=principal)
@@ -62,7 +65,9 @@ show_state(chosen, found, closings)
 show_books(found)
 show_methods(found)
 st.subheader("Receivables", anchor=False)
-show_receivables(chosen, found)
+few = services().books.open_bill_count() <= ADDED_UP_AT_ONCE
+if few or st.toggle("Add up the receivables", key="add-up"):
+    show_receivables(chosen, found)
 offer_downloads(chosen)
 st.subheader("Closing", anchor=False)
 with st.container(horizontal=True):

@@ -10,6 +10,7 @@ from pages.shared.components import chosen_page, page_number
 from pages.shared.format import count, day, escaped, money
 from pages.shared.money_format import METHOD_NAME
 from pages.shared.session import services
+from services.quantities.money import MINUS
 from services.records.ledger import Book, EntryKind
 from services.records.month_end import AgedTotal, MonthBook, MonthEndReport
 
@@ -101,7 +102,8 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def _cell(text: str) -> str:
-    return escaped(text)
+    # A narrow column must not part an amount from its sign.
+    return escaped(text).replace(MINUS, f"{MINUS}\N{WORD JOINER}")
 
 
 def _show_book(book: MonthBook) -> None:

@@ -7,14 +7,25 @@ import streamlit as st
 
 from pages.registry import BILL
 from pages.shared.components import chosen_page, description_list, page_number
-from pages.shared.format import BILL_STATUS, day, escaped, kwh, moment, money, period
+from pages.shared.format import (
+    BILL_STATUS,
+    count,
+    day,
+    escaped,
+    kwh,
+    moment,
+    money,
+    period,
+)
 from pages.shared.permitted import page_link
 from pages.shared.session import services, zone
 from services.graph import AffectedBill, Graph
 from services.identity.auth import Principal
 from services.quantities.money import Money
 from services.quantities.spreadsheet import csv_file
+from services.records.base import COUNTED_TO
 from services.records.bills import invoice_reference
+from services.records.corrections import ReachSums, TariffReach
 from services.records.readings import Meter, Reading
 from services.records.tariffs import TariffVersion
 
@@ -46,21 +57,25 @@ def show_affected(graph: Graph, principal: Principal) -> None:
     kind = st.selectbox("What is wrong?", kinds, index=first, key="touched-kind")
     if kind == _TARIFF:
         version = _ask_version(principal)
-        bills = graph.affected_by(tariff_version_id=version.id) if version else None
-    else:
-        meter = _ask_meter(principal)
-        if meter is None:
-            return
-        reading = _ask_reading(meter, principal) if kind == _READING else None
-        if kind == _READING and reading is None:
-            return
-        bills = (
-            graph.affected_by(reading_id=reading.id)
-            if reading
-            else graph.affected_by(meter_id=meter.id)
-        )
-    if bills is not None:
-        _show_bills(bills)
+        if version is not None:
+            _show_bills_of(version, graph, principal)
+        return
+    meter = _ask_meter(principal)
+    if meter is None:
+        return
+    reading = _ask_reading(meter, principal) if kind == _READING else None
+    if kind == _READING and reading is None:
+        return
+    bills = (
+        graph.affected_by(reading_id=reading.id)
+        if reading
+        else graph.affected_by(meter_id=meter.id)
+    )
+    if not bills:
+        _say_that_none_is_touched()
+        return
+    _show_sums(_reach_of(bills))
+    _show_list(bills)
 
 
 def _ask_version(principal: Principal) -> TariffVersion | None:
@@ -127,11 +142,27 @@ def _ask_reading(meter: Meter, principal: Principal) -> Reading | None:
     )
 
 
-def _show_bills(bills: Sequence[AffectedBill]) -> None:
-    if not bills:
-        st.success("No bill hangs on it: it can be corrected freely.", icon=":material/check:")
+def _show_bills_of(version: TariffVersion, graph: Graph, principal: Principal) -> None:
+    """What all bills of a version add up to, and some of them: a tariff prices most bills."""
+    reach = services().tariff_publishing.reach(version_id=version.id, principal=principal)
+    if not reach.bills:
+        _say_that_none_is_touched()
         return
-    _show_sums(bills)
+    _show_sums(reach)
+    bills = graph.affected_by(tariff_version_id=version.id)
+    if len(bills) < reach.bills:
+        st.caption(
+            f"{count(len(bills), 'bill')} of {reach.bills:,} listed. The page of the tariff "
+            "corrects and reissues all of them."
+        )
+    _show_list(bills)
+
+
+def _say_that_none_is_touched() -> None:
+    st.success("No bill hangs on it: it can be corrected freely.", icon=":material/check:")
+
+
+def _show_list(bills: Sequence[AffectedBill]) -> None:
     st.download_button(
         "Download the list (CSV)",
         _as_csv(bills),
@@ -147,21 +178,37 @@ def _show_bills(bills: Sequence[AffectedBill]) -> None:
     page_number(total=len(bills), page_size=PAGE_SIZE, key=key)
 
 
-def _show_sums(bills: Sequence[AffectedBill]) -> None:
+def _reach_of(bills: Sequence[AffectedBill]) -> TariffReach:
+    """What listed bills add up to."""
     billed: defaultdict[str, int] = defaultdict(int)
     paid: defaultdict[str, int] = defaultdict(int)
     for bill in bills:
         billed[bill.currency] += bill.total_minor
         paid[bill.currency] += bill.paid_minor
-    issued = sum(bill.status != "draft" for bill in bills)
+    return TariffReach(
+        bills=len(bills),
+        issued=sum(bill.status != "draft" for bill in bills),
+        customers=len({bill.account_no for bill in bills}),
+        sums=tuple(
+            ReachSums(currency=currency, total_minor=billed[currency], paid_minor=paid[currency])
+            for currency in sorted(billed)
+        ),
+    )
+
+
+def _number(counted: int) -> str:
+    return f"over {COUNTED_TO:,}" if counted > COUNTED_TO else f"{counted:,}"
+
+
+def _show_sums(reach: TariffReach) -> None:
     pairs = [
-        ("Bills", f"{len(bills):,}"),
-        ("Issued", f"{issued:,}"),
-        ("Customers", f"{len({bill.account_no for bill in bills}):,}"),
+        ("Bills", f"{reach.bills:,}"),
+        ("Issued", f"{reach.issued:,}"),
+        ("Customers", _number(reach.customers)),
     ]
-    for currency in sorted(billed):
-        pairs.append(("Billed", money(billed[currency], currency)))
-        pairs.append(("Paid already", money(paid[currency], currency)))
+    for sums in reach.sums:
+        pairs.append(("Billed", money(sums.total_minor, sums.currency)))
+        pairs.append(("Paid already", money(sums.paid_minor, sums.currency)))
     description_list(pairs, least_width=110)
 
 

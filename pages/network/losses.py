@@ -6,13 +6,14 @@ from datetime import date
 import altair as alt
 import streamlit as st
 
-from pages.shared.components import description_list
+from pages.shared.components import chosen_page, description_list, page_number
 from pages.shared.format import count, escaped, grouped, kwh, month, period
 from pages.shared.session import today
 from services.graph import Graph, TransformerBalance
 from services.quantities.money import scaled_text
 from services.quantities.period import first_of_month
 
+PAGE_SIZE = 12
 _MONTHS_BACK = 13
 # Low-voltage networks lose some percent in their wires; beyond this somebody should go and look.
 USUAL_LOSS_PERMILLE = 100
@@ -35,9 +36,13 @@ def show_losses(graph: Graph) -> None:
     )
     shown = [b for b in balances if (b.period_start, b.period_end) == chosen]
     _summary(shown)
-    for balance in shown:
+    # Worst first. Each has a chart of its own: a browser shows some of them at a time.
+    key = f"losses-page-{chosen}"
+    first = (chosen_page(key) - 1) * PAGE_SIZE
+    for balance in shown[first : first + PAGE_SIZE]:
         earlier = [b for b in balances if b.transformer_id == balance.transformer_id]
         _show_transformer(balance, sorted(earlier, key=lambda b: b.period_start))
+    page_number(total=len(shown), page_size=PAGE_SIZE, key=key)
 
 
 def percent(permille: int | None) -> str:

@@ -6,6 +6,7 @@ from pages.network.blast_radius import show_affected
 from pages.network.losses import show_losses
 from pages.network.neighbourhood import show_neighbourhood
 from pages.shared.format import escaped
+from pages.shared.header import show_header
 from pages.shared.session import require_permission, services
 from services.graph import Graph
 from services.identity.auth import Principal
@@ -47,7 +48,7 @@ def _show(view: str, graph: Graph, principal: Principal) -> None:
 
 
 principal = require_permission(Permission.VIEW_READINGS)
-st.title("Network", anchor=False)
+show_header("Network")
 opened = services().graph
 if opened.graph is None:
     reason = opened.off or "no graph is set up"

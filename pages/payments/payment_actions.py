@@ -112,7 +112,7 @@ def _ask_reverse(payment: Payment, principal: Principal) -> None:
     name = f"reverse-{payment.id}"
     st.markdown(
         "For a cheque that bounced, or a payment entered wrongly. It is taken out of the account; "
-        "what it paid is open again. Nobody is given money."
+        "what it paid is open again. No money is paid out."
     )
     with st.form(f"form-{form_id(name)}", border=False):
         reason = st.text_input(

@@ -6,7 +6,7 @@ import streamlit as st
 
 from pages.registry import PAYMENT
 from pages.shared.components import chosen_page, page_number
-from pages.shared.format import Color, count, day, escaped, money
+from pages.shared.format import Color, counted, day, escaped, money
 from pages.shared.list_columns import Column
 from pages.shared.money_format import FLAG, METHOD_NAME, PAYMENT_STATUS, received
 from pages.shared.permitted import page_link
@@ -27,7 +27,7 @@ def show_flags(principal: Principal) -> None:
     if not found.total:
         return
     with st.container(border=True, gap="small"):
-        st.markdown(f":material/flag: **Needs a look** · {count(found.total, 'payment')}")
+        st.markdown(f":material/flag: **Needs a look** · {counted(found.total, 'payment')}")
         for flag in found.items:
             _show_flag(flag)
         page_number(total=found.total, page_size=_FLAGS_AT_ONCE, key=_FLAGS_KEY)

@@ -21,7 +21,7 @@ from pages.shared.money_format import (
     received,
 )
 from pages.shared.permitted import page_link
-from pages.shared.session import may, now, services, zone
+from pages.shared.session import called, may, now, services, zone
 from pages.shared.timeline import show_timeline
 from services.identity.auth import Principal
 from services.identity.permissions import Permission
@@ -84,7 +84,7 @@ def _show_facts(payment: Payment) -> None:
                 ("Received", day(payment.received_on)),
                 ("Paid by", METHOD_NAME[payment.method]),
                 ("Reference", payment.reference or payment.provider_id or ""),
-                ("Recorded by", payment.recorded_by),
+                ("Recorded by", called(payment.recorded_by)),
                 ("Recorded", moment(payment.created_at, zone())),
             ],
             least_width=130,
@@ -138,7 +138,7 @@ def _show_returns(returns: Sequence[PaymentReturn], principal: Principal) -> Non
                     st.markdown(f"{RETURN_KIND[row.kind]} of **{amount}**", width="content")
                     status_badge(row.status, RETURN_STATUS)
                 how = received(row.method, row.on_date, row.reference)
-                st.caption(escaped(f"{how} · by {row.created_by} · {row.reason}"))
+                st.caption(escaped(f"{how} · by {called(row.created_by)} · {row.reason}"))
                 if row.error:
                     st.markdown(f":red[{escaped(row.error)}]")
                 _offer_retry(row, principal)
@@ -152,12 +152,12 @@ def _offer_retry(row: PaymentReturn, principal: Principal) -> None:
         or row.status not in ("pending", "failed")
     ):
         return
-    # One that Stripe may still do is only asked after; one that failed is a refund anew.
+    # One that Stripe may still do is only asked after; one that failed is refunded again.
     asks = row.status == "failed" and "refunds" in services().settings.four_eyes
     label = label_of("Try again", asks=asks)
     if st.button(label, icon=":material/refresh:", key=f"retry-{row.id}"):
         attempt(
             f"retry-{row.id}",
-            "Stripe was asked again.",
+            "Stripe was checked again.",
             lambda: services().refunds.retry(return_id=row.id, principal=principal, now=now()),
         )

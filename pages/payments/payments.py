@@ -34,12 +34,12 @@ STATUS_OF: dict[str, PaymentStatus] = {
 
 def ask_filters() -> PaymentFilter:
     """What to look for; each filter is part of the address, so a list can be linked to."""
-    with st.grid(3, min_column_width=150, vertical_alignment="bottom") as grid:
-        with grid.cell():
+    with st.grid(5, min_column_width=150, vertical_alignment="bottom") as grid:
+        with grid.cell(column_span=2):
             text = ask_text("Customer, account, bill or reference")
         with grid.cell():
             status = ask_status(STATUS_OF)
-        with grid.cell():
+        with grid.cell(column_span=2):
             first, last = ask_days("Received")
     return PaymentFilter(text=text, status=status, received_from=first, received_to=last)
 

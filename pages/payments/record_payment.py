@@ -5,13 +5,14 @@ import streamlit as st
 from pages.payments.payment_form import ask_payment
 from pages.payments.payment_payer import ask_payer, show_payer
 from pages.registry import PAYMENTS, RECORD_PAYMENT
+from pages.shared.header import show_header
 from pages.shared.permitted import page_link
 from pages.shared.session import require_permission, services
 from services.identity.permissions import Permission
 
 principal = require_permission(Permission.RECORD_PAYMENTS)
 page_link(PAYMENTS, label="All payments", icon=":material/arrow_back:")
-st.title("Record a payment", anchor=False)
+show_header("Record a payment")
 bill_id, customer_id = (st.query_params.get(name) for name in ("bill", "customer"))
 if bill_id or customer_id:
     payer = services().payments.payer(

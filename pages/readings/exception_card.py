@@ -11,7 +11,7 @@ from pages.shared.format import day, escaped, how_read, kwh, moment
 from pages.shared.permitted import page_link
 from pages.shared.photos import show_reading_photos
 from pages.shared.registers import registers_shown
-from pages.shared.session import services, zone
+from pages.shared.session import called, services, zone
 from services.identity.auth import Principal
 from services.metering.outcomes import EXPLANATIONS
 from services.records.readings import Reading
@@ -53,7 +53,7 @@ def _show_facts(reading: Reading, context: ReadingContext) -> None:
     description_list(
         [
             ("Read", moment(reading.read_at, zone())),
-            ("By", f"{reading.submitted_by} ({how_read(reading)})"),
+            ("By", f"{called(reading.submitted_by)} ({how_read(reading)})"),
             ("Last read", f"{kwh(last.register_wh)}, {day(last.read_on)}" if last else ""),
             *registers_shown(reading.registers),
         ],

@@ -7,9 +7,9 @@ import streamlit as st
 from pages.readings.exception_queue import at_stake
 from pages.registry import FLAGGED_READING
 from pages.shared.components import doubts_of
-from pages.shared.format import count, escaped, how_read, kwh, moment
+from pages.shared.format import counted, escaped, how_read, kwh, moment
 from pages.shared.permitted import page_link
-from pages.shared.session import zone
+from pages.shared.session import called, zone
 from services.identity.auth import Principal
 from services.records.submissions import FlaggedReading, FlaggedReadings
 
@@ -19,7 +19,7 @@ SHOWN: Final = 50
 def show_list(found: FlaggedReadings, _: Principal) -> None:
     """What waits for a decision, the most at stake first."""
     waits = "waits" if found.total == 1 else "wait"
-    said = f"{count(found.total, 'reading')} {waits} for a decision."
+    said = f"{counted(found.total, 'reading')} {waits} for a decision."
     if found.total > SHOWN:
         said += f" These are the {SHOWN} with the most at stake."
     st.caption(said)
@@ -39,8 +39,10 @@ def _show_row(item: FlaggedReading) -> None:
         )
         for doubt in doubts_of(reading.validation)[:1]:
             st.markdown(escaped(doubt))
+        stake = at_stake(item)
+        about = f"About **{escaped(stake)}** at stake · " if stake else ""
         st.caption(
-            f"About **{escaped(at_stake(item))}** at stake · **{escaped(reading.supplied)}** · "
-            f"read {moment(reading.read_at, zone())} by {escaped(reading.submitted_by)} · "
+            f"{about}**{escaped(reading.supplied)}** · "
+            f"read {moment(reading.read_at, zone())} by {escaped(called(reading.submitted_by))} · "
             f"{how_read(reading)}"
         )

@@ -71,10 +71,10 @@ def show_next(found: FlaggedReadings, principal: Principal) -> None:
 
 
 def at_stake(item: FlaggedReading) -> str:
-    """How much is at stake, in money where it is known."""
+    """How much is at stake, in money where it is known; nothing where no use tells of any."""
     if item.at_stake_minor is None or item.currency is None:
-        return kwh(item.at_stake_wh)
-    return money(item.at_stake_minor, item.currency)
+        return kwh(item.at_stake_wh) if item.at_stake_wh else ""
+    return money(item.at_stake_minor, item.currency) if item.at_stake_minor else ""
 
 
 def start_over() -> None:
@@ -109,8 +109,9 @@ def _choice(
 def _show_progress(found: FlaggedReadings, item: FlaggedReading) -> None:
     more = "More than " if found.ranked >= RANKED_TO else ""
     left = f"**{more}{found.total:,} left**"
-    if item.reading.id == st.session_state[_CURRENT]:
-        left += f" · about {escaped(at_stake(item))} at stake"
+    stake = at_stake(item)
+    if stake and item.reading.id == st.session_state[_CURRENT]:
+        left += f" · about {escaped(stake)} at stake"
     if skipped := len(st.session_state.get(_SKIPPED, [])):
         left += f" · {count(skipped, 'reading')} skipped, at the end"
     st.markdown(left)

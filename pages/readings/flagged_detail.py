@@ -8,7 +8,7 @@ from pages.readings.exception_card import show_exception
 from pages.readings.exception_decision import Decision, say_next, show_said
 from pages.shared.components import status_badge
 from pages.shared.format import READING_STATUS, escaped, kwh, moment
-from pages.shared.session import services, zone
+from pages.shared.session import called, services, zone
 from services.identity.auth import Principal
 from services.records.bills import Bill
 from services.records.readings import Reading
@@ -48,7 +48,7 @@ def _show_decided(reading: Reading, bill: Bill | None) -> None:
         st.caption(escaped(reading.supplied))
         if reading.decided_by and reading.decided_at:
             st.markdown(
-                f"Decided by {escaped(reading.decided_by)} "
+                f"Decided by {escaped(called(reading.decided_by))} "
                 f"on {moment(reading.decided_at, zone())}: {escaped(reading.decision_reason or '')}"
             )
     if bill:

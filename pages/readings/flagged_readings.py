@@ -6,6 +6,7 @@ from pages.readings.exception_decision import show_said
 from pages.readings.exception_list import SHOWN, show_list
 from pages.readings.exception_queue import ask_filter, found_with, show_next
 from pages.readings.exceptions_together import show_results, show_together
+from pages.shared.header import show_header
 from pages.shared.session import may, require_permission
 from services.identity.permissions import Permission
 from services.readings.exceptions import MOST_AT_ONCE
@@ -18,7 +19,7 @@ _VIEWS = {
 }
 
 admin = require_permission(Permission.VIEW_READINGS)
-st.title("Exceptions", anchor=False)
+show_header("Exceptions")
 show_said()
 view = st.segmented_control(
     "View",

@@ -12,7 +12,7 @@ from pages.shared.format import Color, count, day, escaped, moment
 from pages.shared.list_columns import Column, Listing
 from pages.shared.list_filters import ask_days, ask_text
 from pages.shared.listing import show_list
-from pages.shared.session import now, services, today, zone
+from pages.shared.session import called, now, services, today, zone
 from services.database.errors import DatabaseRefused
 from services.history.terms import MISSED_READ
 from services.identity.auth import Principal
@@ -53,7 +53,7 @@ _COLUMNS: Final[tuple[Column[MissedMeter], ...]] = (
     ),
     Column(label="Why", text=_why, place="text"),
     Column(label="Photo", text=lambda missed: "yes" if missed.has_photo else "–"),
-    Column(label="By", text=lambda missed: missed.submitted_by),
+    Column(label="By", text=lambda missed: called(missed.submitted_by)),
     Column(
         label="In a row",
         text=_times,
@@ -72,7 +72,7 @@ _COLUMNS: Final[tuple[Column[MissedMeter], ...]] = (
 
 
 def _summary(missed: MissedMeter) -> str:
-    visit = f"{moment(missed.missed_at, zone())} by {missed.submitted_by}"
+    visit = f"{moment(missed.missed_at, zone())} by {called(missed.submitted_by)}"
     photo = "with photo" if missed.has_photo else ""
     route = f"route {missed.route}" if missed.route else ""
     return " · ".join(
@@ -83,9 +83,11 @@ def _summary(missed: MissedMeter) -> str:
 def show_missed_reads(principal: Principal) -> None:
     """The list with its filters; from it a new read is asked for, or a reading estimated."""
     show_done()
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        text = ask_text("Meter, address, code, route or customer")
-        first, last = ask_days("Last visit")
+    with st.grid(6, min_column_width=150, vertical_alignment="bottom") as grid:
+        with grid.cell(column_span=2):
+            text = ask_text("Meter, address, code, route or customer")
+        with grid.cell(column_span=2):
+            first, last = ask_days("Last visit")
         reason = st.selectbox(
             "Why",
             list(_REASONS),
@@ -138,7 +140,7 @@ def _offer(chosen: Sequence[MissedMeter], principal: Principal) -> None:
         st.popover(f"Ask for {count(len(chosen), 'new read')}", icon=":material/directions_walk:"),
         st.form("ask-again", border=False),
     ):
-        reason = st.text_input("Why, as whoever reads it is told", max_chars=500)
+        reason = st.text_input("Reason, shown to whoever reads the meter", max_chars=500)
         if st.form_submit_button("Put on the round", type="primary"):
             _ask_again(chosen, reason, principal)
 

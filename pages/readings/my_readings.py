@@ -5,6 +5,7 @@ import streamlit as st
 from pages.registry import BILL, SUBMIT_READING
 from pages.shared.components import chosen_page, page_number, status_badge
 from pages.shared.format import READING_STATUS, escaped, kwh, moment, money
+from pages.shared.header import show_header
 from pages.shared.permitted import page_link
 from pages.shared.session import require_permission, services, zone
 from services.identity.auth import Principal
@@ -52,5 +53,5 @@ def show_list(principal: Principal) -> None:
 
 
 principal = require_permission(Permission.SUBMIT_READINGS)
-st.title("My readings", anchor=False)
+show_header("My readings")
 show_list(principal)

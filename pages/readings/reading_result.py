@@ -20,7 +20,7 @@ from services.records.readings import Reading
 def show_result(principal: Principal) -> None:
     """The outcome in a sentence and the bill as a card; for the office also each step.
 
-    The card of a draft is for the office: its amount may change before a customer is told it.
+    The card of a draft is for the office: its amount may change before a customer sees it.
     """
     result: dict[str, Any] = st.session_state["reading-result"]
     found = services().readings.submitted(

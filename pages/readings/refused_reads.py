@@ -6,7 +6,7 @@ import streamlit as st
 
 from pages.registry import METER
 from pages.shared.format import escaped, moment
-from pages.shared.session import services, zone
+from pages.shared.session import called, services, zone
 from services.identity.auth import Principal
 from services.readings.round import REFUSED_AT_ONCE
 from services.records.submissions import RefusedRead
@@ -38,7 +38,8 @@ def _show(number: int, one: RefusedRead) -> None:
                 " · ".join(
                     [
                         f"Read {_read_at(one)}",
-                        f"sent {moment(one.refused_at, zone())} by {escaped(one.submitted_by)}",
+                        f"sent {moment(one.refused_at, zone())}",
+                        f"by {escaped(called(one.submitted_by))}",
                         *(["a reading came since"] if one.was_read_since else []),
                     ]
                 )

@@ -5,12 +5,13 @@ import streamlit as st
 from pages.readings.meter_card import meter_context, search_meter, show_meter
 from pages.readings.reading_form import ask_reading, submit_now
 from pages.readings.reading_result import show_result
+from pages.shared.header import show_header
 from pages.shared.session import open_round, require_permission
 from services.identity.permissions import Permission
 
 principal = require_permission(Permission.SUBMIT_READINGS)
 
-st.title("Submit a reading", anchor=False)
+show_header("Submit a reading")
 serial = st.query_params.get("meter")
 state = st.session_state
 if "reading-result" in state:

@@ -9,6 +9,7 @@ import streamlit as st
 from pages.reconciliation.reconciliation_cards import show_comparison, show_ledger, show_runs
 from pages.registry import STRIPE_EVENTS
 from pages.shared.format import escaped
+from pages.shared.header import show_header
 from pages.shared.permitted import page_link
 from pages.shared.session import may, now, require_permission, services, today
 from services.identity.auth import Principal
@@ -41,7 +42,7 @@ def show_actions(reconciliation: Reconciliation, principal: Principal) -> None:
     with st.container(horizontal=True):
         if st.button("Compare now", type="primary", icon=":material/compare_arrows:") and dates:
             run(reconciliation, "compare", dates, principal)
-        if st.button("Take up what only Stripe has", icon=":material/download:") and dates:
+        if st.button("Bring in what only Stripe has", icon=":material/download:") and dates:
             run(reconciliation, "apply", dates, principal)
         if st.button("Read Stripe's events", icon=":material/sync:"):
             run(reconciliation, "events", dates, principal)
@@ -74,7 +75,7 @@ def run(
 
 
 principal = require_permission(Permission.VIEW_PAYMENTS)
-st.title("Reconciliation", anchor=False)
+show_header("Reconciliation")
 if (found := services().reconciliation) is None:
     st.info(
         "Stripe is not configured, so there is nothing to compare with.",
@@ -86,7 +87,7 @@ else:
     show_comparison(principal)
     page_link(
         STRIPE_EVENTS,
-        label="All that Stripe told, and what became of it",
+        label="Stripe's events, and what became of them",
         icon=":material/list_alt:",
     )
 show_ledger(principal)

@@ -7,7 +7,7 @@ import streamlit as st
 
 from pages.shared.components import description_list, status_badge
 from pages.shared.format import Color, count, day, escaped, moment, money
-from pages.shared.session import services, zone
+from pages.shared.session import called, services, zone
 from services.identity.auth import Principal
 from services.quantities.money import Money
 from services.records.month_end import BookBalance, LedgerCheck
@@ -20,10 +20,10 @@ KIND: Final[dict[str, tuple[str, Color]]] = {
     "refunds": ("Refunds differ", "orange"),
 }
 _WHAT_TO_DO: Final = {
-    "only_there": "Take it up; what did not come by a link of ours is entered by hand.",
+    "only_there": "Bring it in; what did not come by a link of ours is entered by hand.",
     "only_here": "Stripe does not have it: look for it there; it may be of another account.",
     "amount": "Look at it at Stripe: the two must be the same.",
-    "refunds": "Take it up if Stripe has more; if we have more, look at it at Stripe.",
+    "refunds": "Bring it in if Stripe has more; if we have more, look at it at Stripe.",
 }
 _MOST = 50
 
@@ -37,7 +37,7 @@ def show_comparison(principal: Principal) -> None:
     st.subheader(
         count(len(run.found), "difference") if run.found else "No difference", anchor=False
     )
-    st.caption(f"{_span(run)} · compared {moment(run.at, zone())} by {escaped(run.actor)}")
+    st.caption(f"{_span(run)} · compared {moment(run.at, zone())} by {escaped(called(run.actor))}")
     if run.detail:
         st.warning(escaped(run.detail))
     with st.container(gap="xsmall"):
@@ -59,7 +59,9 @@ def show_runs(principal: Principal) -> None:
     with st.container(gap="xsmall"):
         for run in found.runs:
             with st.container(border=True, gap="xxsmall"):
-                st.markdown(f"**{_title(run)}** · {moment(run.at, zone())} · {escaped(run.actor)}")
+                st.markdown(
+                    f"**{_title(run)}** · {moment(run.at, zone())} · {escaped(called(run.actor))}"
+                )
                 st.caption(_span(run))
                 if run.error:
                     st.markdown(f":red[{escaped(run.error)}]")

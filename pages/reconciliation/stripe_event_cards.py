@@ -1,4 +1,4 @@
-"""Events of Stripe as rows: what was told, when, and what it changed here."""
+"""Events of Stripe as rows: what happened, when, and what it changed here."""
 
 from typing import Final
 
@@ -6,7 +6,7 @@ import streamlit as st
 
 from pages.registry import PAYMENT
 from pages.shared.components import chosen_page, page_number, status_badge
-from pages.shared.format import Color, count, escaped, moment, money
+from pages.shared.format import Color, counted, escaped, moment, money
 from pages.shared.permitted import page_link
 from pages.shared.session import services, zone
 from services.identity.auth import Principal
@@ -33,8 +33,8 @@ def show_events(text: str, outcome: EventOutcome | None, principal: Principal) -
         page=chosen_page(key),
         page_size=_PAGE_SIZE,
     )
-    nothing = "No event fits." if text or outcome else "Stripe told nothing yet."
-    st.caption(count(found.total, "event") if found.total else nothing)
+    nothing = "No event fits." if text or outcome else "No event of Stripe yet."
+    st.caption(counted(found.total, "event") if found.total else nothing)
     with st.container(gap="xsmall"):
         for event in found.items:
             _show_event(event)

@@ -1,10 +1,9 @@
-"""What Stripe told, each event once, and what became of it."""
-
-import streamlit as st
+"""Stripe's events, each once, and what became of it."""
 
 from pages.reconciliation.stripe_event_cards import OUTCOME, show_events
 from pages.registry import RECONCILIATION
 from pages.shared.components import search_and_status
+from pages.shared.header import show_header
 from pages.shared.permitted import page_link
 from pages.shared.session import require_permission
 from services.identity.permissions import Permission
@@ -18,6 +17,6 @@ OUTCOME_OF: dict[str, EventOutcome] = {
 
 principal = require_permission(Permission.VIEW_PAYMENTS)
 page_link(RECONCILIATION, label="Reconciliation", icon=":material/arrow_back:")
-st.title("Stripe's events", anchor=False)
+show_header("Stripe's events")
 asked = search_and_status("Bill, account, or an id or type of Stripe's", OUTCOME_OF)
 show_events(*asked, principal)

@@ -14,7 +14,8 @@ from services.utility_settings.model import FOUR_EYES, FourEyes
 
 _WORDS: Final[dict[FourEyes, str]] = {
     "refunds": "Refunds, and credit that is paid out",
-    "voids": "Voiding and correcting bills, credits (write-offs), fees taken back",
+    "voids": "Voiding and correcting bills, credits (write-offs), fees taken back, "
+    "changes of supply that lower issued bills",
     "tariffs": "Publishing tariffs",
 }
 

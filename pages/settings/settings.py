@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from pages.settings.accounts_form import ask_accounts
 from pages.settings.approvals_form import ask_approvals
 from pages.settings.billing_form import ask_billing, ask_time_zone
 from pages.settings.fees_form import ask_fees
@@ -22,7 +23,7 @@ if not may_change():
     st.caption(
         f":material/lock: Settings are changed by {people_with(Permission.CHANGE_SETTINGS)}."
     )
-view = chosen_view(["Utility", "Billing", "Readings", "Fees", "Approvals", "Changes"])
+view = chosen_view(["Utility", "Billing", "Readings", "Fees", "Accounts", "Approvals", "Changes"])
 if view == "Billing":
     ask_billing(principal)
     ask_time_zone(principal)
@@ -30,6 +31,8 @@ elif view == "Readings":
     ask_limits(principal)
 elif view == "Fees":
     ask_fees(principal)
+elif view == "Accounts":
+    ask_accounts(principal)
 elif view == "Approvals":
     ask_approvals(principal)
 elif view == "Changes":

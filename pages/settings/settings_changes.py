@@ -7,9 +7,10 @@ import streamlit as st
 
 from pages.shared.format import escaped, moment, money
 from pages.shared.money_format import FEE_NAMES
-from pages.shared.session import services, zone
+from pages.shared.session import called, services, zone
 from services.identity.auth import Principal
 from services.records.overview import SettingsChange
+from services.records.reports.account_codes import account_name
 from services.utility_settings.model import FEE_KINDS
 
 _NAMES: Final = {
@@ -27,6 +28,7 @@ _NAMES: Final = {
     "logo": "Logo",
     "four_eyes": "Approved by a second person",
     "refund_limits": "Refunds above need a manager",
+    "account_codes": "Accounts of the journal",
 }
 _DEFAULT: Final = "default"
 
@@ -38,7 +40,7 @@ def show_changes(principal: Principal) -> None:
         st.caption("Nothing was changed yet.")
     for change in changes:
         with st.container(border=True, gap="xxsmall"):
-            st.caption(f"{moment(change.at, zone())} · {escaped(change.actor)}")
+            st.caption(f"{moment(change.at, zone())} · {escaped(called(change.actor))}")
             for name, before, after in _lines(change):
                 st.markdown(f"**{name}**: {escaped(before)} → {escaped(after)}")
 
@@ -57,11 +59,17 @@ def _in_words(name: str, value: Any) -> str:
         return _DEFAULT
     if name == "four_eyes":
         return ", ".join(value) or "none"
-    if name == "refund_limits":
-        return ", ".join(money(of, currency) for currency, of in value.items()) or "none"
+    if isinstance(value, dict):
+        return ", ".join(_of_each(name, value)) or "none"
     if isinstance(value, bool):
         return "on" if value else "off"
     return str(value) or "none"
+
+
+def _of_each(name: str, values: dict[str, Any]) -> list[str]:
+    if name == "account_codes":
+        return [f"{account_name(key)} {code}" for key, code in values.items()]
+    return [money(of, currency) for currency, of in values.items()]
 
 
 def _fees(

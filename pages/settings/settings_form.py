@@ -39,7 +39,7 @@ def is_fixed(shown: ShownSettings, name: str) -> bool:
 
 
 def is_locked(shown: ShownSettings, name: str) -> bool:
-    """Whether the environment sets this; the field above is then told to be so."""
+    """Whether the environment sets this; the field above then says so."""
     variable = shown.variable_of(name)
     if variable:
         st.caption(f":material/lock: Set by the environment variable `{variable}`.")
@@ -67,7 +67,7 @@ def save(
 
 
 def attempt(name: str, change: Callable[[], bool]) -> None:
-    """Make a change of settings; a refusal is told in its words, and the form stays as it is."""
+    """Make a change of settings; a refusal is shown in its words, and the form stays as it is."""
     try:
         is_changed = change()
     except InvalidSettings as error:

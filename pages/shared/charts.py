@@ -19,6 +19,8 @@ _HEIGHT = 260
 _LOW = 230
 _EXPECTED = "Expected"
 _WHICH = ["Earlier reads", "This reading", _EXPECTED]
+# Of a legend of three names, which one line of a phone has no room for.
+_COLUMNS = alt.ExprRef("width < 300 ? 2 : 3")
 _WHICH_COLORS = ["#0072B2", "#D55E00", "#009E73"]
 
 
@@ -95,7 +97,7 @@ def daily_use(
                 "which:N",
                 sort=_WHICH,
                 scale=alt.Scale(domain=_WHICH, range=_WHICH_COLORS),
-                legend=alt.Legend(title=None, orient="top"),
+                legend=alt.Legend(title=None, orient="top", columns=_COLUMNS),
             ),
             tooltip=[
                 alt.Tooltip("until:N", title="Read on"),

@@ -9,6 +9,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from pages.shared.format import Color, escaped
 from services.outbox.steps import STEP_NAMES, StepOutcome
+from services.records.base import COUNTED_TO
 from services.records.outbox import StepStatus
 
 _STEP_ICONS: Final[dict[StepStatus, str]] = {
@@ -33,8 +34,8 @@ def search_and_status(
     placeholder: str, status_of: Mapping[str, Status]
 ) -> tuple[str, Status | None]:
     """What to look for in a list; each filter is part of the address, so it can be linked to."""
-    with st.grid(2, min_column_width=150, vertical_alignment="bottom") as grid:
-        with grid.cell():
+    with st.grid(3, min_column_width=150, vertical_alignment="bottom") as grid:
+        with grid.cell(column_span=2):
             text = st.text_input(
                 "Search",
                 key="q",
@@ -57,7 +58,8 @@ def search_and_status(
 
 def page_number(*, total: int, page_size: int, key: str) -> int:
     """The page people are on, from page numbers that show only when there are several."""
-    pages = max(1, -(-total // page_size))
+    # A longer list is neither counted nor walked to its end.
+    pages = max(1, -(-min(total, COUNTED_TO) // page_size))
     if pages == 1:
         return 1
     # The list above may have become shorter since the page was chosen.

@@ -8,6 +8,8 @@ from typing import Final, Literal
 
 import streamlit as st
 
+from pages.shared.session import while_signed_in
+
 log = logging.getLogger(__name__)
 
 # Streamlit gives a file up after as long.
@@ -63,7 +65,7 @@ def download_button(
     st.html(_QUIET)
     st.download_button(
         label,
-        data=_noting(make, making, file_name),
+        data=_noting(while_signed_in(make), making, file_name),
         file_name=file_name,
         mime=mime,
         icon=icon,

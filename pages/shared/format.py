@@ -6,6 +6,7 @@ from typing import Final, Literal
 from services.history import terms
 from services.quantities import counting, written
 from services.quantities.quality import Quality
+from services.records.base import COUNTED_TO
 from services.records.readings import Reading
 
 Color = Literal["red", "orange", "blue", "green", "violet", "gray"]
@@ -34,6 +35,7 @@ READING_STATUS: Final[dict[str, tuple[str, Color]]] = {
 READING_SOURCE: Final = terms.READING_SOURCE
 RUN_STATUS: Final[dict[str, tuple[str, Color]]] = {
     "running": ("Running", "blue"),
+    "paused": ("Paused", "orange"),
     "done": ("Done", "green"),
     "failed": ("Failed", "red"),
     "interrupted": ("Interrupted", "orange"),
@@ -59,6 +61,13 @@ grouped: Final = written.grouped
 kwh: Final = written.kwh
 times: Final = written.times
 money: Final = written.money
+
+
+def counted(total: int, thing: str, things: str | None = None, *, to: int = COUNTED_TO) -> str:
+    """The length of a list: 1,000 days, and more than 10,000 days where it is not counted on."""
+    if total <= to:
+        return count(total, thing, things)
+    return f"more than {count(to, thing, things)}"
 
 
 def how_read(reading: Reading) -> str:

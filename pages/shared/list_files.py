@@ -10,7 +10,7 @@ from pages.shared.format import file_name
 from pages.shared.list_columns import Listing, Row
 from pages.shared.session import today
 from services.lists.office_lists import ROWS_IN_A_FILE, FileKind
-from services.records.base import COUNTED_TO, PageRequest
+from services.records.base import KeyPage, PageRequest
 
 _MIME: Final[dict[FileKind, str]] = {
     "csv": "text/csv",
@@ -20,14 +20,14 @@ _FILES: Final[dict[FileKind, str]] = {"csv": "CSV", "xlsx": "Excel (XLSX)"}
 
 
 def offer_files(
-    listing: Listing[Row], request: PageRequest, total: int | None, chosen: Sequence[Row]
+    listing: Listing[Row], request: PageRequest, found: KeyPage[Row], chosen: Sequence[Row]
 ) -> None:
     """Buttons for a file of the rows chosen, or of all that fit; it is made when asked for."""
     ids = tuple(row.id for row in chosen) or None
     label = f"Export {len(chosen)} chosen" if chosen else "Export"
     name = f"{listing.noun}s-{today().isoformat()}"
     with st.popover(label, icon=":material/download:"):
-        if not chosen and total is not None and total > COUNTED_TO:
+        if not chosen and not found.is_counted:
             st.caption(f"What is filtered, in this order; the first {ROWS_IN_A_FILE:,} rows.")
         for kind, called in _FILES.items():
             download_button(

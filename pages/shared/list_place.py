@@ -11,7 +11,7 @@ import streamlit as st
 
 from pages.shared.list_columns import Listing, Row
 from services.database.errors import DatabaseRefused
-from services.records.base import COUNTED_TO, Key, KeyPage, PageRequest
+from services.records.base import Key, KeyPage, PageRequest
 
 SIZES: Final = (25, 50, 100)
 
@@ -33,11 +33,11 @@ def rows_here(listing: Listing[Row]) -> tuple[Place, KeyPage[Row]]:
         # An address that somebody changed by hand.
         shown = Place(replace(shown.request, after=None, backwards=False), 0)
         return shown, listing.fetch(shown.request)
-    if not found.items and shown.request.after is not None:
+    if not found.items and shown.request.after is not None and not found.is_part:
         # The rows of this page are gone meanwhile.
         shown = Place(replace(shown.request, after=None, backwards=False), 0)
         found = listing.fetch(shown.request)
-    if shown.before is None and found.total is not None and found.total <= COUNTED_TO:
+    if shown.before is None and found.total is not None and found.is_counted:
         shown = replace(shown, before=found.total - len(found.items))
     return shown, found
 
@@ -86,7 +86,7 @@ def _read_token(token: str, mark: str) -> tuple[Key | None, bool, int | None] | 
 
 
 def note_place(**what: str) -> None:
-    """Put into the address how people want the list; another order or size begins anew."""
+    """Put into the address how people want the list; another order or size starts over."""
     if "page" not in what:
         st.query_params.pop("page", None)
     for name, value in what.items():
@@ -97,7 +97,12 @@ def note_place(**what: str) -> None:
 
 
 def pages_from(listing: Listing[Any], shown: Place, found: KeyPage[Any]) -> dict[str, str | None]:
-    """Where each button leads, as a token; the first page has an empty one."""
+    """Where each button leads, as a token; the first page has an empty one.
+
+    Nothing leads to the end of a list that is narrowed to more rows than are counted: all others
+    might have to be looked at from the other end. Another order comes to the same rows.
+    """
+    is_far = listing.is_narrowed and not found.is_counted
     mark, before, here = _mark(listing, shown.request), shown.before, len(found.items)
     after = None if before is None else before + here
     earlier = None if before is None else max(0, before - shown.request.limit)
@@ -109,7 +114,9 @@ def pages_from(listing: Listing[Any], shown: Place, found: KeyPage[Any]) -> dict
         "next": _token(mark, found.last, backwards=False, before=after)
         if found.has_after
         else None,
-        "last": _token(mark, None, backwards=True, before=None) if found.has_after else None,
+        "last": _token(mark, None, backwards=True, before=None)
+        if found.has_after and not is_far
+        else None,
     }
 
 
@@ -117,8 +124,10 @@ def position_words(shown: Place, found: KeyPage[Any]) -> str:
     """Which rows of how many these are: 26–50 of 1,035."""
     if not found.items:
         return ""
-    many = found.total is not None and found.total > COUNTED_TO
-    of = f"more than {COUNTED_TO:,}" if many else f"{found.total or len(found.items):,}"
+    if found.total is None:
+        of = "many" if found.has_before or found.has_after else f"{len(found.items):,}"
+    else:
+        of = f"{found.total:,}" if found.is_counted else f"more than {found.counted_to:,}"
     if shown.before is None:
         return f"The last {len(found.items)} of {of}"
     return f"{shown.before + 1:,}–{shown.before + len(found.items):,} of {of}"

@@ -10,11 +10,11 @@ from typing import Any, Final
 
 import streamlit as st
 
-from pages.shared.format import count
+from pages.shared.format import count, counted
 from pages.shared.list_columns import Column, Listing, Row
 from pages.shared.list_files import offer_files
 from pages.shared.list_place import SIZES, Place, note_place, pages_from, position_words, rows_here
-from services.records.base import COUNTED_TO, KeyPage
+from services.records.base import KeyPage
 
 _FOLDER: Final = Path(__file__).parent
 _table: Final = st.components.v2.component(
@@ -38,7 +38,9 @@ def show_list(
     key = f"list-{listing.noun}"
     shown, found = rows_here(listing)
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.caption(f"{_length(found.total, listing)}{note if found.items else ''}", width="stretch")
+        # In a container it takes what the tools leave of a phone's line, and goes on in the next.
+        with st.container(width="stretch"):
+            st.caption(f"{_length(found, listing)}{note if found.items else ''}")
         tools = st.container(horizontal=True, horizontal_alignment="right", width="content")
     result = _table(
         key=key,
@@ -56,14 +58,21 @@ def show_list(
         if chosen:
             actions(chosen)
         if found.items:
-            offer_files(listing, shown.request, found.total, chosen)
+            offer_files(listing, shown.request, found, chosen)
 
 
-def _length(total: int | None, listing: Listing[Row]) -> str:
+def _length(found: KeyPage[Row], listing: Listing[Row]) -> str:
     noun = listing.noun
-    if not total:
+    if found.is_part:
+        here = count(len(found.items), noun) if found.items else f"No {noun}"
+        further = "the page before" if found.has_before and not found.has_after else "the next page"
+        return f"{here} so far; {further} looks further. A rarer word or a filter finds it sooner."
+    if found.total is None and found.items:
+        return f"Many {noun}s"
+    if not found.total:
         return f"No {noun} fits." if listing.is_narrowed else listing.nothing or f"No {noun} yet."
-    return count(total, noun) if total <= COUNTED_TO else f"More than {COUNTED_TO:,} {noun}s"
+    said = counted(found.total, noun, to=found.counted_to)
+    return f"{said[0].upper()}{said[1:]}"
 
 
 def _data(listing: Listing[Row], shown: Place, found: KeyPage[Row]) -> dict[str, Any]:

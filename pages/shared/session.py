@@ -1,7 +1,7 @@
 """What every page stands in: who is signed in, which role it needs, and words for failures."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Final, Never
@@ -23,6 +23,7 @@ from services.database.errors import (
     TemporaryDatabaseError,
 )
 from services.health.checks import Checks
+from services.history.people import name_of
 from services.identity.auth import (
     NotAllowed,
     NotSignedIn,
@@ -104,6 +105,24 @@ def _shown() -> tuple[object, Principal]:
     raise problem
 
 
+def while_signed_in(make: Callable[[], bytes]) -> Callable[[], bytes]:
+    """`make` for as long as the sign-in of this run holds; then it raises as `who` does.
+
+    Streamlit asks for the file of a download button without a run of the page, which would see.
+    """
+    try:
+        token, at = _shown()[0], address()
+    except (NotSignedIn, NotAllowed, SignInUnavailable):
+        # A part of the page ran alone, by which the sign-in had ended: the whole says so.
+        st.rerun()
+
+    def made() -> bytes:
+        services().who(token, now(), address=at)
+        return make()
+
+    return made
+
+
 def allow_upload() -> None:
     """Let this visit upload files, for as long as its sign-in holds."""
     run = get_script_run_ctx()
@@ -137,7 +156,7 @@ def signed_in_by_button() -> bool:
 
 
 def _token_of_button() -> object:
-    """The one that st.login was told to keep: of Auth0 that for our API, else that on who came."""
+    """The one that st.login keeps: of Auth0 that for our API, else that on who came."""
     return st.user.tokens.get("id" if services().settings.oidc_issuer else "access")
 
 
@@ -207,6 +226,11 @@ def require_permission(*permissions: Permission) -> Principal:
         st.error(reason, icon=":material/lock:")
         st.page_link(HOME.script, label="Go to my pages", icon=":material/arrow_back:")
         st.stop()
+
+
+def called(actor: str) -> str:
+    """What people call whoever did something: a user by their name, a program by what it does."""
+    return services().users.names().get(actor) or name_of(actor)
 
 
 def people_with(*permissions: Permission) -> str:

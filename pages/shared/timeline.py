@@ -11,10 +11,10 @@ import streamlit as st
 from pages.registry import BILL, CUSTOMER, METER, PAYMENT, SERVICE_POINT, PageEntry
 from pages.shared.format import day, escaped
 from pages.shared.permitted import page_link
-from pages.shared.session import may, services, zone
+from pages.shared.session import called, may, services, zone
 from services.database.errors import DatabaseRefused
+from services.history.entries import Detail, Entry
 from services.history.timeline import Key, TimelinePage
-from services.history.told import Detail, Entry
 from services.history.words import KINDS
 from services.identity.auth import Principal
 from services.quantities.period import local_date
@@ -135,7 +135,7 @@ def _show(entry: Entry, here: tuple[str, str]) -> None:
             st.markdown(escaped(said.more))
         for detail in said.details:
             st.markdown(_in_words(detail))
-        st.caption(escaped(f"{entry.at.astimezone(zone()):%H:%M} · by {entry.by}"))
+        st.caption(escaped(f"{entry.at.astimezone(zone()):%H:%M} · by {called(entry.by)}"))
 
 
 def _in_words(detail: Detail) -> str:

@@ -6,6 +6,7 @@ import streamlit as st
 
 from pages.registry import SECURITY_LOG
 from pages.shared.format import escaped, moment
+from pages.shared.header import show_header
 from pages.shared.permitted import page_link
 from pages.shared.session import require_permission, services, zone
 from pages.sign_ins.event_names import EVENT_NAMES
@@ -27,7 +28,7 @@ def show_event(event: SecurityEvent) -> None:
 
 
 principal = require_permission(Permission.VIEW_SECURITY)
-st.title("Security log", anchor=False)
+show_header("Security log")
 st.caption("Refusals that repeat are one row a minute. It never holds a token, a key or a link.")
 left, right = st.columns(2)
 chosen = left.selectbox(

@@ -3,6 +3,7 @@
 import streamlit as st
 
 from pages.registry import SIGN_INS
+from pages.shared.header import show_header
 from pages.shared.permitted import page_link
 from pages.shared.session import now, require_permission, services
 from pages.sign_ins.session_cards import offer_for_person, show_session
@@ -11,7 +12,7 @@ from services.identity.permissions import Permission
 PAGE_SIZE = 25
 
 principal = require_permission(Permission.VIEW_SECURITY)
-st.title("Sign-ins", anchor=False)
+show_header("Sign-ins")
 st.caption(
     "Sign-ins in browsers and tokens for programs, from their first use here. An ended one is "
     "refused at once, however long it was made for."

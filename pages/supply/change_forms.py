@@ -184,13 +184,14 @@ def _ask_tariff(place: Place, form: str, principal: Principal) -> Change | None:
         st.info("There is no tariff in the currency of this account.")
         return None
     with st.form(f"ask-{form}"):
+        # First: the calendar that a typed date opens must not lie over the button.
+        on = ask_day("From", form)
         chosen = st.selectbox(
             "Tariff",
             fitting,
             format_func=lambda one: f"{one.name} ({one.code})",
             key=f"t-{form}",
         )
-        on = ask_day("From", form)
         if not st.form_submit_button("Show what it does", type="primary"):
             return None
     return OtherTariff(place.point.id, on, chosen.code)

@@ -4,12 +4,14 @@ from dataclasses import dataclass
 
 import streamlit as st
 
+from pages.approvals.asking import asks_first, label_of
 from pages.corrections.correction_preview import show_bill_change
 from pages.registry import SERVICE_POINT
 from pages.shared.form_ids import form_done
 from pages.shared.format import count, day, escaped, kwh, money, period
 from pages.shared.history import go_on_to
 from pages.shared.session import now, services
+from services.approvals.asking import AwaitsApproval
 from services.billing.chain_retry import MeterTooBusy
 from services.corrections.affected_bills import CannotRebill
 from services.corrections.rebilling import FiguresChanged, NotAcknowledged
@@ -23,6 +25,7 @@ from services.quantities.energy import InvalidEnergy
 from services.rating import UnableToPriceBill
 from services.readings.submission import InvalidReading
 from services.records.bills import NewBill
+from services.supply.approval import lowers_bills
 from services.supply.changes import CannotChangeSupply, Change, Connect, Exchange, MoveIn, TypedRead
 from services.supply.plan import SupplyPlan
 
@@ -74,7 +77,8 @@ def show_and_ask(name: str, form: str, said: str, principal: Principal) -> None:
                 "I have seen the warning about back-billing, and do it nevertheless",
                 key=f"warned-{form}",
             )
-        if st.form_submit_button("Do it", type="primary"):
+        asks = lowers_bills(plan) and asks_first("voids")
+        if st.form_submit_button(label_of("Do it", asks=asks), type="primary"):
             _do(shown, form, reason=reason, sure=sure, principal=principal, name=name, said=said)
 
 
@@ -98,6 +102,10 @@ def _do(
             principal=principal,
             now=now(),
         )
+    except AwaitsApproval:
+        # The place's page shows what waits.
+        change = shown.change
+        go_on_to(SERVICE_POINT, id="" if isinstance(change, Connect) else change.service_point_id)
     except (*REFUSALS, ReasonMissing, NotAcknowledged, MeterTooBusy) as error:
         st.error(escaped(error), icon=":material/edit:")
         return
@@ -150,7 +158,8 @@ def _lines(plan: SupplyPlan) -> list[str]:
         "move_in": f"{who} is supplied from that day on.",
         "stay": f"The agreement of {who} goes on as if they had not moved out. The bill up to that "
         "day stays; a deposit that paid it was used.",
-        "connect": f"{who} gets an account, a place of supply and a meter with its first reading.",
+        "connect": f"{who} gets {'an account, ' if plan.rows.get('customer') else ''}a place of "
+        "supply and a meter with its first reading.",
         "exchange": f"Meter {escaped(str(details.get('removed')))} goes and "
         f"{escaped(str(details.get('installed')))} comes; the next bill runs over both.",
         "multiplier": "The meter counts with the other multiplier from that reading on.",

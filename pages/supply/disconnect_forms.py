@@ -43,7 +43,7 @@ def ask_reconnect(place: Place, form: str, _principal: Principal) -> Change | No
             key=f"fee-{form}",
             value=Money(usual, currency).text if usual else "",
         )
-        st.caption("It stands on the customer's statement. Leave it empty to charge none.")
+        st.caption("It appears on the customer's statement. Leave it empty to charge none.")
         if not st.form_submit_button("Show what it does", type="primary"):
             return None
     return Reconnect(place.point.id, on, replace(read, rolled_over=rolled_over), fee)

@@ -2,13 +2,15 @@
 
 import streamlit as st
 
+from pages.approvals.asking import show_requests
+from pages.meters.collection import collection_facts
 from pages.registry import CHANGE_SUPPLY, CUSTOMER, SERVICE_POINTS, PageEntry
 from pages.shared.components import description_list
 from pages.shared.detail import State, chosen_view, detail_header
 from pages.shared.form_ids import show_done
 from pages.shared.format import day, escaped, kwh, ordinal, times
 from pages.shared.permitted import page_link
-from pages.shared.session import services
+from pages.shared.session import called, services
 from pages.shared.timeline import show_timeline
 from pages.supply.place_form import show_place_form
 from pages.supply.place_reads import show_place_reads
@@ -46,6 +48,7 @@ def show_place(service_point_id: str, principal: Principal) -> None:
     with detail_header(place.point.code, back=SERVICE_POINTS, states=(_state(place),)):
         _main_action(place)
     show_done()
+    show_requests(["supply"], [place.point.id], principal)
     _other_actions(place)
     view = chosen_view(_VIEWS)
     if view == "Meters":
@@ -62,7 +65,7 @@ def show_place(service_point_id: str, principal: Principal) -> None:
     elif view == "Details":
         show_place_form(place, principal)
     else:
-        _show_overview(place)
+        _show_overview(place, principal)
 
 
 def _state(place: Place) -> State:
@@ -113,7 +116,7 @@ def _link(place: Place, what: str, label: str, icon: str) -> None:
     )
 
 
-def _show_overview(place: Place) -> None:
+def _show_overview(place: Place, principal: Principal) -> None:
     point, meter, agreement = place.point, place.meter, place.agreement
     with st.container(border=True):
         if agreement:
@@ -132,6 +135,8 @@ def _show_overview(place: Place) -> None:
             ("Installed", day(meter.installed_on) if meter else "–"),
             ("Multiplier", times(meter.multiplier_milli) if meter else "–"),
         ]
+        if meter and meter.kind == "smart":
+            said += collection_facts(meter.meter_id, principal)
         if last := place.last_read:
             said.append(("Last reading", f"{kwh(last.register_wh)} on {day(last.read_on)}"))
         said += [("Route", point.route)] if point.route else []
@@ -174,7 +179,7 @@ def _show_changes(place: Place, principal: Principal) -> None:
             st.caption(day(change.effective_on))
             named = f": {escaped(str(who))}" if who else ""
             st.markdown(f":material/{icon}: **{what}{named}**")
-            st.caption(f"{escaped(change.reason)} · by {escaped(change.created_by)}")
+            st.caption(f"{escaped(change.reason)} · by {escaped(called(change.created_by))}")
             if undoable is not None and change.id == undoable.id:
                 offer_undo(change, principal)
     if not place.changes:

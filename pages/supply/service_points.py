@@ -84,12 +84,13 @@ def ask_unread() -> str | None:
 principal = require_permission(Permission.VIEW_CUSTOMERS)
 with header(SERVICE_POINTS.title):
     page_link(CONNECT, label="Connect a customer", icon=":material/add:")
-with st.container(horizontal=True, vertical_alignment="bottom"):
-    text = ask_text("Address, code, route, meter or customer")
+with st.grid(6, min_column_width=150, vertical_alignment="bottom") as grid:
+    with grid.cell(column_span=2):
+        text = ask_text("Address, code, route, meter or customer")
+    unread = ask_unread()
     vacant = st.toggle("Vacant", key="vacant", bind="query-params")
     cut = st.toggle("Disconnected", key="disconnected", bind="query-params")
     with_use = st.toggle("Vacant with use", key="vacant-with-use", bind="query-params")
-    unread = ask_unread()
 months = _UNREAD_MONTHS.get(unread or "")
 wanted = PointFilter(
     text=text,

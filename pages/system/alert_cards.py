@@ -40,5 +40,5 @@ def _show_over(alert: OperationsAlert) -> None:
 def _who_was_told(alert: OperationsAlert) -> str:
     """Which channels know that it began, beside the log."""
     names = {"discord": "Discord", "mail": "e-mail"}
-    told = [name for channel, name in names.items() if not alert.is_untold(channel, "begin")]
-    return f"Told by {' and '.join(told)}." if told else "Told in the log alone."
+    sent = [name for channel, name in names.items() if not alert.is_untold(channel, "begin")]
+    return f"Sent by {' and '.join(sent)}." if sent else "In the log alone."

@@ -2,12 +2,13 @@
 
 import streamlit as st
 
+from pages.shared.header import show_header
 from pages.shared.session import may, require_permission, services
 from pages.system.key_cards import ask_new_key, show_key
 from services.identity.permissions import Permission
 
 principal = require_permission(Permission.VIEW_SECURITY)
-st.title("API keys", anchor=False)
+show_header("API keys")
 st.caption("A program sends its key as the header X-API-Key. We keep only a fingerprint of it.")
 if may(Permission.MANAGE_KEYS):
     ask_new_key(principal)

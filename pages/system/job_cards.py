@@ -8,12 +8,14 @@ import streamlit as st
 
 from pages.shared.components import description_list, status_badge
 from pages.shared.format import RUN_STATUS, count, cron_in_words, day, escaped, moment
-from pages.shared.session import may, now, scheduler, zone
+from pages.shared.session import may, now, scheduler, services, zone
 from scheduler import SchedulerNotRunning
+from services.database.errors import IllegalChange
 from services.identity.auth import Principal
 from services.identity.permissions import Permission
 from services.jobs.by_hand import DateToCome, JobAlreadyRunning
 from services.jobs.clock import ClockInDoubt, Doubt
+from services.jobs.history import pause_run, resume_run
 from services.records.jobs import JobRun, JobStatus
 
 NAMES: Final = {
@@ -21,6 +23,7 @@ NAMES: Final = {
     "payment_reminders": "Payment reminders",
     "overdue_marking": "Overdue marking",
     "meter_collection": "Meter collection",
+    "interval_collection": "Interval collection",
     "backup": "Backup",
     "retention": "Retention",
 }
@@ -29,10 +32,13 @@ _WHAT: Final = {
     "payment_reminders": "Reminds of unpaid bills that are due within 3 days.",
     "overdue_marking": "Marks unpaid bills past their due date and sends the notice.",
     "meter_collection": "Collects the reading of each smart meter.",
+    "interval_collection": "Collects interval series from a Green Button server.",
     "retention": "Removes old messages, sign-ins and records of work; never bills or payments.",
     "backup": "Writes the whole database into one file, reads it back, and copies it elsewhere.",
 }
 _STARTS: Final = "jobs-started"
+# How much must be done before the time left can be estimated from it.
+_WORTH_A_GUESS: Final = 0.02
 
 
 def show_job(job: JobStatus, principal: Principal, *, late_since: datetime | None = None) -> None:
@@ -50,7 +56,12 @@ def show_job(job: JobStatus, principal: Principal, *, late_since: datetime | Non
         if late_since:
             st.markdown(f"It was due {moment(late_since, zone())} and has not begun.")
         st.caption(_last_run(job.last_run))
-        _offer_run(job.id, principal)
+        if job.last_run:
+            _show_progress(job.last_run)
+        with st.container(horizontal=True):
+            _offer_run(job.id, principal)
+            if job.last_run:
+                _offer_pause(job.last_run, principal)
 
 
 def show_doubt(doubt: Doubt | None, principal: Principal) -> None:
@@ -107,6 +118,36 @@ def _offer_run(job_id: str, principal: Principal) -> None:
         st.markdown("It works on all that is due at this moment, and does nothing twice.")
         if st.button("Yes, run it now", key=f"run-{job_id}", type="primary"):
             start(job_id, principal)
+
+
+def _show_progress(run: JobRun) -> None:
+    share = run.share_done
+    if run.status not in ("running", "paused") or share is None or run.expected_count is None:
+        return
+    looked_at = f"{run.done_count + run.failed_count:,} of about {run.expected_count:,}"
+    left = ""
+    if run.status == "running" and share > _WORTH_A_GUESS:
+        taken = (now() - run.started_at).total_seconds()
+        minutes = round(taken * (1 - share) / share / 60)
+        left = f", {count(minutes, 'minute')} left" if minutes else ", less than a minute left"
+    st.progress(share, text=looked_at + left)
+
+
+def _offer_pause(run: JobRun, principal: Principal) -> None:
+    if run.status not in ("running", "paused") or not may(Permission.RUN_JOBS):
+        return
+    key = f"{run.job}-{run.scheduled_on}"
+    try:
+        if run.status == "paused":
+            if st.button("Go on", icon=":material/play_arrow:", key=f"resume-{key}"):
+                resume_run(services(), run, principal=principal)
+                st.toast("It goes on within a minute.", icon=":material/play_arrow:")
+                st.rerun()
+        elif st.button("Pause", icon=":material/pause:", key=f"pause-{key}"):
+            pause_run(services(), run, principal=principal)
+            st.rerun()
+    except IllegalChange as error:
+        st.warning(escaped(error))
 
 
 def _last_run(run: JobRun | None) -> str:

@@ -4,7 +4,7 @@ import streamlit as st
 
 from pages.shared.components import chosen_page, page_number, status_badge
 from pages.shared.format import RUN_STATUS, count, day, escaped, moment
-from pages.shared.session import may, services, zone
+from pages.shared.session import called, may, services, zone
 from pages.system.job_cards import NAMES, start
 from pages.system.job_set_aside import show_set_aside
 from services.identity.auth import Principal
@@ -66,7 +66,7 @@ def _show_set_aside(run: JobRun, principal: Principal) -> None:
 
 
 def _in_words(run: JobRun) -> str:
-    began = f"started {moment(run.started_at, zone())} by {escaped(run.started_by)}"
+    began = f"started {moment(run.started_at, zone())} by {escaped(called(run.started_by))}"
     ended = ""
     if run.finished_at:
         seconds = round((run.finished_at - run.started_at).total_seconds())

@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from pages.shared.header import show_header
 from pages.shared.session import error_boundary, now, require_permission, scheduler, services
 from pages.system.job_cards import is_any_running, show_doubt, show_job
 from pages.system.job_history import show_history
@@ -25,7 +26,7 @@ def refreshed() -> None:
 
 
 principal = require_permission(Permission.VIEW_SYSTEM)
-st.title("Jobs", anchor=False)
+show_header("Jobs")
 show_doubt(scheduler().doubt, principal)
 if not scheduler().running:
     st.warning("The scheduler of this process is not running; jobs can run elsewhere only.")

@@ -6,7 +6,7 @@ from typing import Final
 import streamlit as st
 
 from pages.shared.format import escaped, moment
-from pages.shared.session import may, now, services, zone
+from pages.shared.session import called, may, now, services, zone
 from services.database.errors import IllegalChange
 from services.identity.api_keys import UnusableName
 from services.identity.auth import Principal, Scope
@@ -79,7 +79,8 @@ def show_key(key: ApiKey, principal: Principal) -> None:
         used = f"last used {moment(key.last_used_at, zone())}" if key.last_used_at else "never used"
         ends = f"until {moment(key.expires_at, zone())}" if key.expires_at else "without an end"
         st.caption(
-            f"Made {moment(key.created_at, zone())} by {escaped(key.created_by)} · {ends} · {used}"
+            f"Made {moment(key.created_at, zone())} by "
+            f"{escaped(called(key.created_by))} · {ends} · {used}"
         )
         if key.revoked_at:
             by = escaped(key.revoked_by or "")

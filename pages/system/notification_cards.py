@@ -1,12 +1,16 @@
 """What was sent to customers and what came of it, as cards; and trying again."""
 
+import math
+from datetime import timedelta
+
 import streamlit as st
 
 from pages.registry import BILL
 from pages.shared.components import chosen_page, page_number, status_badge
-from pages.shared.format import OCCASION, Color, count, escaped, moment
+from pages.shared.format import OCCASION, Color, count, counted, escaped, moment
 from pages.shared.permitted import page_link
 from pages.shared.session import may, services, zone
+from pages.system.send_again import offer_to_send_again
 from services.history import terms
 from services.identity.auth import Principal
 from services.identity.permissions import Permission
@@ -16,6 +20,10 @@ from services.records.messages import FailedWork, Notification, NotificationStat
 
 STATUS: dict[str, tuple[str, Color]] = {
     "sent": ("Sent", "green"),
+    "delivered": ("Delivered", "green"),
+    "read": ("Read", "green"),
+    "undelivered": ("Not delivered", "red"),
+    "bounced": ("Came back", "red"),
     "waiting": ("Waiting", "orange"),
     "sending": ("Being sent", "blue"),
     "failed": ("Refused", "red"),
@@ -38,11 +46,27 @@ def show_failed_work(principal: Principal) -> None:
     if not found.total:
         return
     st.subheader("Needs a look", anchor=False)
-    st.caption(f"{count(found.total, 'piece')} of work for a bill ended without success.")
+    st.caption(f"{counted(found.total, 'piece')} of work for a bill ended without success.")
     with st.container(gap="xsmall"):
         for work in found.items:
             _show_work(work, principal)
     page_number(total=found.total, page_size=_FAILED_AT_ONCE, key=_FAILED_KEY)
+
+
+def show_queues(principal: Principal) -> None:
+    """How many messages wait for their turn on each channel, and how long that takes."""
+    for queue in services().messages.queues(principal=principal):
+        label = CHANNELS.get(queue.channel, queue.channel)
+        st.info(
+            f"{label}: {count(queue.waiting, 'message')} in the queue. At "
+            f"{queue.per_minute:,} a minute the last leaves in {_time_in_words(queue.takes)}.",
+            icon=":material/hourglass_top:",
+        )
+
+
+def _time_in_words(takes: timedelta) -> str:
+    minutes = math.ceil(takes.total_seconds() / 60)
+    return count(minutes, "minute") if minutes < 120 else count(round(minutes / 60), "hour")
 
 
 def show_notifications(text: str, status: NotificationStatus | None, principal: Principal) -> None:
@@ -56,7 +80,7 @@ def show_notifications(text: str, status: NotificationStatus | None, principal: 
         page_size=_PAGE_SIZE,
     )
     nothing = "No message fits." if text or status else "No message yet."
-    st.caption(count(found.total, "message") if found.total else nothing)
+    st.caption(counted(found.total, "message") if found.total else nothing)
     with st.container(gap="xsmall"):
         for sent in found.items:
             _show_notification(sent, principal)
@@ -69,7 +93,7 @@ def show_messages_to(customer_id: str, principal: Principal) -> None:
     found = services().messages.to_customer(
         customer_id=customer_id, principal=principal, page=chosen_page(key), page_size=_PAGE_SIZE
     )
-    st.caption(count(found.total, "message") if found.total else "No message was written yet.")
+    st.caption(counted(found.total, "message") if found.total else "No message was written yet.")
     with st.container(gap="xsmall"):
         for sent in found.items:
             _show_notification(sent, principal)
@@ -96,6 +120,7 @@ def _show_notification(sent: Notification, principal: Principal) -> None:
         st.caption(_in_words(sent))
         if sent.error:
             st.markdown(escaped(sent.error))
+        _show_life(sent)
         if sent.body:
             unsent = sent.status == "not_configured"
             with st.expander("What would be sent" if unsent else "Text", type="compact"):
@@ -106,6 +131,18 @@ def _show_notification(sent: Notification, principal: Principal) -> None:
             and sent.outbox_status != "open"
         ):
             _offer_retry(sent.outbox_id, sent.id, principal)
+        if sent.outbox_id and sent.outbox_status != "open" and sent.channel != "none":
+            offer_to_send_again(sent.outbox_id, sent.id, principal)
+
+
+def _show_life(sent: Notification) -> None:
+    """What happened to it, where that is more than its state says."""
+    if len(sent.life) < 2:
+        return
+    with st.expander("What became of it", type="compact"):
+        for event in sent.life:
+            at, why = moment(event.at, zone()), f": {event.why}" if event.why else ""
+            st.caption(escaped(f"{at} · {terms.BECAME.get(event.state, event.state)}{why}"))
 
 
 def _title(bill_id: str | None, number: int | None, account_no: str | None, kind: str) -> None:

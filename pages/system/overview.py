@@ -6,7 +6,8 @@ import streamlit as st
 
 from pages.registry import BILLS, DRAFTS, FLAGGED_READINGS, JOBS, PAYMENTS
 from pages.shared.charts import billed_and_collected
-from pages.shared.format import count, day, escaped, money, month
+from pages.shared.format import count, counted, day, escaped, money, month
+from pages.shared.header import show_header
 from pages.shared.permitted import page_link
 from pages.shared.session import may, now, require_permission, scheduler, services, today
 from pages.system.first_steps import show_first_steps
@@ -73,11 +74,11 @@ def show_attention(figures: Overview, *, is_begun: bool) -> None:
             page_link(JOBS, label=label, icon=":material/schedule:")
         for number, thing, things, page, icon, query in wanted:
             if number:
-                said = count(number, thing, things)
+                said = counted(number, thing, things)
                 page_link(page, label=said, icon=f":material/{icon}:", query_params=query)
         if figures.open_outbox:
             st.caption(
-                f"Links or messages of {count(figures.open_outbox, 'bill')} are still being "
+                f"Links or messages of {counted(figures.open_outbox, 'bill')} are still being "
                 "worked on in the background."
             )
         if is_quiet:
@@ -85,7 +86,7 @@ def show_attention(figures: Overview, *, is_begun: bool) -> None:
 
 
 principal = require_permission(Permission.VIEW_BILLS)
-st.title("Overview", anchor=False)
+show_header("Overview")
 overview = services().bills.overview(
     today=today(), currency=services().settings.currency, principal=principal
 )
@@ -97,6 +98,6 @@ for figures_of_currency in shown:
     show_currency(figures_of_currency, several=len(shown) > 1, as_of=overview.overdue_as_of)
 if not shown and is_begun:
     st.info(
-        f"Nothing is billed yet. {escaped(count(overview.meters, 'active meter'))} "
+        f"Nothing is billed yet. {escaped(counted(overview.meters, 'active meter'))} "
         f"{'is' if overview.meters == 1 else 'are'} connected."
     )

@@ -3,15 +3,17 @@
 import streamlit as st
 
 from pages.shared.ai_cards import show_ai_month
+from pages.shared.header import show_header
 from pages.shared.session import checks, may, now, require_permission, services
 from pages.system.alert_cards import show_alerts
+from pages.system.graph_card import show_graph_pass
 from pages.system.service_cards import show_system
 from services import VERSION
 from services.identity.permissions import Permission
 
 principal = require_permission(Permission.VIEW_SYSTEM)
-st.title("Services", anchor=False)
-st.caption("Every system that the billing leans on, as this process found it since it started.")
+show_header("Services")
+st.caption("Every system that billing depends on, as this process found it since it started.")
 st.caption(f"Version {VERSION}, schema {services().schema_version}")
 show_alerts(principal)
 may_test = may(Permission.RUN_JOBS)
@@ -24,4 +26,5 @@ if may_test and (
 with st.grid(2, min_column_width=300):
     for state in checks().states():
         show_system(state)
+show_graph_pass()
 show_ai_month(principal)

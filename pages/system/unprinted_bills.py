@@ -4,7 +4,7 @@ import streamlit as st
 
 from pages.registry import BILL
 from pages.shared.components import chosen_page, page_number
-from pages.shared.format import count, escaped, moment
+from pages.shared.format import counted, escaped, moment
 from pages.shared.permitted import page_link
 from pages.shared.session import services, zone
 from services.identity.auth import Principal
@@ -23,7 +23,9 @@ def show_unprinted_bills(principal: Principal) -> None:
     if not found.total:
         return
     st.subheader("Not printed", anchor=False)
-    st.caption(f"{count(found.total, 'bill')} could not be printed in full, so no PDF is kept yet.")
+    st.caption(
+        f"{counted(found.total, 'bill')} could not be printed in full, so no PDF is kept yet."
+    )
     with st.container(gap="xsmall"):
         for bill in found.items:
             _show(bill)

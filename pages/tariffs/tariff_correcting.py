@@ -4,12 +4,13 @@ import streamlit as st
 
 from pages.approvals.asking import asks_first, label_of, show_requests
 from pages.registry import TARIFF, TARIFF_CORRECTION
-from pages.shared.format import count, day, escaped
+from pages.shared.format import count, counted, day, escaped
+from pages.shared.header import show_header
 from pages.shared.history import go_on_to
 from pages.shared.session import now, services
 from pages.tariffs.tariff_compare import show_changes
 from pages.tariffs.tariff_draft import Start, WrittenDraft, draft_of
-from pages.tariffs.tariff_rebilling import ask_warning, meters_table, show_left
+from pages.tariffs.tariff_rebilling import ask_warning, meters_table, show_left, show_more
 from pages.tariffs.tariff_writing import show_problems, show_writing
 from services.approvals.asking import AwaitsApproval
 from services.corrections.affected_bills import CannotRebill
@@ -26,7 +27,7 @@ _PREVIEWED = 10
 def show_tariff_correction(*, code: str, begins: str, principal: Principal) -> None:
     """First the bills that an earlier correction left to reissue, then a new correction."""
     versions = services().tariff_publishing.tariff(code=code, principal=principal).versions
-    st.title("Correct a version", anchor=False)
+    show_header("Correct a version")
     show_requests(["tariff_correction"], [code], principal)
     show_left(versions, principal)
     if not begins:
@@ -61,7 +62,7 @@ def _ask(
     )
     with st.container(border=True):
         st.markdown(
-            f"**{count(found.bills, 'bill')}** of {count(found.meters_in_all, 'meter')} "
+            f"**{count(found.bills, 'bill')}** of {counted(found.meters_in_all, 'meter')} "
             f"{'was' if found.bills == 1 else 'were'} priced by it."
         )
         if found.meters:
@@ -69,12 +70,11 @@ def _ask(
                 found.meters, now=now(), replacement=replacement, instead_of=version.id
             )
             meters_table(previews, version.currency)
-            if found.meters_in_all > len(found.meters):
-                st.caption(f"And {count(found.meters_in_all - len(found.meters), 'more meter')}.")
+            show_more(found)
             ask_warning(found.since, confirm=False)
         with st.form(f"correct-{version.id}", border=False):
             reason = st.text_input("Reason", placeholder="Such as: the order says 6.40, not 6.04")
-            st.caption("The bills stay as they are until you make them anew, on this page.")
+            st.caption("The bills stay as they are until you reissue them on this page.")
             label = label_of("Correct this version", asks=asks_first("voids"))
             if st.form_submit_button(label, type="primary"):
                 _correct(version, tariff, reason, written, principal)

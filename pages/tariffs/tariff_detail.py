@@ -10,8 +10,9 @@ from pages.approvals.asking import show_requests
 from pages.registry import TARIFF_CORRECTION, TARIFF_EDITOR
 from pages.shared.components import description_list
 from pages.shared.format import count, day, escaped, file_name, moment
+from pages.shared.header import show_header
 from pages.shared.permitted import page_link
-from pages.shared.session import error_boundary, require_permission, services, today, zone
+from pages.shared.session import called, error_boundary, require_permission, services, today, zone
 from pages.shared.timeline import show_timeline
 from pages.tariffs.tariff_compare import show_changes, show_version
 from pages.tariffs.tariff_impact import show_replay
@@ -64,7 +65,7 @@ def _refreshed(shown: str, chosen: PublishedVersion, other: PublishedVersion | N
 
 
 def _show_head(tariff: TariffSummary) -> None:
-    st.title(escaped(tariff.name), anchor=False)
+    show_header(tariff.name)
     description_list(
         [
             ("Code", tariff.code),
@@ -86,7 +87,7 @@ def _show_left(tariff: TariffSummary, principal: Principal) -> None:
             )
             page_link(
                 TARIFF_CORRECTION,
-                label="Make them anew",
+                label="Reissue them",
                 query_params={"code": tariff.code},
             )
 
@@ -120,7 +121,7 @@ def _show_origin(version: PublishedVersion) -> None:
         at = moment(version.published_at, zone())
         done = "Corrected" if version.replaces_id else "Published"
         why = f": {escaped(version.correction_reason)}" if version.correction_reason else ""
-        st.caption(f"{done} by {escaped(version.published_by)}, {at}{why}")
+        st.caption(f"{done} by {escaped(called(version.published_by))}, {at}{why}")
     with st.container(horizontal=True, vertical_alignment="center"):
         page_link(
             TARIFF_EDITOR,

@@ -37,9 +37,8 @@ def _meaning(tariff: Tariff, known: TariffSummary | None, *, is_new: bool) -> st
         said += "It is a new tariff; meters are put on it afterwards. "
     else:
         billed = f", billed up to {day(known.billed_until)}" if known.billed_until else ""
-        said += (
-            f"{count(known.meters, 'meter')} {'is' if known.meters == 1 else 'are'} on it{billed}. "
-        )
+        on_it = f"{count(known.meters, 'meter')} {'is' if known.meters == 1 else 'are'} on it"
+        said += f"{on_it}{billed}. "
     if known is not None and is_new:
         said += f"**{escaped(known.name)} has this code: this becomes a version of it.** "
     return f"{said}A version that is published never changes; a later one takes its place."

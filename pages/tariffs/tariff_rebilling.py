@@ -6,11 +6,12 @@ from datetime import date
 import streamlit as st
 
 from pages.corrections.correction_preview import more_or_less
-from pages.shared.format import count, day, escaped, money
+from pages.shared.format import count, counted, day, escaped, money
 from pages.shared.session import now, services, today
 from services.corrections.bill_changes import back_billing_limit
 from services.corrections.tariff_correction import MeterOutcome, MeterPreview
 from services.identity.auth import Principal
+from services.records.base import COUNTED_TO
 from services.records.corrections import BillsToCorrect
 from services.records.tariffs import PublishedVersion
 
@@ -34,19 +35,19 @@ def show_left(versions: Sequence[PublishedVersion], principal: Principal) -> Non
         return
     with st.container(border=True):
         st.markdown(
-            f"**{count(left.bills, 'bill')}** of {count(left.meters_in_all, 'meter')}, together "
+            f"**{count(left.bills, 'bill')}** of {counted(left.meters_in_all, 'meter')}, together "
             f"{escaped(money(left.total_minor, currency))}, "
             f"{'is' if left.bills == 1 else 'are'} still priced by a version that was corrected."
         )
         meters_table(services().tariff_correction.preview(left.meters, now=now()), currency)
-        if left.meters_in_all > len(left.meters):
-            st.caption(f"And {count(left.meters_in_all - len(left.meters), 'more meter')}.")
+        show_more(left)
         acknowledged = ask_warning(left.since, confirm=True)
         st.caption(
             "One meter after the other is corrected. You may leave this page and come back: what "
-            "is done is done, and what is left is shown here. Each customer is told once a meter."
+            "is done is done, and what is left is shown here. Each customer gets one message for "
+            "each meter."
         )
-        if st.button("Make them anew", type="primary", key="rebill-all", disabled=not acknowledged):
+        if st.button("Reissue them", type="primary", key="rebill-all", disabled=not acknowledged):
             _rebill_all(tariff_id, left, _reason(versions), principal)
 
 
@@ -62,6 +63,14 @@ def ask_warning(since: date | None, *, confirm: bool) -> bool:
         icon=":material/history:",
     )
     return not confirm or st.checkbox("I have seen this, and correct them nevertheless")
+
+
+def show_more(found: BillsToCorrect) -> None:
+    """How many meters there are beside those that are shown."""
+    if found.meters_in_all > COUNTED_TO:
+        st.caption("And many more.")
+    elif found.meters_in_all > len(found.meters):
+        st.caption(f"And {count(found.meters_in_all - len(found.meters), 'more meter')}.")
 
 
 def meters_table(previews: Sequence[MeterPreview], currency: str) -> None:
@@ -97,7 +106,7 @@ def _rebill_all(tariff_id: str, left: BillsToCorrect, reason: str, principal: Pr
         tariff_id=tariff_id, after=after, limit=_AT_ONCE, principal=principal
     ).meters:
         for meter in meters:
-            bar.progress(min(done / in_all, 1.0), text=f"{done:,} of {count(in_all, 'meter')}")
+            bar.progress(min(done / in_all, 1.0), text=f"{done:,} of {counted(in_all, 'meter')}")
             found = corrections.rebill(
                 meter, reason=reason, acknowledged=True, principal=principal, now=now()
             )

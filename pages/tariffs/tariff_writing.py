@@ -6,6 +6,7 @@ from typing import Final
 import streamlit as st
 
 from pages.shared.format import count, day, escaped
+from pages.shared.header import show_header
 from pages.shared.session import error_boundary, require_permission, services, today
 from pages.tariffs.tariff_compare import show_changes, show_version
 from pages.tariffs.tariff_detail import version_name
@@ -38,7 +39,7 @@ def show_editor(*, code: str, begins: str, principal: Principal) -> None:
     """The draft that starts from a version (or from nothing), and what can be done with it."""
     start = _start(code, begins, principal)
     written = draft_of(start)
-    st.title("New version" if start.version else "New tariff", anchor=False)
+    show_header("New version" if start.version else "New tariff")
     if not written.text:
         ask_start(written, principal)
         return

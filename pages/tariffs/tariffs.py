@@ -7,6 +7,7 @@ import streamlit as st
 from pages.approvals.asking import show_requests
 from pages.registry import TARIFF, TARIFF_EDITOR
 from pages.shared.format import count, day, escaped
+from pages.shared.header import show_header
 from pages.shared.permitted import page_link
 from pages.shared.session import require_permission, services, today
 from services.identity.permissions import Permission
@@ -27,28 +28,24 @@ def versions_in_words(begins: tuple[date, ...], *, on: date) -> str:
 def show_row(tariff: TariffSummary) -> None:
     """One tariff: its name, its versions, and how many meters are on it."""
     with st.container(border=True, gap="xxsmall"):
-        page_link(
-            TARIFF,
-            label=f"**{escaped(tariff.name)}**",
-            icon=":material/price_change:",
-            query_params={"code": tariff.code},
-        )
+        # A link to a page is cut at its line's end; a name goes on in the next line.
+        st.markdown(f"**{escaped(tariff.name)}**")
         billed = f" · billed up to {day(tariff.billed_until)}" if tariff.billed_until else ""
         st.caption(
             f"**{escaped(tariff.code)}** · {escaped(tariff.currency)} · "
             f"{count(tariff.meters, 'meter')} · "
             f"{versions_in_words(tariff.begins, on=today())}{billed}"
         )
-        page_link(
-            TARIFF_EDITOR,
-            label="New version",
-            icon=":material/edit:",
-            query_params={"code": tariff.code},
-        )
+        of_it = {"code": tariff.code}
+        with st.container(horizontal=True, gap="small"):
+            page_link(TARIFF, label="Open", icon=":material/price_change:", query_params=of_it)
+            page_link(
+                TARIFF_EDITOR, label="New version", icon=":material/edit:", query_params=of_it
+            )
 
 
 principal = require_permission(Permission.VIEW_TARIFFS)
-st.title("Tariffs", anchor=False)
+show_header("Tariffs")
 st.caption(
     "What was billed keeps its version: to change a tariff, write a new version of it and publish "
     "it with the date from which it holds."

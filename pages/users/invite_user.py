@@ -16,7 +16,8 @@ principal = require_permission(*INVITE_USER.needs)
 with detail_header(INVITE_USER.title, back=USERS):
     pass
 form = form_id("invite-user")
-with st.form(f"invite-{form}"):
+space = st.empty()
+with space, st.form(f"invite-{form}"):
     display_name = st.text_input("Name", key=f"name-{form}", autocomplete="off", max_chars=100)
     sign_in_name = st.text_input(
         "Sign-in name",
@@ -41,8 +42,10 @@ if sent:
     except (UnusableUser, IllegalChange) as error:
         st.error(escaped(error), icon=":material/edit:")
     else:
-        # The next one is a new form; the link is in no session and gone with the next click.
+        # The next one is a new form, which what was typed into this one would not reach. The link
+        # is in no session and gone with the next click.
         st.session_state.pop("form-invite-user", None)
+        space.empty()
         show_link(invited.code, "invitation", name=display_name)
         st.page_link(
             USER.script,
@@ -50,3 +53,4 @@ if sent:
             icon=":material/arrow_forward:",
             query_params={"id": invited.user_id},
         )
+        st.button("Invite another", icon=":material/person_add:")

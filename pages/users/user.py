@@ -44,10 +44,14 @@ user = services().users.user(user_id=st.query_params.get("id", ""), principal=pr
 with detail_header(user.display_name, back=USERS, states=[STATES[user.state]]):
     pass
 show_done()
-show_facts(user)
+facts = st.container()
 if may(Permission.MANAGE_USERS):
-    offer_actions(user, principal)
+    if offer_actions(user, principal):
+        # The link is shown this once, so that the page cannot be run again for what it changed.
+        user = services().users.user(user_id=user.id, principal=principal)
     show_user_form(user, principal)
+with facts:
+    show_facts(user)
 show_events(
     services().security_log.events(
         limit=10, event=None, who=user.sign_in_name, before=None, principal=principal

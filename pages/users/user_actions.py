@@ -47,13 +47,13 @@ def show_user_form(user: User, principal: Principal) -> None:
     _do(save, f"user-{user.id}", "The user is changed.")
 
 
-def offer_actions(user: User, principal: Principal) -> None:
-    """Everything else, each asked once more; a new link is shown below, this once."""
+def offer_actions(user: User, principal: Principal) -> bool:
+    """Everything else, each asked once more; whether a new link is shown below, this once."""
     users, myself = services().users, user.sign_in_name == principal.user
-    shown = st.container()
+    shown, linked = st.container(), False
     with st.container(horizontal=True):
         if user.state != "disabled" and not myself:
-            _offer_link(user, principal, shown)
+            linked = _offer_link(user, principal, shown)
         if user.totp_on_at:
             _ask(
                 "Remove the app",
@@ -80,6 +80,7 @@ def offer_actions(user: User, principal: Principal) -> None:
             )
         else:
             _offer_disable(user, principal)
+    return linked
 
 
 def _offer_disable(user: User, principal: Principal) -> None:
@@ -96,19 +97,20 @@ def _offer_disable(user: User, principal: Principal) -> None:
     )
 
 
-def _offer_link(user: User, principal: Principal, shown: st.delta_generator.DeltaGenerator) -> None:
+def _offer_link(user: User, principal: Principal, shown: st.delta_generator.DeltaGenerator) -> bool:
     label = "Reset the password" if user.activated_at else "New invitation link"
     with st.popover(label, icon=":material/link:"):
         st.markdown(_RESET if user.activated_at else "The link before is no longer good then.")
         if not st.button("Yes, make a link", type="primary", key="make-link"):
-            return
+            return False
     try:
         code = services().users.new_link(user, principal=principal, now=now())
     except IllegalChange as error:
         shown.error(escaped(error), icon=":material/block:")
-        return
+        return False
     with shown:
         show_link(code, "reset" if user.activated_at else "invitation", name=user.display_name)
+    return True
 
 
 def _ask(label: str, icon: str, said: str, do: Callable[[], object], done: str) -> None:

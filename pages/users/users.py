@@ -12,7 +12,14 @@ from pages.shared.list_columns import Column, Listing
 from pages.shared.list_filters import ask_status, ask_text
 from pages.shared.listing import show_list
 from pages.shared.permitted import page_link
-from pages.shared.session import go_to, may, require_permission, services, zone
+from pages.shared.session import (
+    go_to,
+    may,
+    people_with,
+    require_permission,
+    services,
+    zone,
+)
 from pages.users.user_words import STATES, roles_in_words
 from services.identity.permissions import ROLE_NAMES, Permission, Role
 from services.records.sessions import User, UserFilter
@@ -51,8 +58,9 @@ def summary(user: User) -> str:
 
 def show_users() -> None:
     """The list, with what to look for."""
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        text = ask_text("Name or sign-in name")
+    with st.grid(4, min_column_width=150, vertical_alignment="bottom") as grid:
+        with grid.cell(column_span=2):
+            text = ask_text("Name or sign-in name")
         state = ask_status({words: state for state, (words, _) in STATES.items()})
         role = st.selectbox(
             "Role",
@@ -84,13 +92,15 @@ def show_users() -> None:
 
 def offer_first() -> None:
     """Nobody is here yet: what to begin with, and what it changes."""
+    nobody = "Nobody has an account here yet."
+    if not may(Permission.MANAGE_USERS):
+        st.info(f"{nobody} The first one is for {people_with(Permission.MANAGE_USERS)} to create.")
+        return
     st.info(
-        "Nobody has an account here yet. Create the first administrator, who then invites "
-        "everybody else. From then on people sign in with their passwords."
+        f"{nobody} Create the first administrator, who then invites everybody else. From then on "
+        "people sign in with their passwords."
     )
-    if may(Permission.MANAGE_USERS) and st.button(
-        "Create the first administrator", type="primary", icon=":material/person_add:"
-    ):
+    if st.button("Create the first administrator", type="primary", icon=":material/person_add:"):
         go_to(FIRST_PATH)
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, time
 from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
@@ -12,8 +12,8 @@ from services.identity.auth import Principal, require
 from services.identity.permissions import Permission
 from services.messages.contact_rules import email_address, language_tag, phone_number
 from services.messages.discord import check_webhook
-from services.messages.whatsapp import InvalidPhone, e164
-from services.records.messages import ContactDetails
+from services.messages.phones import InvalidPhone, e164
+from services.records.messages import ContactDetails, PreferredChannel
 
 
 class InvalidContact(ValueError):
@@ -51,6 +51,10 @@ class ContactEntry(BaseModel):
     whatsapp: bool = False
     discord_webhook: Webhook = ""
     no_discord: bool = False
+    preferred: PreferredChannel | None = None
+    quiet_from: time | None = None
+    quiet_until: time | None = None
+    opted_out: bool = False
 
 
 _NAMES: Final = {
@@ -76,6 +80,10 @@ class CustomerContacts:
     def details(self, *, customer_id: str, principal: Principal) -> ContactDetails:
         """As they stand, without the secret address of a webhook; raises NotAllowed, NotFound."""
         require(principal, Permission.VIEW_CUSTOMERS)
+        return self.stored(customer_id)
+
+    def stored(self, customer_id: str) -> ContactDetails:
+        """The same for who was checked before; raises NotFound."""
         account = self.database.account(customer_id)
         contact = self.database.customer_contact(customer_id)
         return ContactDetails(
@@ -86,6 +94,10 @@ class CustomerContacts:
             language=contact.language,
             whatsapp_since=contact.whatsapp_opt_in_at,
             has_discord=contact.discord_webhook_url is not None,
+            preferred=contact.preferred,
+            quiet_from=contact.quiet_from,
+            quiet_until=contact.quiet_until,
+            opted_out=contact.opted_out_at is not None,
         )
 
     def change(
@@ -103,9 +115,36 @@ class CustomerContacts:
         IllegalChange when somebody else changed the details meanwhile.
         """
         require(principal, Permission.CHANGE_CUSTOMERS)
-        entry = _parsed(body)
+        self._store(customer_id, _parsed(body), seen, actor=principal.user, now=now)
+
+    def change_own(
+        self,
+        *,
+        customer_id: str,
+        body: Mapping[str, Any],
+        seen: ContactDetails,
+        actor: str,
+        now: datetime,
+    ) -> None:
+        """Store what a customer, who was checked before, changed of their own details.
+
+        What `body` does not name stays as it was seen. Raises as `change` does.
+        """
+        kept = seen.model_dump(include=_COMPARED | {"preferred", "quiet_from", "quiet_until"})
+        kept |= {"whatsapp": seen.whatsapp_since is not None, "opted_out": seen.opted_out}
+        self._store(customer_id, _parsed(kept | dict(body)), seen, actor=actor, now=now)
+
+    def _store(
+        self,
+        customer_id: str,
+        entry: ContactEntry,
+        seen: ContactDetails,
+        *,
+        actor: str,
+        now: datetime,
+    ) -> None:
         self.database.change_customer(
-            actor=principal.user,
+            actor=actor,
             customer_id=customer_id,
             seen=seen.model_dump(include=_COMPARED),
             details=entry.model_dump(include=_COMPARED),
@@ -119,8 +158,6 @@ _COMPARED: Final = {"name", "phone", "email", "address", "language"}
 def _parsed(body: Mapping[str, Any]) -> ContactEntry:
     try:
         entry = ContactEntry.model_validate(dict(body))
-        if entry.whatsapp:
-            e164(entry.phone)
     except ValidationError as error:
         first = error.errors()[0]
         name = str(first["loc"][0]) if first["loc"] else ""
@@ -129,9 +166,27 @@ def _parsed(body: Mapping[str, Any]) -> ContactEntry:
             first.get("ctx", {}).get("error", "is not right."),
         )
         raise InvalidContact(f"{_NAMES.get(name, name)} {said}") from None
-    except InvalidPhone as error:
-        raise InvalidContact(f"For WhatsApp the phone number {error}") from None
+    if why := _unreachable(entry):
+        raise InvalidContact(why)
     return entry
+
+
+def _unreachable(entry: ContactEntry) -> str:
+    """Why nothing could be sent as the form says, or nothing."""
+    if entry.whatsapp or entry.preferred == "sms":
+        try:
+            e164(entry.phone)
+        except InvalidPhone as error:
+            return f"For {'WhatsApp' if entry.whatsapp else 'SMS'} the phone number {error}"
+    if (entry.quiet_from is None) != (entry.quiet_until is None):
+        return "Quiet hours need both a beginning and an end."
+    if entry.quiet_from is not None and entry.quiet_from == entry.quiet_until:
+        return "Quiet hours that end when they begin would never be over."
+    if entry.preferred == "email" and not entry.email:
+        return "For messages by e-mail an e-mail address is needed."
+    if entry.preferred == "whatsapp" and not entry.whatsapp:
+        return "For messages by WhatsApp the customer must have agreed to them."
+    return ""
 
 
 def _channels(entry: ContactEntry, seen: ContactDetails, now: datetime) -> dict[str, Any]:
@@ -143,4 +198,10 @@ def _channels(entry: ContactEntry, seen: ContactDetails, now: datetime) -> dict[
         channels["discord_webhook_url"] = None
     elif entry.discord_webhook:
         channels["discord_webhook_url"] = entry.discord_webhook
+    for name in ("preferred", "quiet_from", "quiet_until"):
+        if getattr(entry, name) != getattr(seen, name):
+            value = getattr(entry, name)
+            channels[name] = value.isoformat() if isinstance(value, time) else value
+    if entry.opted_out != seen.opted_out:
+        channels["opted_out_at"] = now.isoformat() if entry.opted_out else None
     return channels

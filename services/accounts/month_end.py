@@ -44,6 +44,10 @@ class MonthEnd:
         """What the month opened and closed with and what lies between, by currency and book."""
         return self.database.month_end_report(month)
 
+    def open_bill_count(self) -> int:
+        """How many bills the receivables of today are added up from."""
+        return self.database.open_bill_count()
+
     def receivables(self, month: date, *, page: int = 1, page_size: int = 25) -> Receivables:
         """What was open at the month's end, those customers with the most past due first."""
         return self.database.aged_receivables(

@@ -62,7 +62,7 @@ class Statements:
         return render_statement(document_of(found, start=start, end=end, utility=self.sender()))
 
     def send_one(self, *, customer_id: str, one: bool, principal: Principal) -> None:
-        """Whether bills that are made together are told of in one message; raises NotFound."""
+        """Whether bills that are made together share one message; raises NotFound."""
         require(principal, Permission.SEND_MESSAGES)
         self.database.set_one_statement(
             actor=principal.user, customer_id=customer_id, one_statement=one

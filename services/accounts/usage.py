@@ -32,16 +32,17 @@ class Usage:
         """Of each meter that billed the customer in these months, by serial."""
         require(principal, Permission.VIEW_CUSTOMERS)
         since = first_day_shown(today)
-        return _by_meter(self.database.billed_use(customer_id=customer_id, since=since), today)
+        return by_meter(self.database.billed_use(customer_id=customer_id, since=since), today)
 
     def of_meter(self, *, meter_id: str, today: date, principal: Principal) -> tuple[MeterUse, ...]:
         """Of one meter, whoever was billed; nothing where it was not billed in these months."""
         require(principal, Permission.VIEW_CUSTOMERS)
         since = first_day_shown(today)
-        return _by_meter(self.database.billed_use(meter_id=meter_id, since=since), today)
+        return by_meter(self.database.billed_use(meter_id=meter_id, since=since), today)
 
 
-def _by_meter(periods: list[BilledUse], today: date) -> tuple[MeterUse, ...]:
+def by_meter(periods: list[BilledUse], today: date) -> tuple[MeterUse, ...]:
+    """The last 13 months of each meter that the periods are of, by serial."""
     found = []
     ordered = sorted(periods, key=lambda one: (one.meter_serial, one.meter_id))
     for (serial, meter_id), of_meter in groupby(

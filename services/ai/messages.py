@@ -9,7 +9,7 @@ from babel.dates import format_date
 
 from services.ai.answers import NoAiAnswer, plain_line
 from services.ai.questions import locale_of
-from services.messages.facts import NO_FACTS, Correction, Received
+from services.messages.facts import DUNNING, NO_FACTS, Correction, Received
 from services.quantities.energy import format_kwh
 from services.records.bills import Bill
 from services.records.outbox import OutboxKind
@@ -88,10 +88,12 @@ class AiMessageWriter(Generic[Written_co]):
 def _refuse_what_ai_does_not_know(bill: Bill, kind: str, facts: Mapping[str, str]) -> None:
     # AI is given occasions whose due date is still to come.
     late = bill.due_date and facts.get("today", "") > bill.due_date.isoformat()
+    if DUNNING in facts:
+        raise NoAiAnswer("AI not asked: the law says what a step of dunning must say.")
     if bill.spared_because == "bank_debit":
         raise NoAiAnswer("AI not asked: the customer's bank is paying the bill.")
     if kind == "bill_issued" and (bill.closing_source == "estimated" or bill.settles_since):
-        raise NoAiAnswer("AI not asked: it is not told of estimated readings.")
+        raise NoAiAnswer("AI not asked: it gets no estimated readings.")
     if late and kind != "overdue_notice" and bill.balance_minor > 0:
         raise NoAiAnswer("AI not asked: the due date has passed.")
 

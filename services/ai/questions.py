@@ -57,7 +57,7 @@ def about_reading(
 
 
 def about_dial(*, dials: int) -> Json:
-    """What is told beside a photo; what was typed is not, so that it cannot be repeated."""
+    """What is sent beside a photo; what was typed is not, so that it cannot be repeated."""
     return {"digits": dials}
 
 

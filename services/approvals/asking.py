@@ -22,6 +22,7 @@ GROUP_OF: Final[dict[ApprovalKind, Group]] = {
     "waiver": "voids",
     "tariff": "tariffs",
     "tariff_correction": "tariffs",
+    "supply": "voids",
 }
 
 

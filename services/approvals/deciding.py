@@ -27,6 +27,7 @@ _NEEDS: Final[Mapping[ApprovalKind, Permission]] = {
     "waiver": Permission.ADJUST_ACCOUNTS,
     "tariff": Permission.PUBLISH_TARIFFS,
     "tariff_correction": Permission.VOID_BILLS,
+    "supply": Permission.VOID_BILLS,
 }
 _REFUSALS: Final[tuple[type[Exception], ...]] = (
     *(DatabaseRefused, ValueError, NotAllowed, FinalFailure),
@@ -68,8 +69,8 @@ class Approvals:
     ) -> list[ApprovalRequest]:
         """Requests of these kinds that wait, about any of these things, or all; the newest first.
 
-        A thing is the id of a bill, payment, customer or return, or a tariff's code. Empty for
-        whoever may not see requests.
+        A thing is the id of a bill, payment, customer, return or place, or a tariff's code. Empty
+        for whoever may not see requests.
         """
         if not principal.may(Permission.VIEW_BILLS):
             return []
@@ -150,4 +151,5 @@ def _subjects(request: ApprovalRequest) -> set[str]:
     payload = request.payload
     found = {payload.get(name) for name in ("payment_id", "customer_id", "return_id")}
     found |= {payload.get("wrong", {}).get("bill_id"), payload.get("tariff", {}).get("code")}
+    found.add(payload.get("change", {}).get("service_point_id"))
     return {one for one in found if one}

@@ -1,4 +1,4 @@
-"""The backups that the system makes by itself: kept in one folder, copied, thinned out, told of."""
+"""The backups that the system makes by itself: kept in one folder, copied, thinned and watched."""
 
 import logging
 import re
@@ -53,9 +53,31 @@ def backup_for_event(
     """
     kept = folder_for(folder, data_dir=data_dir)
     made = make_backup(dsn, kept / f"{event}-{now.astimezone(UTC):{_STAMP}}.zip", demo=demo)
-    for old in sorted(folder.glob(f"{event}-*.zip"), reverse=True)[KEPT_OF_EVENTS:]:
-        old.unlink(missing_ok=True)
+    _remove(sorted(folder.glob(f"{event}-*.zip"), reverse=True)[KEPT_OF_EVENTS:])
+    _remove(_left_over(folder, event, now))
     return made
+
+
+def _left_over(folder: Path, prefix: str, now: datetime) -> list[Path]:
+    """What processes that were killed left of backups."""
+    parts = folder.glob(f".{prefix}-*.part")
+    return [part for part in parts if _modified(part) < now - _LEFT_OVER]
+
+
+def _modified(path: Path) -> datetime:
+    try:
+        return datetime.fromtimestamp(path.stat().st_mtime, UTC)
+    except OSError:
+        return datetime.max.replace(tzinfo=UTC)
+
+
+def _remove(files: Iterable[Path]) -> None:
+    """Remove what is no longer kept. One that stays does not make the new backup a bad one."""
+    for path in files:
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            log.warning("the old backup %s could not be removed: %s", path, error)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,11 +109,13 @@ class Backups:
     _copy_after: float = 0.0
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
-    def make(self, *, now: datetime, pulse: Pulse = lambda: None) -> Made:
-        """Make one, and drop those that are no longer kept. Raises UnableToBackUp."""
+    def make(
+        self, *, now: datetime, pulse: Pulse = lambda: None, at_last: Pulse = lambda: None
+    ) -> Made:
+        """Make one, and drop those that are no longer kept; see make_backup."""
         folder = folder_for(self.folder, data_dir=self.data_dir)
         path = folder / f"{self._prefix}-{now.astimezone(UTC):{_STAMP}}.zip"
-        made = make_backup(self.dsn, path, demo=self.demo, pulse=pulse)
+        made = make_backup(self.dsn, path, demo=self.demo, pulse=pulse, at_last=at_last)
         self._drop_old(now)
         # One that was made must not wait for the pause after a copy that failed.
         self._copy_after = 0.0
@@ -154,12 +178,9 @@ class Backups:
         return [made[at] for at in to_drop(made, self.keep, now=now, zone=self.zone)]
 
     def _drop_old(self, now: datetime) -> None:
-        for name in self._dropped((backup.path.name for backup in self.kept()), now):
-            (self.folder / name).unlink(missing_ok=True)
-        # What a process that was killed left of one.
-        for part in self.folder.glob(f".{self._prefix}-*.part"):
-            if datetime.fromtimestamp(part.stat().st_mtime, UTC) < now - _LEFT_OVER:
-                part.unlink(missing_ok=True)
+        dropped = self._dropped((backup.path.name for backup in self.kept()), now)
+        _remove(self.folder / name for name in dropped)
+        _remove(_left_over(self.folder, self._prefix, now))
 
     def _names(self) -> frozenset[str]:
         return frozenset(backup.path.name for backup in self.kept())

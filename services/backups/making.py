@@ -63,11 +63,12 @@ def make_backup(
     demo: bool,
     secrets: tuple[Path, Mapping[str, str]] | None = None,
     pulse: Pulse = lambda: None,
+    at_last: Pulse = lambda: None,
 ) -> Made:
     """Back the database up into a file, whole or not at all; one that is there stays until then.
 
-    With `secrets` also what `secrets_of` takes. `pulse` is called again and again and may raise to
-    end it. Raises UnableToBackUp.
+    With `secrets` also what `secrets_of` takes. `pulse` is called again and again, `at_last` before
+    the file has its name; each may raise to end it. Raises UnableToBackUp.
     """
     _may_be_written(path)
     try:
@@ -76,6 +77,7 @@ def make_backup(
             _read_back(unfinished, pulse)
             size = unfinished.stat().st_size
             sync(unfinished)
+            at_last()
             unfinished.replace(path)
             # Some shares know no fsync of a folder.
             with suppress(OSError):

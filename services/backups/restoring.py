@@ -16,6 +16,7 @@ from services.backups.archive import (
 from services.backups.secrets import put_back
 from services.database.dump.programs import UnableToDump, contents, major, restore
 from services.database.dump.replacement import (
+    SwapUnknown,
     end_sign_ins,
     is_used,
     replacement_of,
@@ -30,15 +31,19 @@ Say = Callable[[str], None]
 
 
 class UnableToRestore(Exception):
-    """A backup was not restored, and what was there is as it was; the message says why."""
+    """A backup was not restored, or not all of it; the message says what was, and why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """What was restored: the backup's manifest, and the migrations that it was brought up with."""
+    """What was restored: the backup's manifest, and the migrations that it was brought up with.
+
+    `left` is the name of the database that it replaced, if that could not be dropped.
+    """
 
     manifest: Manifest
     migrated: int
+    left: str = ""
 
 
 def check_backup(path: Path, *, demo: bool, migrations: Path) -> Manifest:
@@ -57,7 +62,7 @@ def check_backup(path: Path, *, demo: bool, migrations: Path) -> Manifest:
 def restore_backup(path: Path, dsn: str, *, migrations: Path, say: Say) -> Restored:
     """Put the database of a backup that was checked in the place of the DSN's, or change nothing.
 
-    An older one is brought up to date before it comes there, and everybody signs in anew. Raises
+    An older one is brought up to date before it comes there, and everybody signs in again. Raises
     UnableToRestore.
     """
     try:
@@ -67,8 +72,14 @@ def restore_backup(path: Path, dsn: str, *, migrations: Path, say: Say) -> Resto
             _compare(backup.manifest, new.dsn)
             migrated = apply_migrations(new.dsn, migrations)
             end_sign_ins(new.dsn)
-            new.take_its_place()
-            return Restored(backup.manifest, len(migrated))
+            left = new.take_its_place()
+            return Restored(backup.manifest, len(migrated), left)
+    except SwapUnknown:
+        raise UnableToRestore(
+            "The connection to the database server was lost just as the restored database took the "
+            "place of the other. One of the two is there, whole: start the app and look which, and "
+            "restore again if it is the old one."
+        ) from None
     except (NotABackup, UnableToDump, MigrationError, DatabaseError) as error:
         raise UnableToRestore(f"Nothing was restored. {error}") from error
     except OSError as error:
@@ -93,7 +104,9 @@ def restore_secrets(path: Path, data_dir: Path) -> Iterable[Path]:
             names = [n for n in (SIGNING_KEY, SETTINGS) if n in backup.manifest.parts]
             return [put_back(data_dir, name, b"".join(backup.read(name))) for name in names]
     except (NotABackup, OSError) as error:
-        raise UnableToRestore(f"The secrets were not restored: {error}") from error
+        raise UnableToRestore(
+            f"The database was restored, its secrets were not: {error}"
+        ) from error
 
 
 def _may_be_restored(manifest: Manifest, *, demo: bool, migrations: Path) -> None:

@@ -24,6 +24,8 @@ def secrets_of(data_dir: Path, settings: Mapping[str, str]) -> Iterator[tuple[st
 
 def put_back(data_dir: Path, name: str, content: bytes) -> Path:
     """Write a part with secrets into the data folder, for its owner only; where it is now."""
+    # On a new machine nothing may have run yet.
+    data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     path = data_dir / (FILE_NAME if name == SIGNING_KEY else RESTORED_SETTINGS)
     descriptor, aside = tempfile.mkstemp(prefix=f".{path.name}.", dir=data_dir)
     with os.fdopen(descriptor, "wb") as file:

@@ -9,6 +9,7 @@ from services.bill_documents.document import (
     EntryKind,
     MonthOfUse,
     ReadKind,
+    ReceiptDocument,
     RegisterLine,
     RegisterRead,
     StatementBill,
@@ -16,7 +17,7 @@ from services.bill_documents.document import (
     StatementEntry,
     Utility,
 )
-from services.bill_documents.pdf import MissingLetters, render, render_statement
+from services.bill_documents.pdf import MissingLetters, render, render_receipt, render_statement
 
 __all__ = [
     "AccountEntry",
@@ -25,6 +26,7 @@ __all__ = [
     "MissingLetters",
     "MonthOfUse",
     "ReadKind",
+    "ReceiptDocument",
     "RegisterLine",
     "RegisterRead",
     "StatementBill",
@@ -32,5 +34,6 @@ __all__ = [
     "StatementEntry",
     "Utility",
     "render",
+    "render_receipt",
     "render_statement",
 ]

@@ -9,6 +9,7 @@ from segno import DataOverflowError
 from services.bill_documents.document import (
     AccountEntry,
     BillDocument,
+    ReceiptDocument,
     RegisterLine,
     RegisterRead,
     StatementDocument,
@@ -56,7 +57,7 @@ def content_of(document: BillDocument) -> Content:
     }
 
 
-def sheet_of(document: BillDocument | StatementDocument, words: Words) -> Content:
+def sheet_of(document: BillDocument | StatementDocument | ReceiptDocument, words: Words) -> Content:
     """What every document of the utility has: who sends it, to whom, in which language."""
     return {
         "language": words.locale.language,

@@ -111,6 +111,29 @@ class StatementDocument:
 
 
 @dataclass(frozen=True, slots=True)
+class ReceiptDocument:
+    """A payment's receipt as printed; amounts are minor units of `currency`.
+
+    `paid` are the numbers of bills with what each got of the money, an empty number for fees;
+    `left_minor` of it pays nothing yet.
+    """
+
+    utility: Utility
+    language: str
+    customer_name: str
+    address: str
+    account_no: str
+    currency: str
+    number: str
+    received_on: date
+    amount_minor: int
+    method: str
+    reference: str = ""
+    paid: tuple[tuple[str, int], ...] = ()
+    left_minor: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class MonthOfUse:
     """What was used in the bills that ended in a month (its first day); None without a bill."""
 

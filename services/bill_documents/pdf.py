@@ -12,11 +12,13 @@ import manimgx_fonts_cjk
 import typst
 
 from services.bill_documents.content import Content, content_of
-from services.bill_documents.document import BillDocument, StatementDocument
+from services.bill_documents.document import BillDocument, ReceiptDocument, StatementDocument
+from services.bill_documents.receipt_content import receipt_content
 from services.bill_documents.statement_content import statement_content
 
 _BILL: Final = Path(__file__).with_name("bill.typ")
 _STATEMENT: Final = Path(__file__).with_name("statement.typ")
+_RECEIPT: Final = Path(__file__).with_name("receipt.typ")
 # Noto Sans in the scripts of most of the world; Chinese, Japanese and Korean are a package apart.
 _FONTS: Final = (manimgx_fonts, manimgx_fonts_cjk)
 # PDF for archives (ISO 19005-2): all fonts within it, and no letter without its glyph.
@@ -27,7 +29,11 @@ _ESCAPED: Final = re.compile(r"\\u\{([0-9a-f]+)\}|\\(.)")
 _PRIVATE: Final = re.compile("[\ue000-\uf8ff\U000f0000-\U0010ffff]")
 _MOST_NAMED: Final = 40
 # A compiler keeps its fonts between documents, and lays out one of its kind at a time.
-_idle: Final[dict[Path, list[typst.Compiler]]] = {_BILL: [], _STATEMENT: []}
+_idle: Final[dict[Path, list[typst.Compiler]]] = {
+    _BILL: [],
+    _STATEMENT: [],
+    _RECEIPT: [],
+}
 
 
 class MissingLetters(Exception):
@@ -58,6 +64,14 @@ def render_statement(document: StatementDocument) -> bytes:
     Raises MissingLetters.
     """
     return _laid_out(_STATEMENT, statement_content(document))
+
+
+def render_receipt(document: ReceiptDocument) -> bytes:
+    """The PDF (PDF/A-2u) of a receipt; the same document gives the same bytes.
+
+    Raises MissingLetters.
+    """
+    return _laid_out(_RECEIPT, receipt_content(document))
 
 
 def _laid_out(layout: Path, content: Content) -> bytes:

@@ -1,58 +1,38 @@
 """A person approves drafts, each of which gets its number and is to be paid, or sends them back."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
+from uuid import uuid4
 
 from services.billing.issuing import BillIssuer
 from services.database.errors import IllegalChange
 from services.database.service import DatabaseService
-from services.database.transport import TemporaryDatabaseError
+from services.database.transport import DatabaseError, DatabaseRefused, TemporaryDatabaseError
 from services.identity.audit_reason import ReasonMissing
 from services.identity.auth import Principal, require
 from services.identity.permissions import Permission
 from services.outbox.outbox import Outbox
 from services.records.bills import Bill
 from services.records.drafts import (
-    ChosenDraft,
+    BillRunResult,
     DraftChoice,
     DraftFilter,
     DraftReview,
+    IssueRun,
     Waiting,
 )
 
-# Drafts that are issued in one transaction.
-BATCH = 500
+log = logging.getLogger(__name__)
 
-Progress = Callable[[int, int], None]
-
-
-def _unobserved(_done: int, _of: int) -> None:
-    """Nobody watches."""
+# Drafts that are issued in one transaction: whoever submits a reading waits for its numbers.
+BATCH = 200
+_UNEXPECTED = "An unexpected error; the log has the details."
 
 
 class DraftsChanged(Exception):
     """The drafts are no longer those that were reviewed; nothing was issued."""
-
-
-@dataclass(frozen=True, slots=True)
-class IssuedTogether:
-    """How many drafts were issued, under which numbers; `stopped` says why not all were."""
-
-    number: int
-    of: int
-    first_number: int | None = None
-    last_number: int | None = None
-    stopped: str = ""
-
-    def with_batch(self, *, number: int, first: int, last: int) -> "IssuedTogether":
-        """With another batch, of later numbers."""
-        return replace(
-            self,
-            number=self.number + number,
-            first_number=self.first_number or first,
-            last_number=last,
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,36 +60,58 @@ class BillApproval:
         )
         return bill
 
-    def issue_together(
-        self,
-        *,
-        choice: DraftChoice,
-        mark: str,
-        principal: Principal,
-        now: datetime,
-        progress: Progress = _unobserved,
-    ) -> IssuedTogether:
-        """Issue the drafts that were reviewed, batch by batch, each all or none.
+    def issue_together(self, *, choice: DraftChoice, mark: str, principal: Principal) -> IssueRun:
+        """Approve the drafts that were reviewed: they are issued in the background, in batches.
 
         `mark` is that of the totals that were shown (DraftTotals): if other drafts are chosen by
-        now, DraftsChanged is raised and nothing issued. Drafts that somebody takes away meanwhile
-        stop it at their batch. `progress` is told how many are issued, of how many.
+        now, or some are being issued already, DraftsChanged is raised and nothing is issued.
         """
         require(principal, Permission.APPROVE_BILLS)
-        found, drafts = self.database.draft_choice(choice)
-        if found != mark:
-            raise DraftsChanged("The drafts have changed since their totals were shown.")
-        outcome = IssuedTogether(0, len(drafts))
-        for batch in _batches(drafts):
-            try:
-                first, last = self._issue_batch(batch, principal, now)
-            except (IllegalChange, TemporaryDatabaseError) as error:
-                if outcome.number == 0:
-                    raise _as_nothing_issued(error) from None
-                return replace(outcome, stopped=_why_stopped(error))
-            outcome = outcome.with_batch(number=len(batch), first=first, last=last)
-            progress(outcome.number, outcome.of)
-        return outcome
+        run_id = str(uuid4())
+
+        def begin() -> IssueRun:
+            return self.database.begin_issue_run(
+                actor=principal.user, run_id=run_id, choice=choice, mark=mark
+            )
+
+        try:
+            return begin()
+        except TemporaryDatabaseError:
+            # Its answer may have been lost; a repeat begins nothing twice.
+            return begin()
+        except IllegalChange as error:
+            raise DraftsChanged(error.message) from None
+
+    def issue_next(self, *, now: datetime) -> IssueRun | None:
+        """Issue the next batch of a run that somebody began, at `now` (UTC); None without a run.
+
+        A batch that is refused is issued bill by bill, without the one that cannot be. Each batch
+        says how far the run has come, so that another process goes on where one ended.
+        """
+        try:
+            return self._issue_next(BATCH, now)
+        except TemporaryDatabaseError:
+            raise
+        except DatabaseError:
+            log.exception("a batch of drafts was refused; they are issued one by one")
+        try:
+            return self._issue_next(1, now)
+        except TemporaryDatabaseError:
+            raise
+        except DatabaseError as error:
+            log.warning("a draft could not be issued: %s", error)
+            why = error.message if isinstance(error, DatabaseRefused) else _UNEXPECTED
+            return self._issue_next(1, now, skip=why)
+
+    def last_issue_run(self, *, principal: Principal) -> IssueRun | None:
+        """The run that is under way, else the one that began last; raises NotAllowed."""
+        require(principal, Permission.VIEW_BILLS)
+        return self.database.last_issue_run()
+
+    def last_bill_run(self, *, principal: Principal) -> BillRunResult:
+        """The bill run that began last, what its preview said, what it made; raises NotAllowed."""
+        require(principal, Permission.VIEW_BILLS)
+        return self.database.last_bill_run()
 
     def waiting(self, *, principal: Principal) -> tuple[Waiting, ...]:
         """How many drafts there are, by month, tariff and currency; raises NotAllowed."""
@@ -148,51 +150,14 @@ class BillApproval:
             actor=principal.user, bill_ids=bill_ids, reason=reason.strip()
         )
 
-    def _issue_batch(
-        self, batch: Sequence[ChosenDraft], principal: Principal, now: datetime
-    ) -> tuple[int, int]:
-        """One transaction, tried a second time where its answer was lost."""
-        issue = self.issuer.issue(now)
-        bills = [self._with_outbox(draft.id) for draft in batch]
-
-        def once() -> tuple[int, int]:
-            return self.database.issue_expected(
-                actor=principal.user,
-                bills=bills,
-                issue=issue,
-                expected=_expected(batch),
-            )
-
-        try:
-            return once()
-        except TemporaryDatabaseError:
-            return once()
+    def _issue_next(self, limit: int, now: datetime, *, skip: str | None = None) -> IssueRun | None:
+        return self.database.issue_next(
+            limit=limit,
+            issue=self.issuer.issue(now),
+            outbox=self.outbox.plan_for_any("bill_issued"),
+            skip=skip,
+        )
 
     def _with_outbox(self, bill_id: str) -> Mapping[str, object]:
         outbox = self.outbox.plan(bill_id=bill_id, kind="bill_issued")
         return {"bill_id": bill_id, "owed": outbox}
-
-
-def _batches(drafts: Sequence[ChosenDraft]) -> Iterator[Sequence[ChosenDraft]]:
-    for start in range(0, len(drafts), BATCH):
-        yield drafts[start : start + BATCH]
-
-
-def _expected(batch: Sequence[ChosenDraft]) -> dict[str, dict[str, int]]:
-    """How many drafts of each currency, and what they add up to."""
-    sums: dict[str, dict[str, int]] = {}
-    for _, currency, total in batch:
-        of_one = sums.setdefault(currency, {"number": 0, "total_minor": 0})
-        of_one["number"] += 1
-        of_one["total_minor"] += total
-    return sums
-
-
-def _as_nothing_issued(error: IllegalChange | TemporaryDatabaseError) -> Exception:
-    return DraftsChanged(error.message) if isinstance(error, IllegalChange) else error
-
-
-def _why_stopped(error: IllegalChange | TemporaryDatabaseError) -> str:
-    if isinstance(error, IllegalChange):
-        return error.message
-    return "The database could not be reached."

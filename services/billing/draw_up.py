@@ -1,17 +1,22 @@
 """Drawing up a bill: from two reads and a tariff to everything a bill must say, without any I/O."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 from zoneinfo import ZoneInfo
 
-from services.billing.pricing import measured, priced
-from services.billing.true_up import settle, settles_next, what_is_settled
+from services.billing.pricing import Parts, Price, measured, parts_of, priced
+from services.billing.true_up import WholeTime, settles_next, what_is_settled, whole_time
 from services.metering.bill_periods import BillLength, closing_reads, why_held
+from services.metering.measured import Metering
 from services.metering.segments import segments_between
 from services.metering.usage_snapshot import usage_snapshot
+from services.quantities.named_ids import named_id
+from services.rating import RatedBill
 from services.records.bills import Issue, NewBill, PastBill, PricingInputs
 from services.records.corrections import looks_back, past_of
-from services.records.readings import Installation, MeterConstants, Read, ReadBetween
+from services.records.readings import Installation, MeterConstants, Read, ReadBetween, Segment
 from services.records.tariffs import TariffVersion, version_in_force, versions_within
 
 # Ids made from what a bill is about: a second run of the same work makes the same bill.
@@ -20,10 +25,76 @@ BILL_NAMESPACE = uuid5(NAMESPACE_URL, "electricity-billing/bill")
 
 def bill_id(*, meter_id: str, opening_reading_id: str, reissue_no: int) -> str:
     """The id of the bill that opens at this read, the `reissue_no`-th time it is made."""
-    return str(uuid5(BILL_NAMESPACE, f"{meter_id}/{opening_reading_id}/{reissue_no}"))
+    return named_id(BILL_NAMESPACE, f"{meter_id}/{opening_reading_id}/{reissue_no}")
 
 
-def draw_up_bill(
+@dataclass(frozen=True, slots=True)
+class MeasuredBill:
+    """A bill whose use is known, and its price not yet; `whole` is the time that it settles."""
+
+    agreement_id: str
+    segments: tuple[Segment, ...]
+    opening: Read
+    closing: Read
+    tariffs: Sequence[TariffVersion]
+    reissue_no: int
+    issue: Issue | None
+    metering: Metering
+    whole: WholeTime | None
+    is_final: bool
+
+    def parts(self) -> Parts:
+        """What it is priced from; raises UnableToPriceBill, InvalidTariff."""
+        if self.whole is None:
+            return parts_of(self.metering, self.tariffs, is_final=self.is_final)
+        return parts_of(self.whole.metering, self.tariffs)
+
+    def priced(self) -> NewBill:
+        """The bill; raises UnableToPriceBill, InvalidTariff."""
+        whole = self.whole
+        price = priced(
+            whole.metering if whole else self.metering,
+            self.parts(),
+            billed_as=whole.billed_as if whole else (),
+            last=whole.last if whole else None,
+        )
+        return self.with_price(price)
+
+    def with_price(self, price: Price) -> NewBill:
+        """The bill with the price of its parts; raises UnableToPriceBill."""
+        if self.whole is None:
+            kept = usage_snapshot(self.metering, price.parts, price.net)
+            return self._bill(price, price.rated, kept)
+        rated = self.whole.less_billed_before(price.rated)
+        return self._bill(price, rated, self.whole.snapshot(self.metering))
+
+    def _bill(self, price: Price, rated: RatedBill, usage: dict[str, Any] | None) -> NewBill:
+        metering, opening = self.metering, self.opening
+        within = versions_within(self.tariffs, period=metering.period)
+        return NewBill(
+            id=bill_id(
+                meter_id=opening.meter_id,
+                opening_reading_id=opening.id,
+                reissue_no=self.reissue_no,
+            ),
+            agreement_id=self.agreement_id,
+            segments=self.segments,
+            segments_wh=metering.segments_wh,
+            tariff_version_id=version_in_force(self.tariffs, on=opening.read_on).id,
+            opening=opening,
+            closing=self.closing,
+            consumption_wh=metering.wh,
+            rated=rated,
+            reissue_no=self.reissue_no,
+            issue=self.issue,
+            usage=usage,
+            priced_by=tuple(version.id for version in price.versions),
+            held_because=why_held([of_days.tariff for of_days, _ in within], metering.period)
+            or price.doubt,
+        )
+
+
+def measured_bill(
     *,
     agreement_id: str,
     constants: MeterConstants,
@@ -37,8 +108,8 @@ def draw_up_bill(
     installations: Sequence[Installation] = (),
     between: Sequence[Read] = (),
     is_final: bool = False,
-) -> NewBill:
-    """Price what was used between two reads with the tariff in force.
+) -> MeasuredBill:
+    """Measure what was used between two reads, to be priced with the tariff in force.
 
     The period is [local date of the opening read, local date of the closing read). The bill names
     the tariff version of its first day; where the tariff changes within the period, each version
@@ -66,32 +137,55 @@ def draw_up_bill(
         may_fall=settles is not None,
         last_actual=inputs.trued_up.opening if inputs.trued_up and not opening.is_actual else None,
     )
-    settled = (
-        settle(settles, own=metering, closing=closing, constants=constants, tariffs=tariffs)
-        if settles
-        else None
-    )
-    price = settled.whole if settled else priced(metering, tariffs, is_final=is_final)
-    within = versions_within(tariffs, period=metering.period)
-    return NewBill(
-        id=bill_id(meter_id=opening.meter_id, opening_reading_id=opening.id, reissue_no=reissue_no),
+    whole = None
+    if settles is not None:
+        whole = whole_time(
+            settles, own=metering, closing=closing, constants=constants, tariffs=tariffs
+        )
+    return MeasuredBill(
         agreement_id=agreement_id,
         segments=segments,
-        segments_wh=metering.segments_wh,
-        tariff_version_id=version_in_force(tariffs, on=opening.read_on).id,
         opening=opening,
         closing=closing,
-        consumption_wh=metering.wh,
-        rated=settled.rated if settled else price.rated,
+        tariffs=tariffs,
         reissue_no=reissue_no,
         issue=issue,
-        usage=settled.snapshot(metering)
-        if settled
-        else usage_snapshot(metering, price.parts, price.net),
-        priced_by=tuple(version.id for version in price.versions),
-        held_because=why_held([of_days.tariff for of_days, _ in within], metering.period)
-        or price.doubt,
+        metering=metering,
+        whole=whole,
+        is_final=is_final,
     )
+
+
+def bill_ends(
+    *,
+    opening: Read,
+    between: Sequence[ReadBetween],
+    closing: Read,
+    tariffs: Sequence[TariffVersion],
+    shortest_days: int,
+    billing_day: int,
+    however_short: bool = False,
+) -> list[Read]:
+    """The reads at which the bills from one read to another end; raises UnableToPriceBill."""
+    return closing_reads(
+        opening=opening,
+        between=between,
+        closing=closing,
+        length_on=lambda day: BillLength.of(version_in_force(tariffs, on=day).tariff),
+        shortest=shortest_days,
+        billing_day=billing_day,
+        however_short=however_short,
+    )
+
+
+def inputs_of_only(
+    inputs: PricingInputs, *, opening: Read, between: Sequence[Read], closing: Read
+) -> PricingInputs:
+    """What pricing needs where all the time is one bill."""
+    rolled_over = _rolled_over(between, opening, closing)
+    if rolled_over == inputs.rolled_over:
+        return inputs
+    return inputs.model_copy(update={"rolled_over": rolled_over})
 
 
 def draw_up_bills(
@@ -116,14 +210,14 @@ def draw_up_bills(
 
     `between` are the accepted reads between the two. The last read closes no bill where that would
     be too short, unless `however_short`; with `is_final` it is that of a move-out.
-    Raises as `draw_up_bill` does.
+    Raises as `measured_bill` does.
     """
-    ends = closing_reads(
+    ends = bill_ends(
         opening=opening,
         between=between,
         closing=closing,
-        length_on=lambda day: BillLength.of(version_in_force(tariffs, on=day).tariff),
-        shortest=shortest_days,
+        tariffs=tariffs,
+        shortest_days=shortest_days,
         billing_day=billing_day,
         however_short=however_short,
     )
@@ -134,9 +228,9 @@ def draw_up_bills(
         of_bill = (
             _inputs_of(inputs, start, end, between=between, bills=bills, tariffs=tariffs)
             if len(ends) > 1
-            else inputs.model_copy(update={"rolled_over": _rolled_over(between, start, end)})
+            else inputs_of_only(inputs, opening=start, between=between, closing=end)
         )
-        bill = draw_up_bill(
+        bill = measured_bill(
             agreement_id=agreement_id,
             constants=constants,
             installations=installations,
@@ -149,7 +243,7 @@ def draw_up_bills(
             zone=zone,
             is_final=is_final and end is ends[-1],
             inputs=of_bill.model_copy(update={"trued_up": settles}),
-        )
+        ).priced()
         if end is not ends[-1]:
             settles = settles_next(
                 settles,
@@ -198,7 +292,7 @@ def _inputs_of(
         past=past,
         opening_bank=inputs.opening_bank,
         rolled_over=_rolled_over(between, start, end),
-        intervals=tuple(d for d in inputs.intervals if start.read_on <= d.day < end.read_on),
+        intervals=inputs.intervals.between(start.read_on, end.read_on),
     )
 
 

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from datetime import date, timedelta
+from datetime import timedelta
 from fractions import Fraction
 from itertools import groupby
 from typing import Final
@@ -10,7 +10,7 @@ from typing import Final
 from services.quantities.counting import count
 from services.quantities.energy import format_kwh
 from services.quantities.money import MINUS, decimal_text, exponent, scaled_text, with_minus_signs
-from services.quantities.period import Period
+from services.quantities.period import Period, written_day
 from services.rating import BillLine, NetBill, RatedBill, SlabPart
 from services.tariffs.values import in_words
 
@@ -177,8 +177,5 @@ def _trimmed(value: Fraction) -> str:
 
 
 def _days(part: Period) -> str:
-    return f"{_day(part.start)} to {_day(part.end - timedelta(days=1))} ({count(part.days, 'day')})"
-
-
-def _day(day: date) -> str:
-    return f"{day.day} {day:%B %Y}"
+    last = part.end - timedelta(days=1)
+    return f"{written_day(part.start)} to {written_day(last)} ({count(part.days, 'day')})"

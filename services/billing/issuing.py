@@ -14,7 +14,7 @@ from services.records.outbox import TELLS_OF
 from services.records.readings import Read
 from services.records.submissions import ReadingContext
 
-TOLD_WITH_NEXT = "told with the bill after it"
+SENT_WITH_NEXT = "in the message about the bill after it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,13 +67,15 @@ class BillIssuer:
 
     def with_all_outboxes(self, bills: Sequence[NewBill], *, leased: bool = False) -> list[NewBill]:
         """Bills of one chain with outbox entries: the customer has one message, of the last."""
+        if len(bills) == 1:
+            return [self.with_outbox(bills[0], leased=leased)]
         issued = [bill for bill in bills if bill.issue]
         told_by_last = {bill.id for bill in issued[:-1]}
         found = []
         for bill in bills:
             is_last = leased and bill is bills[-1]
             if bill.id in told_by_last:
-                found.append(self.with_outbox(bill, unsaid=TOLD_WITH_NEXT))
+                found.append(self.with_outbox(bill, unsaid=SENT_WITH_NEXT))
             elif issued and bill is issued[-1]:
                 found.append(self.with_outbox(bill, leased=is_last, tells_of=tuple(told_by_last)))
             else:

@@ -8,9 +8,10 @@ from typing import Final
 from services.database.service import DatabaseService
 from services.identity.auth import NotAllowed, Principal, require
 from services.identity.permissions import Permission
-from services.records.base import Page
-from services.records.bills import Bill
+from services.records.base import Page, PageRequest
+from services.records.bills import Bill, BillSummary
 from services.records.details import BillDetail, PaidPart
+from services.records.lists import BillFilter
 from services.records.messages import UnprintedBill
 from services.records.overview import Overview
 
@@ -71,10 +72,11 @@ class BillLookups:
             customer=customer, limit=limit, after=after, reader=_only_reader(principal)
         )
 
-    def search(self, *, text: str, limit: int, principal: Principal) -> tuple[Bill, ...]:
-        """Bills whose number, customer, account or meter has each word of `text`."""
+    def search(self, *, text: str, limit: int, principal: Principal) -> tuple[BillSummary, ...]:
+        """The last bills whose number, customer or meter is found by each word of `text`."""
         require(principal, Permission.VIEW_BILLS)
-        return self.database.bills(text=text, page_size=limit).items
+        page = PageRequest("period", descending=True, limit=limit, counted_to=0)
+        return self.database.list_bills(wanted=BillFilter(text=text), page=page).items
 
     def overview(self, *, today: date, currency: str, principal: Principal) -> Overview:
         """Billed and collected in the last 12 months, what is open, what needs a person.

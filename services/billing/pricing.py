@@ -1,7 +1,7 @@
 """Pricing what was measured between two reads, by the tariff versions in force on its days."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -30,13 +30,12 @@ _MOST_MINOR: Final = 10**15
 
 
 @dataclass(frozen=True, slots=True)
-class Price:
-    """A bill's lines, and the tariff versions that priced its days, each with its part.
+class Parts:
+    """What a bill is priced from: its days by the tariff versions that price them, each a part.
 
     `net` are the banks of kWh, None without net metering.
     """
 
-    rated: RatedBill
     versions: tuple[TariffVersion, ...]
     parts: tuple[Part, ...]
     net: NetBill | None
@@ -44,20 +43,40 @@ class Price:
     doubt: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Price(Parts):
+    """A bill's lines, with what they follow from."""
+
+    rated: RatedBill = field(kw_only=True)
+
+    @classmethod
+    def of(cls, parts: Parts, rated: RatedBill) -> "Price":
+        """Parts with their price; raises UnableToPriceBill for amounts that no bill can have."""
+        return cls(parts.versions, parts.parts, parts.net, parts.doubt, rated=within_reason(rated))
+
+
 def priced(
     metering: Metering,
-    tariffs: Sequence[TariffVersion],
+    found: Parts,
     *,
-    is_final: bool = False,
     billed_as: Sequence[Period] = (),
     last: LastBill | None = None,
 ) -> Price:
-    """Price what was measured over the days of a bill, each version of a tariff its own.
+    """Price the parts of what was measured over the days of a bill.
+
+    `billed_as` are the days of the bills that it is priced as, if they are several, and `last` the
+    demand of the last one. Raises UnableToPriceBill.
+    """
+    return Price.of(found, _rated(found.parts, metering, billed_as, last))
+
+
+def parts_of(
+    metering: Metering, tariffs: Sequence[TariffVersion], *, is_final: bool = False
+) -> Parts:
+    """What a bill is priced from: each version of a tariff prices its own days.
 
     What is banked under net metering is settled with the final bill of a customer, and with the
-    last bill before a tariff without net metering. `billed_as` are the days of the bills that it is
-    priced as, if they are several, and `last` the demand of the last one. Raises
-    UnableToPriceBill, InvalidTariff.
+    last bill before a tariff without net metering. Raises UnableToPriceBill, InvalidTariff.
     """
     within = versions_within(tariffs, period=metering.period)
     found = tuple(
@@ -70,9 +89,8 @@ def priced(
         parts, net = netted(found, opening=bank, is_final=is_final or leaves)
     except UnableToPriceBill as error:
         raise UnableToPriceBill(" ".join((str(error), *metering.hints))) from None
-    rated = within_reason(_rated(parts, metering, billed_as, last))
     doubt = _without_exports(metering) if net else ""
-    return Price(rated, tuple(of_days for of_days, _ in within), parts, net, doubt)
+    return Parts(tuple(of_days for of_days, _ in within), parts, net, doubt)
 
 
 def nets_on(tariffs: Sequence[TariffVersion], *, day: date) -> bool:
@@ -119,11 +137,19 @@ def measured(
     return replace(metering, past=past)
 
 
+def is_within_reason(rated: RatedBill) -> bool:
+    """Whether its amounts are such as a bill can have."""
+    return abs(_largest(rated)) <= _MOST_MINOR
+
+
+def _largest(rated: RatedBill) -> int:
+    return max((rated.total_minor, *(line.amount_minor for line in rated.lines)), key=abs)
+
+
 def within_reason(rated: RatedBill) -> RatedBill:
     """The same; raises UnableToPriceBill for amounts that no bill can have."""
-    amounts = (rated.total_minor, *(line.amount_minor for line in rated.lines))
-    largest = max(amounts, key=abs)
-    if abs(largest) > _MOST_MINOR:
+    if not is_within_reason(rated):
+        largest = _largest(rated)
         raise UnableToPriceBill(
             f"It would bill {Money(largest, rated.currency).display()}, more than any bill can: "
             "check the meter's multiplier, its readings and the rates of its tariff."

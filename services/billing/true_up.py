@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any, Final
 
-from services.billing.pricing import Price, measured, priced, within_reason
+from services.billing.pricing import measured, within_reason
 from services.metering.billing_determinants import usage_of
 from services.metering.measured import Metering
 from services.metering.segments import segments_between
@@ -30,17 +30,19 @@ _NOT_CARRIED: Final = (*BEFORE_CHARGES, *AFTER_CHARGES)
 
 
 @dataclass(frozen=True, slots=True)
-class Settled:
-    """The time since the last actual read as a whole, and what of it was billed before."""
+class WholeTime:
+    """The time since the last actual read as a whole, and what of it was billed before.
+
+    It is priced as the bills that it is, `billed_as`, of which the bill that settles is the last.
+    """
 
     settles: TruedUp
-    used_wh: int
-    whole: Price
+    metering: Metering
+    billed_as: tuple[Period, ...]
     # What it has of its own, and the bills before keep: demand.
     last: LastBill | None = None
 
-    @property
-    def rated(self) -> RatedBill:
+    def less_billed_before(self, whole: RatedBill) -> RatedBill:
         """The lines of the whole, and then each line that was billed before, taken off."""
         kept = self.last.kept if self.last else ()
         before = [
@@ -49,15 +51,14 @@ class Settled:
             for line in _taken_off(bill)
             if line.code not in kept
         ]
-        lines = (*self.whole.rated.lines, *before)
-        return within_reason(RatedBill(self.whole.rated.currency, lines))
+        return within_reason(RatedBill(whole.currency, (*whole.lines, *before)))
 
-    def snapshot(self, metering: Metering) -> dict[str, Any]:
+    def snapshot(self, own: Metering) -> dict[str, Any]:
         """What is kept of the bill: its own use and registers, since when it settles what."""
-        since = {"start": self.settles.opening.read_on.isoformat(), "wh": self.used_wh}
-        kept: dict[str, Any] = {"wh": metering.wh, "trued_up": since}
-        if metering.registers:
-            kept["registers"] = {name: dict(of) for name, of in metering.registers.items()}
+        since = {"start": self.settles.opening.read_on.isoformat(), "wh": self.metering.wh}
+        kept: dict[str, Any] = {"wh": own.wh, "trued_up": since}
+        if own.registers:
+            kept["registers"] = {name: dict(of) for name, of in own.registers.items()}
         if self.last:
             peaks = {name: getattr(self.last.usage, name) for name in _PEAKS}
             kept |= {name: peak for name, peak in peaks.items() if peak is not None}
@@ -84,17 +85,17 @@ def what_is_settled(
     return settles
 
 
-def settle(
+def whole_time(
     settles: TruedUp,
     *,
     own: Metering,
     closing: Read,
     constants: MeterConstants,
     tariffs: Sequence[TariffVersion],
-) -> Settled:
-    """The time that a bill settles, priced as the bills that it is; it is the last.
+) -> WholeTime:
+    """The time that a bill settles, measured.
 
-    `own` is what that bill measured by itself, whose demand it charges. Raises as pricing does.
+    `own` is what that bill measured by itself, whose demand it charges. Raises as measuring does.
     """
     start = settles.opening
     metering = measured(
@@ -114,8 +115,7 @@ def settle(
     days = [Period(bill.period_start, bill.period_end) for bill in settles.bills]
     tariff = version_in_force(tariffs, on=own.period.start).tariff
     last = _last_bill(settles, own, tariff) if demand_codes(tariff) else None
-    price = priced(metering, tariffs, billed_as=[*days, own.period], last=last)
-    return Settled(settles, metering.wh, price, last)
+    return WholeTime(settles, metering, (*days, own.period), last)
 
 
 def _last_bill(settles: TruedUp, own: Metering, tariff: Tariff) -> LastBill:

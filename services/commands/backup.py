@@ -102,12 +102,17 @@ def _restore(given: argparse.Namespace, settings: Settings) -> int:
     if done.migrated:
         say(f"It was brought up to date ({count(done.migrated, 'migration')}).")
     say(
-        "Everybody signs in anew. Users, roles, passwords and API keys are as they were then: look "
-        "whether some were disabled, changed or revoked since."
+        "Everybody signs in again. Users, roles, passwords and API keys are as they were then: "
+        "look whether some were disabled, changed or revoked since."
     )
-    _restore_secrets(given, settings, manifest)
+    if done.left:
+        say(
+            "What was there could not be dropped: it is on the server as the database "
+            f"{done.left}, and the next restore drops it."
+        )
     tables, rows = len(manifest.tables), manifest.rows
     print(f"Restored {count(tables, 'table')}, {count(rows, 'row')}, all as in the backup.")
+    _restore_secrets(given, settings, manifest)
     return 0
 
 
@@ -120,7 +125,7 @@ def _restore_secrets(given: argparse.Namespace, settings: Settings, manifest: Ma
     if not (settings.data_dir / FILE_NAME).exists():
         say(
             f"There is no {FILE_NAME} in {settings.data_dir}: put the old one there, or everybody "
-            "signs in anew, and codes of authenticator apps no longer count (docs/backup.md)."
+            "signs in again, and codes of authenticator apps no longer count (docs/backup.md)."
         )
 
 

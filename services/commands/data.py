@@ -10,6 +10,7 @@ from services.bootstrap import build_services
 from services.commands.arguments import Commands, add_decimal, local_date_of
 from services.commands.working import actor, say, utc_now, working
 from services.demo import load_demo_if_empty
+from services.graph import PassHalted
 from services.importing import Importer, WhatToImport
 from services.importing.dates import DateOrder
 from services.importing.full_export.writer import FullExport
@@ -92,15 +93,17 @@ def add_export(commands: "Commands[argparse.ArgumentParser]") -> None:
         help="write all that the utility owns into a ZIP of CSV files",
         description="Files that imports take back, and every table as an archive.",
     )
-    command.add_argument("file", metavar="FILE.zip", type=Path, help="written anew")
+    command.add_argument(
+        "file", metavar="FILE.zip", type=Path, help="a file of that name is replaced"
+    )
     command.set_defaults(run=_export)
 
 
 def add_graph(commands: "Commands[argparse.ArgumentParser]") -> None:
     """The command graph."""
-    command = commands.add_parser("graph", help="make the graph again from the database")
-    command.add_argument("what", choices=["rebuild"])
-    command.set_defaults(run=_graph_rebuild)
+    command = commands.add_parser("graph", help="make the graph again, or check that it agrees")
+    command.add_argument("what", choices=["rebuild", "check"])
+    command.set_defaults(run=_graph)
 
 
 def _demo(_: argparse.Namespace, settings: Settings) -> int:
@@ -173,7 +176,30 @@ def _export(given: argparse.Namespace, settings: Settings) -> int:
     return 0
 
 
-def _graph_rebuild(_: argparse.Namespace, settings: Settings) -> int:
+def _graph(given: argparse.Namespace, settings: Settings) -> int:
+    return _graph_rebuild(settings) if given.what == "rebuild" else _graph_check(settings)
+
+
+def _graph_check(settings: Settings) -> int:
+    with working(settings) as services:
+        graph = services.graph.graph
+        if graph is None:
+            say(f"There is no graph. {services.graph.off}".strip())
+            return 1
+        try:
+            graph.await_start(seconds=GRAPH_START_SECONDS)
+            differences = graph.differences(services.database)
+        except (TemporaryFailure, FinalFailure) as failure:
+            say(f"The graph was not checked: {failure}")
+            return 1
+    for difference in differences:
+        say(str(difference))
+    if not differences:
+        print("The graph agrees with the database.")
+    return 1 if differences else 0
+
+
+def _graph_rebuild(settings: Settings) -> int:
     with working(settings) as services:
         graph = services.graph.graph
         if graph is None:
@@ -182,12 +208,12 @@ def _graph_rebuild(_: argparse.Namespace, settings: Settings) -> int:
         began = time.monotonic()
         try:
             graph.await_start(seconds=GRAPH_START_SECONDS)
-            counts = graph.rebuild(services.database)
-        except (TemporaryFailure, FinalFailure) as failure:
+            graph.rebuild(services.database)
+            nodes = graph.nodes(services.database)
+        except (TemporaryFailure, FinalFailure, PassHalted) as failure:
             say(f"The graph was not rebuilt: {failure}")
             return 1
-    for what, found in (("node", counts.nodes), ("relationship", counts.relationships)):
-        print(f"{count(sum(found.values()), what)}: ", end="")
-        print(", ".join(f"{number:,} {name}" for name, number in found.items()))
+    found = ", ".join(f"{number:,} {name}" for name, number in nodes.items() if number)
+    print(f"{count(sum(nodes.values()), 'node')}: {found}")
     print(f"The graph was made again in {time.monotonic() - began:.1f} s.")
     return 0

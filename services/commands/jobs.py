@@ -8,6 +8,7 @@ from services.commands.working import actor, say, working
 from services.container import Services
 from services.jobs.clock import ClockInDoubt, ClockWatch
 from services.quantities.period import local_date
+from services.quantities.written import moment
 from services.settings import Settings
 
 
@@ -66,8 +67,8 @@ def _confirm_clock(_: argparse.Namespace, settings: Settings) -> int:
         except ClockInDoubt as error:
             say(str(error))
             return 1
-        local = watch.now().astimezone(services.settings.timezone)
-    print(f"The clock is taken as right: {local:%d %B %Y, %H:%M}.")
+        taken = moment(watch.now(), services.settings.timezone)
+    print(f"The clock is taken as right: {taken}.")
     return 0
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from services.billing.draw_up import draw_up_bill, past_of_new
+from services.billing.draw_up import measured_bill, past_of_new
 from services.corrections.bill_changes import AffectedBills, BillChange
 from services.quantities.period import EmptyPeriod
 from services.rating import UnableToPriceBill
@@ -166,7 +166,7 @@ def _made(
     # Where it opens at a new read, nothing was voided there before.
     opens_anew = one.opening.id != first.opening_reading_id
     try:
-        bill = draw_up_bill(
+        bill = measured_bill(
             agreement_id=chain.agreement_id,
             constants=chain.meter.constants,
             installations=chain.installations,
@@ -183,9 +183,9 @@ def _made(
             inputs=chain.inputs(
                 opening=one.opening, closing=one.closing, past=looked_at, billed=billed
             ),
-        )
+        ).priced()
     except (UnableToPriceBill, EmptyPeriod) as error:
-        raise CannotRebill(f"{first.reference} cannot be made anew: {error}") from None
+        raise CannotRebill(f"{first.reference} cannot be reissued: {error}") from None
     return replace(bill, replaces_id=first.id)
 
 

@@ -49,7 +49,7 @@ from services.records.corrections import BillChain, ChainBill, Correction, name_
 from services.records.drafts import ApprovalRequest
 from services.records.readings import Reading
 
-TOLD_WITH_CORRECTION: Final = "told with the correction"
+SENT_WITH_CORRECTION: Final = "in the message about the correction"
 _VOID: Final = "This bill is void already."
 
 
@@ -245,7 +245,7 @@ class Rebilling:
         """The bill as it is stored: graph and link as ever, but no message of its own."""
         if bill.issue is None:
             return bill.to_json()
-        outbox = self.outbox.plan(bill_id=bill.id, kind="bill_issued", unsaid=TOLD_WITH_CORRECTION)
+        outbox = self.outbox.plan(bill_id=bill.id, kind="bill_issued", unsaid=SENT_WITH_CORRECTION)
         return replace(bill, outbox=outbox).to_json()
 
     def _outbox_plans(self) -> dict[str, Any]:
@@ -340,7 +340,7 @@ class Rebilling:
 
 def _in_words(plan: Plan) -> str:
     voided = ", ".join(name_of(bill.number) for bill in plan.voided)
-    again = "" if plan.kind == "void" else " and make it anew"
+    again = "" if plan.kind == "void" else " and reissue it"
     currency = plan.chain.bills[0].currency
     apart = Money(abs(plan.difference_minor), currency).display()
     more = "more" if plan.difference_minor > 0 else "less"

@@ -57,14 +57,14 @@ class OperationLog:
         )
 
     def claim_alerts(self, *, now: datetime, channels: Sequence[str]) -> list[OperationsAlert]:
-        """Alerts (at most 50) that a channel is to be told of, for this caller to tell."""
+        """Alerts (at most 50) that a channel is to be notified of, by this caller."""
         answer = self._transport.call(
             "claim_operations_alerts", {"now": now.isoformat(), "channels": list(channels)}
         )
         return [OperationsAlert.model_validate(row) for row in answer["alerts"]]
 
     def alert_told(self, *, alert_id: int, now: datetime, what: Sequence[str]) -> None:
-        """Keep that a channel was told: `what` has "<channel>/begin" or "<channel>/end"."""
+        """Keep that a channel was notified: `what` has "<channel>/begin" or "<channel>/end"."""
         self._transport.call(
             "operations_alert_told", {"id": alert_id, "now": now.isoformat(), "what": list(what)}
         )
@@ -74,8 +74,8 @@ class OperationLog:
     ) -> int:
         """Remove up to `limit` records of a kind from before an instant (UTC); how many.
 
-        `what` is outbox, notifications, ai_calls, sessions, security_log, audit_log,
-        operations_alerts or removals. Raises RunTakenOver for a `run` that another process has.
+        `what` is one of those that services/jobs/retention.py names. Raises RunTakenOver for a
+        `run` that another process has.
         """
         params = {"what": what, "before": before.isoformat(), "limit": limit}
         try:

@@ -25,6 +25,16 @@ class DatabaseError(Exception):
         self.message = message
         self.detail = detail
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """As another process receives it."""
+        return _again, (type(self), self.code, self.message, self.detail)
+
+
+def _again(kind: "type[DatabaseError]", code: str, message: str, detail: str | None) -> Exception:
+    error = kind.__new__(kind)
+    DatabaseError.__init__(error, code, message, detail=detail)
+    return error
+
 
 class TemporaryDatabaseError(DatabaseError):
     """The database is away, busy or restarting; the same request may succeed a little later.
@@ -92,7 +102,7 @@ class Transport(Protocol):
         ...
 
     def call(self, function: str, params: Mapping[str, Any]) -> Any:
-        """The answer of `public.<function>(p jsonb) returns jsonb`, in a transaction of its own.
+        """The answer of `public.<function>(p jsonb) returns jsonb`, or json, in one transaction.
 
         Never repeated here: the caller repeats a write, under the id that it gave it.
         Raises TemporaryDatabaseError, DatabaseRefused or DatabaseError.

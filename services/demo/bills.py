@@ -8,7 +8,7 @@ from typing import Final
 from uuid import NAMESPACE_URL, uuid5
 from zoneinfo import ZoneInfo
 
-from services.billing.draw_up import draw_up_bill, past_of_new
+from services.billing.draw_up import measured_bill, past_of_new
 from services.demo.premises import Premises
 from services.demo.profile import spread
 from services.quantities.period import next_month
@@ -69,7 +69,7 @@ class BillMaker:
             after: Sequence[NewBill] = (),
         ) -> NewBill:
             past = (past_of_new(b, tariff_id=tariffs[0].tariff_id) for b in reversed(after))
-            return draw_up_bill(
+            return measured_bill(
                 agreement_id=str(meter.agreement_id),
                 constants=constants,
                 opening=opening,
@@ -79,7 +79,7 @@ class BillMaker:
                 issue=issue,
                 zone=self.zone,
                 inputs=PricingInputs(past=tuple(past) if premises.is_solar else ()),
-            )
+            ).priced()
 
         if premises.kind == "smart":
             pairs = list(self._monthly_pairs(reads))

@@ -11,6 +11,7 @@ from services.graph.answers import (
 from services.graph.filling import GraphFilling
 from services.graph.graph import FOLLOWED_AT_ONCE, Graph
 from services.graph.opening import OpenedGraph, forget_embedded_graph, open_graph
+from services.graph.passes import PassHalted, PassState
 from services.graph.step import GraphCheck, SaveToGraph
 
 __all__ = [
@@ -24,6 +25,8 @@ __all__ = [
     "GraphNode",
     "Neighbourhood",
     "OpenedGraph",
+    "PassHalted",
+    "PassState",
     "SaveToGraph",
     "TransformerBalance",
     "forget_embedded_graph",

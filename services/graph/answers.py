@@ -84,3 +84,19 @@ class GraphCounts:
 
     nodes: Mapping[str, int]
     relationships: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class GraphDifference:
+    """Where graph and database disagree: of a label the number of nodes, or a property's sum."""
+
+    label: str
+    of: str
+    in_graph: int
+    in_database: int
+
+    def __str__(self) -> str:
+        return (
+            f"{self.label}, {self.of}: {self.in_graph:,} in the graph, "
+            f"{self.in_database:,} in the database"
+        )

@@ -27,6 +27,13 @@ class StillStarting(ServiceUnavailable):
     """The server of our own is not ready yet."""
 
 
+class NotAsExpected(ServiceUnavailable):
+    """A change was not made, since the graph was not as it had been found: others changed it."""
+
+    def __init__(self) -> None:
+        super().__init__("The graph was being changed by others at the same time.")
+
+
 class Server(Protocol):
     """Where the graph is kept: a Neo4j of the operator's, or the server that is our own."""
 
@@ -84,10 +91,16 @@ class ConfiguredServer:
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """A query with the values for its parameters."""
+    """A query with the values for its parameters.
+
+    Where the number in its answer is below `at_least`, `otherwise` is carried out too; without one
+    the whole change fails with NotAsExpected.
+    """
 
     query: str
     values: Mapping[str, Any] = field(default_factory=dict)
+    at_least: int = 0
+    otherwise: "Statement | None" = None
 
 
 class Bolt:

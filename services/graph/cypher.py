@@ -34,9 +34,10 @@ def put_nodes(what: str) -> str:
     return f"""
         UNWIND $rows AS row
         MERGE (node:{LABELS[what]} {{id: row.id}})
-        WITH node, row
-        WHERE node.seen IS NULL OR node.seen <= $seen
+        WITH node, row, node.seen AS before
+        WHERE before IS NULL OR before <= $seen
         SET node = row.properties
+        RETURN sum(CASE WHEN before IS NULL THEN 1 ELSE 0 END) AS made
     """
 
 
@@ -53,17 +54,22 @@ def put_links(link: Link) -> str:
         UNWIND targets AS target
         MATCH (other:{LABELS[link.other]} {{id: target}})
         MERGE (node){_arrow(link)}(other)
+        RETURN count(*) AS led
     """
 
 
-def drop_unseen(label: str) -> str:
-    """Takes away some of the nodes that no look at the database since $began has seen."""
+def put_new_links(link: Link) -> str:
+    """Lets the relationships of new nodes lead to their targets, of which each is a row.
+
+    A node that is new has none yet, and to look would take long at a tariff with all its bills.
+    """
     return f"""
-        MATCH (node:{label})
-        WHERE node.seen < $began
-        WITH node LIMIT $limit
-        DETACH DELETE node
-        RETURN count(*) AS gone
+        UNWIND $rows AS row
+        MATCH (node:{LABELS[link.owner]} {{id: row.id}})
+        WHERE node.seen = $seen
+        MATCH (other:{LABELS[link.other]} {{id: row.target}})
+        CREATE (node){_arrow(link)}(other)
+        RETURN count(*) AS led
     """
 
 
@@ -91,9 +97,8 @@ COUNT_LINKS: Final = " UNION ALL ".join(
 # meter was put in, one without a meter only where it was billed; it is unread when the bills of an
 # agreement, which never overlap, leave days of it open.
 ENERGY_BALANCE: Final = f"""
-    MATCH (supply:Supply)-[:INTO]->(transformer:Transformer)
-    WHERE supply.start_day < $until AND supply.end_day > $since
-    OPTIONAL MATCH (transformer)-[:ON]->(feeder:Feeder)
+    UNWIND $ids AS wanted_id
+    MATCH (supply:Supply {{id: wanted_id}})-[:INTO]->(transformer:Transformer)
     OPTIONAL MATCH (transformer)<-[:CONNECTED_TO]-(point:ServicePoint)
     WHERE point.opened_day < supply.end_day
     OPTIONAL MATCH (point)<-[:AT]-(agreement:Agreement)
@@ -102,25 +107,81 @@ ENERGY_BALANCE: Final = f"""
     OPTIONAL MATCH (agreement)<-[:UNDER]-(bill:Bill)
     WHERE bill.status <> 'void'
       AND bill.start_day < supply.end_day AND bill.end_day > supply.start_day
-    WITH supply, transformer, feeder, point, agreement, bill,
+    WITH supply, point, agreement, bill,
          bill.end_day - bill.start_day AS length,
          {_days_of("bill")} AS days
-    WITH supply, transformer, feeder, point, agreement,
+    WITH supply, point, agreement,
          sum(CASE WHEN bill IS NULL THEN 0 ELSE days END) AS covered,
          sum(CASE WHEN bill IS NULL THEN 0
                   ELSE (2 * bill.consumption_wh * days + length) / (2 * length) END) AS billed
-    WITH supply, transformer, feeder, point, covered, billed,
+    WITH supply, point, covered, billed,
          CASE WHEN agreement IS NULL THEN 0 ELSE {_days_of("agreement")} END AS wanted
-    WITH supply, transformer, feeder, point, sum(covered) AS covered, sum(billed) AS billed,
+    WITH supply, point, sum(covered) AS covered, sum(billed) AS billed,
          sum(CASE WHEN covered < wanted THEN 1 ELSE 0 END) AS gaps
-    WITH supply, transformer, feeder,
+    WITH supply,
          sum(billed) AS billed_wh,
          sum(CASE WHEN point.status = 'active' OR covered > 0 THEN 1 ELSE 0 END) AS meters,
          sum(CASE WHEN gaps > 0 THEN 1 ELSE 0 END) AS unread
-    RETURN transformer.id AS transformer_id, transformer.code AS code, transformer.name AS name,
-           feeder.code AS feeder_code, supply.period_start AS period_start,
-           supply.period_end AS period_end, supply.energy_wh AS supplied_wh,
-           billed_wh, meters, unread
+    RETURN supply.id AS supply_id, billed_wh, meters, unread
+"""
+# With what is kept of each balance, billed_wh null where nothing is.
+SUPPLIES: Final = """
+    MATCH (supply:Supply)-[:INTO]->(transformer:Transformer)
+    WHERE supply.start_day < $until AND supply.end_day > $since
+    OPTIONAL MATCH (transformer)-[:ON]->(feeder:Feeder)
+    RETURN supply.id AS supply_id, transformer.id AS transformer_id, transformer.code AS code,
+           transformer.name AS name, feeder.code AS feeder_code,
+           supply.period_start AS period_start, supply.period_end AS period_end,
+           supply.energy_wh AS supplied_wh, supply.billed_wh AS billed_wh,
+           supply.meters AS meters, supply.unread AS unread
+"""
+UNKEPT_BALANCES: Final = """
+    MATCH (supply:Supply)
+    WHERE supply.billed_wh IS NULL
+    RETURN supply.id AS id, supply.marked AS marked, timestamp() AS now
+    LIMIT $limit
+"""
+MARK_BALANCES: Final = """
+    UNWIND $ids AS wanted
+    MATCH (supply:Supply {id: wanted})
+    SET supply.marked = timestamp()
+"""
+KEEP_BALANCE: Final = """
+    MATCH (supply:Supply {id: $supply_id})
+    WHERE supply.marked = $marked
+    SET supply.billed_wh = $billed_wh, supply.meters = $meters, supply.unread = $unread
+    RETURN count(supply) AS kept
+"""
+_FORGET: Final = """
+    SET supply.marked = null, supply.billed_wh = null
+    RETURN count(supply) AS forgotten
+"""
+_OF_PLACE: Final = "-[:CONNECTED_TO]->(:Transformer)<-[:INTO]-(supply:Supply)"
+# By the kind of what changed. A balance that is neither kept nor marked is left alone, so that the
+# many bills of one transformer do not all write to it.
+FORGET_BALANCES: Final = {
+    what: f"""
+        UNWIND $ids AS changed
+        MATCH (node:{LABELS[what]} {{id: changed}}){path}
+        WHERE supply.marked IS NOT NULL{days}
+        WITH DISTINCT supply
+        {_FORGET}
+    """
+    for what, path, days in (
+        ("service_points", _OF_PLACE, ""),
+        ("agreements", f"-[:AT]->(:ServicePoint){_OF_PLACE}", ""),
+        (
+            "bills",
+            f"-[:UNDER]->(:Agreement)-[:AT]->(:ServicePoint){_OF_PLACE}",
+            " AND supply.start_day < node.end_day AND supply.end_day > node.start_day",
+        ),
+    )
+}
+FORGET_SOME_BALANCES: Final = f"""
+    MATCH (supply:Supply)
+    WHERE supply.marked IS NOT NULL
+    WITH supply LIMIT 1000
+    {_FORGET}
 """
 
 _BILLS_TOUCHED: Final = """
@@ -135,8 +196,14 @@ _BILLS_TOUCHED: Final = """
            bill.currency AS currency, bill.total_minor AS total_minor, paid_minor
     ORDER BY bill.start_day, meter.serial
 """
+# A tariff prices most bills of a utility: only some of them are asked for.
 TOUCHED_BY_TARIFF: Final = (
-    "MATCH (:Tariff {id: $id})-[:PRICED]->(bill:Bill) WITH bill" + _BILLS_TOUCHED
+    """
+    MATCH (:Tariff {id: $id})-[:PRICED]->(bill:Bill)
+    WHERE bill.status <> 'void'
+    WITH bill LIMIT $most
+    """
+    + _BILLS_TOUCHED
 )
 TOUCHED_BY_METER: Final = (
     "MATCH (:Meter {id: $id})<-[:BILLS|ALSO_BILLS]-(bill:Bill) WITH bill" + _BILLS_TOUCHED

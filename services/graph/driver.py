@@ -18,7 +18,15 @@ from neo4j.exceptions import (
     Neo4jError,
 )
 
-from services.graph.bolt import AWAY, CALLS_AT_ONCE, SLOW, UNREADABLE, Json, Statement
+from services.graph.bolt import (
+    AWAY,
+    CALLS_AT_ONCE,
+    SLOW,
+    UNREADABLE,
+    Json,
+    NotAsExpected,
+    Statement,
+)
 from services.integrations.http import TIMEOUT_SECONDS, RequestRejected, ServiceUnavailable
 
 T = TypeVar("T")
@@ -78,17 +86,23 @@ def change(
 
     @unit_of_work(timeout=seconds)
     def work(transaction: ManagedTransaction) -> int:
-        number = 0
-        for statement in statements:
-            row = transaction.run(statement.query, dict(statement.values)).single(strict=False)
-            number = row[0] if row is not None else 0
-        return number
+        return sum([_carried_out(transaction, statement) for statement in statements][-1:])
 
     def once() -> int:
         with driver.session(database=database) as session:
             return session.execute_write(work)
 
     return _past_clashes(once)
+
+
+def _carried_out(transaction: ManagedTransaction, statement: Statement) -> int:
+    row = transaction.run(statement.query, dict(statement.values)).single(strict=False)
+    number = int(row[0]) if row is not None else 0
+    if number < statement.at_least:
+        if statement.otherwise is None:
+            raise NotAsExpected
+        _carried_out(transaction, statement.otherwise)
+    return number
 
 
 def _past_clashes(once: Callable[[], T]) -> T:
@@ -122,6 +136,8 @@ def is_ready(driver: Driver, database: str) -> bool:
 
 def translated(error: Exception) -> Exception:
     """The same in our words; the driver's own may hold an address or a row's values."""
+    if isinstance(error, NotAsExpected):
+        return error
     refusal = _refusal(error)
     if refusal is not None:
         return RequestRejected(refusal)

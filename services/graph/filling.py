@@ -2,11 +2,11 @@
 
 import logging
 import threading
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from services.database.transport import DatabaseError
 from services.graph.graph import Graph, GraphSource
+from services.graph.passes import PassHalted
 from services.integrations.failures import FinalFailure, TemporaryFailure
 
 log = logging.getLogger(__name__)
@@ -40,7 +40,7 @@ class GraphFilling:
         while not self._stopping.is_set():
             try:
                 self._fill()
-            except _Stopped:
+            except (_Stopped, PassHalted):
                 return
             except (TemporaryFailure, FinalFailure, DatabaseError) as failure:
                 log.info("the graph could not be filled yet: %s", failure)
@@ -57,25 +57,13 @@ class GraphFilling:
         # An imported grid is worth showing before the first bill; without meters there is nothing.
         any_meter = self._database.graph_rows(what="meters", after=None, limit=1)
         if any_meter and not self._graph.was_rebuilt():
-            self._graph.rebuild(_UntilStopped(self._database, self._stopping))
+            self._graph.rebuild(self._database, go_on=self._go_on)
             log.info("the graph has been filled from the database")
+
+    def _go_on(self) -> None:
+        if self._stopping.is_set():
+            raise _Stopped
 
 
 class _Stopped(Exception):
     """The app ends."""
-
-
-@dataclass(frozen=True)
-class _UntilStopped:
-    """The database, until the app ends."""
-
-    database: GraphSource
-    stopping: threading.Event
-
-    def graph_rows(self, *, what: str, after: str | None, limit: int) -> list[dict[str, Any]]:
-        if self.stopping.is_set():
-            raise _Stopped
-        return self.database.graph_rows(what=what, after=after, limit=limit)
-
-    def graph_rows_of_bill(self, bill_id: str) -> dict[str, list[dict[str, Any]]]:
-        return self.database.graph_rows_of_bill(bill_id)

@@ -3,39 +3,50 @@
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from fractions import Fraction
+from itertools import product
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from services.graph import cypher
+from services.graph import cypher, pass_cypher
 from services.graph.answers import (
     AffectedBill,
     GraphCounts,
+    GraphDifference,
     Neighbourhood,
     TransformerBalance,
 )
-from services.graph.bolt import Bolt, Server, Statement, StillStarting
+from services.graph.balances import SETTLED_MS, Balances, forgetting
+from services.graph.bolt import Bolt, NotAsExpected, Server, Statement, StillStarting
+from services.graph.passes import GraphPass, PassState, state_of
 from services.graph.pictures import neighbourhood_of
 from services.graph.shapes import (
+    ADDED,
     LABELS,
-    LINKS,
     Json,
     Rows,
     day_number,
-    link_rows,
-    node_rows,
+    fingerprint,
 )
+from services.graph.writing import Known, put
 from services.integrations.http import TIMEOUT_SECONDS
-from services.quantities.counting import count
 from services.quantities.money import round_half_up
 
 if TYPE_CHECKING:
     from neo4j import Driver
 
-PAGE: Final = 500
-SWEPT_AT_ONCE: Final = 500
 FOLLOWED_AT_ONCE: Final = 200
+# So many step 8 are left to the outbox, one by one.
+FEW: Final = 20
+MOST_OF_A_TARIFF: Final = 200
+ACTOR: Final = "system:graph"
+# From so many rows on, a kind is added up in 16 stretches of ids, and in 256.
+STRETCHED_FROM: Final = (50_000, 800_000)
+# What step 8 says when it is done.
+SAVED: Final = "with its meter, readings and tariff"
+# What changes, and is always written: of two who look at it, the later must win.
+_CHANGING: Final = frozenset({"bills", "payments"})
 
 
 class GraphSource(Protocol):
@@ -49,16 +60,38 @@ class GraphSource(Protocol):
         """The rows that one bill needs, by kind."""
         ...
 
+    def graph_totals(self) -> dict[str, int]:
+        """How many rows there are of each kind."""
+        ...
+
+    def graph_sums(self) -> dict[str, dict[str, int]]:
+        """By kind: {rows, sum}, the sum of the property in ADDED."""
+        ...
+
 
 class ChangeQueue(Protocol):
-    """Where bills wait that changed since the graph was told; DatabaseService is one."""
+    """Where bills wait that changed since the graph was updated; DatabaseService is one."""
 
     def graph_changes(self, *, limit: int) -> tuple[list[Json], dict[str, list[Json]]]:
         """Some changes, and the rows that their bills need, by kind."""
         ...
 
     def graph_changes_done(self, changes: Sequence[Json]) -> None:
-        """The graph has been told of these."""
+        """The graph has these now."""
+        ...
+
+
+class Backlog(Protocol):
+    """Where bills wait whose step 8 is still to be done; DatabaseService is one."""
+
+    def graph_backlog(
+        self, *, limit: int, at_least: int
+    ) -> tuple[list[Json], dict[str, list[Json]]]:
+        """Some outbox entries, and the rows that their bills need, by kind; none if too few."""
+        ...
+
+    def graph_backlog_done(self, *, actor: str, work: Sequence[str], detail: str) -> int:
+        """The graph has the bills of these."""
         ...
 
 
@@ -72,6 +105,7 @@ class Graph:
     def __init__(self, server: Server, *, timeout_seconds: float = TIMEOUT_SECONDS) -> None:
         self.server = server
         self._bolt = Bolt(server, timeout_seconds=timeout_seconds)
+        self._balances = Balances(self._bolt)
         self._prepared: Driver | None = None
         self._preparing = threading.Lock()
 
@@ -101,9 +135,9 @@ class Graph:
     def check(self) -> str:
         """Ask the server something harmless; a sentence on its answer."""
         began = time.monotonic()
-        bills = self._count(cypher.COUNT_NODES)["Bill"]
-        milliseconds = (time.monotonic() - began) * 1000
-        return f"It answers, in {milliseconds:.0f} ms, and holds {count(bills, 'bill')}."
+        # Nothing that takes longer the more the graph holds.
+        self._clock()
+        return f"It answers, in {(time.monotonic() - began) * 1000:.0f} ms."
 
     def project_bill(self, database: GraphSource, bill_id: str) -> None:
         """Bring a bill and all that it hangs together with into the graph, or up to date."""
@@ -132,30 +166,95 @@ class Graph:
             queue.graph_changes_done(changes)
         return len(changes)
 
-    def rebuild(self, database: GraphSource) -> GraphCounts:
-        """Make the whole graph again, page by page; what it holds then.
+    def deliver(self, backlog: Backlog, *, limit: int = FOLLOWED_AT_ONCE) -> int:
+        """Do step 8 of many bills at once, `limit` at most; how many were found waiting.
+
+        Where only a few wait, these are left to the outbox. May be repeated, also after it was
+        interrupted, and by several processes at once.
+        """
+        if not backlog.graph_backlog(limit=FEW, at_least=FEW)[0]:
+            return 0
+        self.prepare()
+        seen = self._clock()
+        work, rows = backlog.graph_backlog(limit=limit, at_least=1)
+        if work:
+            self._put(rows, seen)
+            ids = [str(one["id"]) for one in work]
+            backlog.graph_backlog_done(actor=ACTOR, work=ids, detail=SAVED)
+        return len(work)
+
+    def rebuild(
+        self,
+        database: GraphSource,
+        *,
+        thorough: bool = True,
+        go_on: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Compare the whole graph with the database, page by page, and mend it.
 
         Bills may come in meanwhile: of two looks at a row the later one stays. What the database
-        no longer has vanishes at the end. May be repeated, also after it was interrupted.
+        no longer has vanishes. A pass that was broken off goes on where it was, whoever does it;
+        one process at a time. `thorough` writes also what seems right already. `go_on` may raise to
+        stop. Raises PassHalted as well.
         """
         self.prepare()
-        began = self._clock()
-        for what in LABELS:
-            for seen, page in self._pages(database, what):
-                self._put({what: page}, seen)
-        for label in LABELS.values():
-            drop = Statement(cypher.drop_unseen(label), {"began": began, "limit": SWEPT_AT_ONCE})
-            while self._bolt.write([drop]) == SWEPT_AT_ONCE:
-                pass
-        self._bolt.write([Statement(cypher.NOTE_REBUILD)])
-        return self.counts()
+        total = sum(database.graph_totals().values())
+        turn = GraphPass(self._bolt, self._clock, database, total=total)
+        turn.run(thorough=thorough, go_on=go_on)
+
+    def pass_state(self) -> PassState | None:
+        """How far the pass over the whole graph is; None where there never was one."""
+        found = self._bolt.read(pass_cypher.STATE)
+        return state_of(found[0]["pass"], now=found[0]["now"]) if found else None
+
+    def ask_for_pass(self) -> None:
+        """Have whichever process can go on with the pass, or begin one."""
+        self.prepare()
+        self._bolt.write([Statement(pass_cypher.ASK, {"halted": False, "wanted": True})])
+
+    def halt_pass(self) -> None:
+        """Stop the pass after its page; it goes on from there when it is asked for."""
+        self._bolt.write([Statement(pass_cypher.ASK, {"halted": True, "wanted": True})])
+
+    def differences(self, database: GraphSource) -> list[GraphDifference]:
+        """Where the numbers and sums of graph and database disagree; nothing where they agree.
+
+        What comes in meanwhile may show as a difference. A pass mends what is found.
+        """
+        found: list[GraphDifference] = []
+        for what, expected in database.graph_sums().items():
+            nodes, total = self._totals(what, rows=expected["rows"])
+            label = LABELS[what]
+            pairs = (
+                ("nodes", nodes, expected["rows"]),
+                (ADDED.get(what), total, expected.get("sum", 0)),
+            )
+            found += [GraphDifference(label, of, a, b) for of, a, b in pairs if of and a != b]
+        return found
+
+    def _totals(self, what: str, *, rows: int) -> tuple[int, int]:
+        """Number and sum, over stretches that the server adds up in a second or so each."""
+        digits = sum(rows > most for most in STRETCHED_FROM)
+        query = pass_cypher.totals(LABELS[what], ADDED.get(what))
+        nodes = total = 0
+        for prefix in map("".join, product("0123456789abcdef", repeat=digits)):
+            (row,) = self._bolt.read(query, after=prefix, last=f"{prefix}~")
+            nodes, total = nodes + row["found"], total + (row["total"] or 0)
+        return nodes, total
 
     def was_rebuilt(self) -> bool:
         """Whether the graph was made from the whole database, in the shape of today."""
         return bool(self._bolt.read(cypher.LAST_REBUILD))
 
+    def nodes(self, database: GraphSource) -> dict[str, int]:
+        """How many nodes there are by label; of any number, since it asks for stretches of them."""
+        rows = database.graph_totals()
+        return {
+            label: self._totals(what, rows=rows.get(what, 0))[0] for what, label in LABELS.items()
+        }
+
     def counts(self) -> GraphCounts:
-        """How much the graph holds."""
+        """How much the graph holds; of a large one the server has not the time to say it."""
         return GraphCounts(
             nodes=self._count(cypher.COUNT_NODES), relationships=self._count(cypher.COUNT_LINKS)
         )
@@ -163,12 +262,20 @@ class Graph:
     def energy_balance(self, *, since: date, until: date) -> list[TransformerBalance]:
         """Each transformer's supply periods that touch [since, until), the worst loss first.
 
-        Energy in Wh. A bill that only partly lies in a supply period counts by its days there.
+        Energy in Wh. A bill that only partly lies in a supply period counts by its days there. What
+        `keep_balances` did not come to yet is worked out now.
         """
-        rows = self._bolt.read(
-            cypher.ENERGY_BALANCE, since=day_number(since), until=day_number(until)
-        )
+        rows = self._balances.between(since=day_number(since), until=day_number(until))
         return sorted(map(_balance, rows), key=_worst_first)
+
+    def keep_balances(self, *, settled_ms: int = SETTLED_MS) -> int:
+        """Work out and keep balances of which something changed, some at a time; how many.
+
+        One is kept no sooner than so long after the first look at it. May be repeated, also after
+        it was interrupted, and by several processes at once.
+        """
+        self.prepare()
+        return self._balances.keep(settled_ms=settled_ms)
 
     def affected_by(
         self,
@@ -179,10 +286,10 @@ class Graph:
     ) -> list[AffectedBill]:
         """The bills that would have to be reissued if the one that is given is corrected.
 
-        Of a meter also those within which it was exchanged. Of a reading the bills that begin or
-        end there or have it within them, and all later ones of their agreements; void bills are
-        never among them. Oldest first; amounts in minor units. Raises ValueError unless
-        exactly one is given.
+        Of a tariff version MOST_OF_A_TARIFF at most: the database knows all of them. Of a meter
+        also those within which it was exchanged. Of a reading the bills that begin or end there or
+        have it within them, and all later ones of their agreements; void bills are never among
+        them. Oldest first; amounts in minor units. Raises ValueError unless exactly one is given.
         """
         asked = {
             cypher.TOUCHED_BY_TARIFF: tariff_version_id,
@@ -193,7 +300,8 @@ class Graph:
         if len(given) != 1:
             raise ValueError("Give a tariff version, a meter or a reading.")
         ((query, row_id),) = given
-        return [_affected(row) for row in self._bolt.read(query, id=row_id)]
+        found = self._bolt.read(query, id=row_id, most=MOST_OF_A_TARIFF)
+        return [_affected(row) for row in found]
 
     def neighbourhood(self, *, bill_id: str) -> Neighbourhood:
         """The bill with its meters, agreement, customer, place, transformer, feeder, readings,
@@ -211,33 +319,35 @@ class Graph:
         """The server's own time, by which looks at the database are put in order."""
         return int(self._bolt.read(cypher.NOW)[0]["now"])
 
-    def _pages(self, database: GraphSource, what: str) -> Iterator[tuple[int, list[Json]]]:
-        """Every page of a kind, each with the time before it was read."""
-        after = None
-        while True:
-            seen = self._clock()
-            page = database.graph_rows(what=what, after=after, limit=PAGE)
-            if page:
-                yield seen, page
-            if len(page) < PAGE:
-                return
-            after = page[-1]["id"]
-
     def _put(self, rows: Rows, seen: int) -> None:
-        statements: list[Statement] = []
-        for what in LABELS:
-            if given := rows.get(what):
-                nodes = node_rows(what, given, seen=seen)
-                statements.append(Statement(cypher.put_nodes(what), {"rows": nodes, "seen": seen}))
-                statements.extend(_link_statements(what, given, seen))
-        self._bolt.write(statements)
+        """Bring rows into the graph or up to date."""
+        known = {what: self._known(what, rows[what]) for what in LABELS if rows.get(what)}
+        rows = {what: _to_write(what, rows[what], of_kind) for what, of_kind in known.items()}
+        try:
+            self._write(rows, seen, known)
+        except NotAsExpected:
+            self._write(rows, seen, dict.fromkeys(known))
+
+    def _known(self, what: str, rows: Sequence[Json]) -> Known:
+        ids = [row["id"] for row in rows]
+        found = self._bolt.read(pass_cypher.known_among(LABELS[what]), ids=ids)
+        return {node["id"]: node["print"] for node in found}
+
+    def _write(self, rows: Rows, seen: int, known: Mapping[str, Known | None]) -> None:
+        writes = [
+            statement
+            for what, of_kind in known.items()
+            for statement in put(what, rows[what], seen=seen, known=of_kind)
+        ]
+        before, after = forgetting(rows, before=True), forgetting(rows, before=False)
+        self._bolt.write([*before, *writes, *after])
 
 
-def _link_statements(what: str, rows: Sequence[Json], seen: int) -> Iterator[Statement]:
-    for link in LINKS:
-        if link.owner == what:
-            values = {"rows": link_rows(link, rows), "seen": seen}
-            yield Statement(cypher.put_links(link), values)
+def _to_write(what: str, rows: Sequence[Json], known: Known) -> list[Json]:
+    """Those of which the graph has another state, or none; and all of what changes by itself."""
+    return [
+        row for row in rows if what in _CHANGING or known.get(row["id"]) != fingerprint(what, row)
+    ]
 
 
 def _balance(row: Mapping[str, Any]) -> TransformerBalance:

@@ -1,5 +1,7 @@
 """What the graph is made of: kinds of nodes and relationships, and rows made into them."""
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -63,6 +65,13 @@ LINKS: Final = (
     Link("PAYS", "payments", "bill_id", "bills"),
     Link("INTO", "supplies", "transformer_id", "transformers"),
 )
+# What is added up to see whether graph and database agree.
+ADDED: Final = {
+    "readings": "register_wh",
+    "bills": "total_minor",
+    "payments": "amount_minor",
+    "supplies": "energy_wh",
+}
 _POINTERS: Final = {what: {link.field for link in LINKS if link.owner == what} for what in LABELS}
 # Dates that the graph computes with, also kept as whole days since 1970-01-01.
 _DAYS: Final = {
@@ -73,7 +82,7 @@ _DAYS: Final = {
     "opened_on": "opened_day",
 }
 # A graph that was filled with an earlier set of nodes and relationships is made again.
-SHAPE: Final = 2
+SHAPE: Final = 3
 
 
 def day_number(day: date) -> int:
@@ -82,8 +91,24 @@ def day_number(day: date) -> int:
 
 
 def node_rows(what: str, rows: Sequence[Json], *, seen: int) -> list[Json]:
-    """Each row as {id, properties}: all that is in it but what it points to, with `seen`."""
-    return [{"id": row["id"], "properties": _properties(what, row, seen)} for row in rows]
+    """Each row as {id, properties}: all that is in it but what it points to.
+
+    With `seen`, and with `print`, which says what the node and what it points to was made from.
+    """
+    return [
+        {
+            "id": row["id"],
+            "properties": _properties(what, row, seen) | {"print": fingerprint(what, row)},
+        }
+        for row in rows
+    ]
+
+
+def fingerprint(what: str, row: Json) -> str:
+    """A short text that is another one when anything of the row is; lists have no order."""
+    content = {name: sorted(v) if isinstance(v, list) else v for name, v in row.items()}
+    text = json.dumps([SHAPE, what, content], sort_keys=True, separators=(",", ":"))
+    return hashlib.blake2b(text.encode(), digest_size=9).hexdigest()
 
 
 def link_rows(link: Link, rows: Sequence[Json]) -> list[Json]:
@@ -92,7 +117,9 @@ def link_rows(link: Link, rows: Sequence[Json]) -> list[Json]:
 
 
 def _targets(value: str | list[str] | None) -> list[str]:
-    return value if isinstance(value, list) else [] if value is None else [value]
+    if isinstance(value, list):
+        return list(dict.fromkeys(value))
+    return [] if value is None else [value]
 
 
 def _properties(what: str, row: Json, seen: int) -> Json:

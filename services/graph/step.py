@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from services.database.transport import TemporaryDatabaseError
-from services.graph.graph import Graph, GraphSource
+from services.graph.graph import SAVED, Graph, GraphSource
 from services.graph.opening import OpenedGraph
 from services.integrations.http import RequestRejected, ServiceUnavailable
 from services.outbox.outbox import StepDone
@@ -25,7 +25,7 @@ class SaveToGraph:
             self.graph.project_bill(self.database, bill.id)
         except TemporaryDatabaseError:
             raise ServiceUnavailable("The database could not be asked for the bill.") from None
-        return StepDone("with its meter, readings and tariff")
+        return StepDone(SAVED)
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,9 @@ from typing import Final, TypeVar
 
 from services.integrations.failures import FinalFailure, TemporaryFailure
 from services.integrations.http import OutcomeUnknown
-from services.messages.channels import Channel, NotDeliverable, PreparedMessage
+from services.messages.channels import Channel, NotDeliverable, OutgoingMessage, PreparedMessage
 from services.outbox.outbox import StepDone, StepHandler
 from services.records.bills import Bill
-from services.records.messages import CustomerContact
 from services.records.outbox import OutboxKind
 
 Answer = TypeVar("Answer")
@@ -86,19 +85,9 @@ class RecordedChannel:
         """What people call the channel."""
         return self.channel.label
 
-    def prepare(
-        self,
-        *,
-        bill: Bill,
-        kind: OutboxKind,
-        text: str,
-        contact: CustomerContact,
-        facts: Mapping[str, str],
-    ) -> PreparedMessage | NotDeliverable:
+    def prepare(self, message: OutgoingMessage) -> PreparedMessage | NotDeliverable:
         """What the channel would send, whose sending is recorded, or why it sends nothing."""
-        prepared = self.channel.prepare(
-            bill=bill, kind=kind, text=text, contact=contact, facts=facts
-        )
+        prepared = self.channel.prepare(message)
         if isinstance(prepared, NotDeliverable):
             return prepared
         send = prepared.send

@@ -5,7 +5,10 @@ from dataclasses import dataclass
 from pydantic import SecretStr
 
 from services.integrations.failures import FinalFailure
+from services.integrations.mail import MailServer
+from services.integrations.mailbox import Mailbox
 from services.messages.discord import Discord
+from services.messages.sms import SmsProvider
 from services.messages.whatsapp import WhatsApp
 from services.payments.stripe.client import StripePayments
 
@@ -66,3 +69,55 @@ class WhatsAppCheck:
         if self.client is None:
             raise FinalFailure("WhatsApp is not configured.")
         return self.client.check()
+
+
+@dataclass(frozen=True)
+class MailCheck:
+    """Signs in at the mail server, and sends nothing."""
+
+    server: MailServer | None
+    name: str = "Messages (e-mail)"
+
+    @property
+    def configured(self) -> bool:
+        """Whether it is used at all."""
+        return self.server is not None
+
+    def check(self) -> str:
+        """A sentence on its answer; raises TemporaryFailure or FinalFailure."""
+        if self.server is None:
+            raise FinalFailure("E-mail is not configured.")
+        return self.server.check()
+
+
+@dataclass(frozen=True)
+class MailboxCheck:
+    """Opens the mailbox that mail comes back to, and changes nothing in it."""
+
+    mailbox: Mailbox
+    name: str = "Mailbox (mail that comes back)"
+    configured: bool = True
+
+    def check(self) -> str:
+        """A sentence on its answer; raises TemporaryFailure."""
+        with self.mailbox.opened():
+            return f"{self.mailbox.host} opens the mailbox."
+
+
+@dataclass(frozen=True)
+class SmsCheck:
+    """Asks who sends our texts whether it is there."""
+
+    provider: SmsProvider | None
+    name: str = "Messages (SMS)"
+
+    @property
+    def configured(self) -> bool:
+        """Whether it is used at all."""
+        return self.provider is not None
+
+    def check(self) -> str:
+        """A sentence on its answer; raises TemporaryFailure or FinalFailure."""
+        if self.provider is None:
+            raise FinalFailure("SMS is not configured.")
+        return self.provider.check()

@@ -3,7 +3,7 @@
 from typing import Final, cast
 
 from services.history import terms
-from services.history.told import Said, Told, link_to
+from services.history.entries import NamedChange, Said, link_to
 from services.quantities.counting import count
 from services.quantities.written import money
 from services.records.ledger import FlagReason, PaymentMethod, ReturnKind
@@ -23,10 +23,10 @@ _RETURN_STATUS: Final = {
 }
 _CORRECTED: Final = {
     "reading": "Reading corrected",
-    "tariff_version": "Billed anew by a corrected tariff",
-    "tariff": "Billed anew by another tariff",
+    "tariff_version": "Reissued for a corrected tariff",
+    "tariff": "Reissued for another tariff",
     "void": "Bill made void",
-    "supply": "Billed anew after a change of supply",
+    "supply": "Reissued after a change of supply",
 }
 _SPARED: Final = {
     "bank_debit": "is not reminded of for now: the bank is paying it",
@@ -34,13 +34,13 @@ _SPARED: Final = {
 }
 
 
-def bill(told: Told) -> Said:
+def bill(named: NamedChange) -> Said:
     """A bill was drawn up, issued, paid, overdue, made void."""
     return Said(
-        what=_bill_said(told),
-        more=_bill_more(told),
-        details=told.details(_BILL, without=_IN_THE_WORDS) if not told.is_new else (),
-        link=link_to("bill", told.change.row_id),
+        what=_bill_said(named),
+        more=_bill_more(named),
+        details=named.details(_BILL, without=_IN_THE_WORDS) if not named.is_new else (),
+        link=link_to("bill", named.change.row_id),
     )
 
 
@@ -48,150 +48,159 @@ def bill(told: Told) -> Said:
 _IN_THE_WORDS: Final = ("status", "number", "issued_at", "issued_on", "void_reason", "due_date")
 
 
-def _bill_said(told: Told) -> str:
-    number = told.names.get(told.change.row_id, "")
+def _bill_said(named: NamedChange) -> str:
+    number = named.names.get(named.change.row_id, "")
     name = f"Bill {number}" if number else "Draft bill"
-    total = told.shown("total_minor")
-    if told.is_new and not told.value("number"):
+    total = named.shown("total_minor")
+    if named.is_new and not named.value("number"):
         return f"Draft bill drawn up: {total}"
-    if told.is_new or told.change.after.get("status") == "issued":
+    if named.is_new or named.change.after.get("status") == "issued":
         return f"{name} issued: {total}"
-    return f"{name} {_what_became_of(told)}"
+    return f"{name} {_what_became_of(named)}"
 
 
-def _what_became_of(told: Told) -> str:
-    if told.change.after.get("status") == "void":
+def _what_became_of(named: NamedChange) -> str:
+    if named.change.after.get("status") == "void":
         return "made void"
-    if told.changed("amount_paid_minor"):
-        return _paid(told)
-    if told.changed("overdue_since"):
-        return "is overdue" if told.value("overdue_since") else "is no longer overdue"
-    if told.changed("payment_url"):
-        return "has a payment link" if told.value("payment_url") else "has no payment link any more"
+    if named.changed("amount_paid_minor"):
+        return _paid(named)
+    if named.changed("overdue_since"):
+        return "is overdue" if named.value("overdue_since") else "is no longer overdue"
+    if named.changed("payment_url"):
+        return (
+            "has a payment link" if named.value("payment_url") else "has no payment link any more"
+        )
     return "changed"
 
 
-def _paid(told: Told) -> str:
-    paid, total = told.value("amount_paid_minor") or 0, told.value("total_minor") or 0
-    if paid < (told.change.before.get("amount_paid_minor") or 0):
+def _paid(named: NamedChange) -> str:
+    paid, total = named.value("amount_paid_minor") or 0, named.value("total_minor") or 0
+    if paid < (named.change.before.get("amount_paid_minor") or 0):
         return "is open again"
     return "paid" if paid >= total else "partly paid"
 
 
-def _bill_more(told: Told) -> str:
-    if told.change.after.get("status") == "void":
-        return str(told.value("void_reason") or "")
-    if told.is_new or told.change.after.get("status") == "issued":
-        spans = f"{told.shown('period_start')} – {told.shown('period_end')}"
-        due = told.shown("due_date")
-        parts = (spans, told.shown("consumption_wh"), f"due {due}" if due else "")
-        held = f"held: {told.value('held_because')}" if told.value("held_because") else ""
+def _bill_more(named: NamedChange) -> str:
+    if named.change.after.get("status") == "void":
+        return str(named.value("void_reason") or "")
+    if named.is_new or named.change.after.get("status") == "issued":
+        spans = f"{named.shown('period_start')} – {named.shown('period_end')}"
+        due = named.shown("due_date")
+        parts = (spans, named.shown("consumption_wh"), f"due {due}" if due else "")
+        held = f"held: {named.value('held_because')}" if named.value("held_because") else ""
         return " · ".join(filter(None, (*parts, held)))
     return ""
 
 
-def payment(told: Told) -> Said:
+def payment(named: NamedChange) -> Said:
     """Money came, or was found to be somebody's."""
-    amount = told.shown("amount_minor")
-    what = "Deposit" if told.value("book") == "deposit" else "Payment"
-    if told.is_new:
-        method = terms.METHOD.get(cast(PaymentMethod, told.value("method")), "")
-        received = f"received on {told.shown('received_on')}"
-        more = " · ".join(filter(None, (method, str(told.value("reference") or ""), received)))
+    amount = named.shown("amount_minor")
+    what = "Deposit" if named.value("book") == "deposit" else "Payment"
+    if named.is_new:
+        method = terms.METHOD.get(cast(PaymentMethod, named.value("method")), "")
+        received = f"received on {named.shown('received_on')}"
+        more = " · ".join(filter(None, (method, str(named.value("reference") or ""), received)))
         return Said(
-            what=f"{what} of {amount}", more=more, link=link_to("payment", told.change.row_id)
+            what=f"{what} of {amount}", more=more, link=link_to("payment", named.change.row_id)
         )
-    if told.changed("customer_id") and not told.change.before.get("customer_id"):
-        said = f"{what} of {amount} found to be from {told.name('customer_id')}"
-        return Said(what=said, link=link_to("payment", told.change.row_id))
+    if named.changed("customer_id") and not named.change.before.get("customer_id"):
+        said = f"{what} of {amount} found to be from {named.name('customer_id')}"
+        return Said(what=said, link=link_to("payment", named.change.row_id))
     return Said(
         what=f"{what} of {amount} changed",
-        details=told.details(),
-        link=link_to("payment", told.change.row_id),
+        details=named.details(),
+        link=link_to("payment", named.change.row_id),
     )
 
 
-def payment_return(told: Told) -> Said:
+def payment_return(named: NamedChange) -> Said:
     """Money went back, or was to."""
-    kind = terms.RETURN_KIND.get(cast(ReturnKind, told.value("kind")), "Return")
-    status = str(told.value("status"))
+    kind = terms.RETURN_KIND.get(cast(ReturnKind, named.value("kind")), "Return")
+    status = str(named.value("status"))
     state = _RETURN_STATUS.get(status, status.replace("_", " "))
-    more = [str(told.value("reason") or "")]
-    if told.value("error"):
-        more.append(str(told.value("error")))
+    more = [str(named.value("reason") or "")]
+    if named.value("error"):
+        more.append(str(named.value("error")))
     return Said(
-        what=f"{kind} of {told.shown('amount_minor')}: {state}",
+        what=f"{kind} of {named.shown('amount_minor')}: {state}",
         more=" · ".join(filter(None, more)),
-        link=link_to("payment", told.value("payment_id")),
+        link=link_to("payment", named.value("payment_id")),
     )
 
 
-def payment_link(told: Told) -> Said:
+def payment_link(named: NamedChange) -> Said:
     """A link to pay a bill by was made, or closed."""
-    about = told.name("bill_id")
-    what = "Payment link closed" if told.value("active") is False else "Payment link made"
-    more = f"{about}, {told.shown('amount_minor')}" if about else told.shown("amount_minor")
-    return Said(what=what, more=more, link=link_to("bill", told.value("bill_id")))
+    about = named.name("bill_id")
+    what = "Payment link closed" if named.value("active") is False else "Payment link made"
+    more = f"{about}, {named.shown('amount_minor')}" if about else named.shown("amount_minor")
+    return Said(what=what, more=more, link=link_to("bill", named.value("bill_id")))
 
 
-def payment_flag(told: Told) -> Said:
+def payment_flag(named: NamedChange) -> Said:
     """Something about a payment is to be looked at, or was."""
-    reason = terms.FLAG.get(cast(FlagReason, told.value("reason")), "")
-    if not told.is_new:
-        return Said(what="Looked at", more=str(told.value("resolution") or ""))
-    return Said(what="Needs a look", more=f"{reason} {told.value('detail') or ''}".strip())
+    reason = terms.FLAG.get(cast(FlagReason, named.value("reason")), "")
+    if not named.is_new:
+        return Said(what="Looked at", more=str(named.value("resolution") or ""))
+    return Said(what="Needs a look", more=f"{reason} {named.value('detail') or ''}".strip())
 
 
-def allocation(told: Told) -> Said:
+def allocation(named: NamedChange) -> Said:
     """What a payment paid, or paid no longer."""
-    minor = told.value("amount_minor") or 0
-    about = told.name("bill_id") or terms.ENTRY.get(str(told.value("kind")), "an entry")
+    minor = named.value("amount_minor") or 0
+    about = named.name("bill_id") or terms.ENTRY.get(str(named.value("kind")), "an entry")
     what = f"Paid {about}" if minor > 0 else f"No longer pays {about}"
     return Said(
         what=what,
-        more=told.shown("amount_minor"),
-        link=link_to("bill", told.value("bill_id")),
+        more=named.shown("amount_minor"),
+        link=link_to("bill", named.value("bill_id")),
     )
 
 
-def adjustment(told: Told) -> Said:
+def adjustment(named: NamedChange) -> Said:
     """A credit or a fee, or one taken back; a deposit that was used."""
-    kind = str(told.value("kind"))
-    amount = abs(told.value("amount_minor") or 0)
+    kind = str(named.value("kind"))
+    amount = abs(named.value("amount_minor") or 0)
     return Said(
-        what=f"{terms.ENTRY.get(kind, 'Entry')}: {_of(told, amount)}",
-        more=str(told.value("note") or ""),
+        what=f"{terms.ENTRY.get(kind, 'Entry')}: {_of(named, amount)}",
+        more=str(named.value("note") or ""),
     )
 
 
-def correction(told: Told) -> Said:
-    """What was billed wrongly was billed anew."""
-    what = _CORRECTED.get(str(told.value("kind")), "Corrected")
-    difference = told.value("difference_minor") or 0
-    parts = [str(told.value("reason") or ""), count(told.value("bills") or 0, "bill")]
+def correction(named: NamedChange) -> Said:
+    """What was billed wrongly was voided, and reissued or not."""
+    what = _CORRECTED.get(str(named.value("kind")), "Corrected")
+    difference = named.value("difference_minor") or 0
+    parts = [str(named.value("reason") or ""), count(named.value("bills") or 0, "bill")]
     if difference:
-        parts.append(f"{_of(told, abs(difference))} {'more' if difference > 0 else 'less'}")
+        parts.append(f"{_of(named, abs(difference))} {'more' if difference > 0 else 'less'}")
     return Said(what=what, more=" · ".join(filter(None, parts)))
 
 
-def spared_bill(told: Told) -> Said:
+def spared_bill(named: NamedChange) -> Said:
     """Whether a bill is reminded of."""
-    about = told.name("bill_id")
-    link = link_to("bill", told.value("bill_id"))
-    if not told.is_new and told.value("released_at"):
+    about = named.name("bill_id")
+    link = link_to("bill", named.value("bill_id"))
+    if not named.is_new and named.value("released_at"):
         return Said(
             what=f"{about} is collected again",
-            more=str(told.value("released_because") or ""),
+            more=str(named.value("released_because") or ""),
             link=link,
         )
-    reason = _SPARED.get(str(told.value("reason")), "is not reminded of for now")
-    return Said(what=f"{about} {reason}", more=told.shown("detail"), link=link)
+    reason = _SPARED.get(str(named.value("reason")), "is not reminded of for now")
+    return Said(what=f"{about} {reason}", more=named.shown("detail"), link=link)
 
 
-def reopened_work(_told: Told) -> Said:
-    """Links or messages that had failed are tried again."""
+def reopened_work(named: NamedChange) -> Said:
+    """Links or messages that had failed are tried again, or a message goes once more."""
+    steps = named.change.after.get("steps") or {}
+    before = named.change.before.get("steps") or {}
+    detail = (steps.get("12") or {}).get("detail", "")
+    if detail.startswith("came back"):
+        return Said(what="A message came back, and goes on another channel")
+    if detail.startswith("once more") and before:
+        return Said(what=f"A message is sent {detail}")
     return Said(what="Links and messages that had failed are tried again")
 
 
-def _of(told: Told, minor: int) -> str:
-    return money(minor, str(told.value("currency")))
+def _of(named: NamedChange, minor: int) -> str:
+    return money(minor, str(named.value("currency")))

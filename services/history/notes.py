@@ -33,7 +33,7 @@ class CustomerNotes:
         if len(note) > LONGEST:
             raise InvalidNote(f"The note has {len(note):,} letters; {LONGEST:,} can be kept.")
         if any(not letter.isprintable() and letter not in "\n\t" for letter in note):
-            raise InvalidNote("The note has letters that cannot be shown: type it anew.")
+            raise InvalidNote("The note has letters that cannot be shown: type it again.")
         self.database.add_customer_note(
             actor=principal.user, note_id=str(UUID(note_id)), customer_id=customer_id, note=note
         )

@@ -1,4 +1,4 @@
-"""Who made a change, as people are told it."""
+"""Who made a change, by the name that people know them under."""
 
 from typing import Final
 
@@ -8,8 +8,11 @@ _SYSTEMS: Final = {
     "system:stripe": "Stripe",
     "system:payment-links": "payment links",
     "system:owed-work": "the background work",
+    "system:deliveries": "the reports of deliveries",
+    "system:mailbox": "the mailbox",
     "system:payments": "the check of payments",
     "system:refunds": "refunds",
+    "system:clock": "the check of the clock",
     "job:monthly_bills": "the monthly bills",
     "job:payment_reminders": "the payment reminders",
     "job:overdue_marking": "the marking of overdue bills",
@@ -21,6 +24,8 @@ _SYSTEMS: Final = {
 def name_of(actor: str) -> str:
     """The name of an actor: a person's as it is, a program's as what it does."""
     kind, _, name = actor.partition(":")
+    if kind == "customer" and name:
+        return f"the customer ({name})"
     if actor in _SYSTEMS:
         return _SYSTEMS[actor]
     if kind == "key" and name:

@@ -24,15 +24,39 @@ OCCASION: Final = {
     "bill_issued": "When it was issued",
     "payment_reminder": "Payment reminder",
     "overdue_notice": "Overdue notice",
+    "disconnection_notice": "Disconnection notice",
     "payment_received": "Thanks for a payment",
     "balance_changed": "When its balance changed",
     "bill_corrected": "When it was corrected",
+}
+HOLD_REASONS: Final[dict[str, str]] = {
+    "dispute": "a dispute",
+    "plan": "a plan is being agreed",
+    "vulnerable": "a vulnerable customer",
+    "hand": "held back by hand",
 }
 CHANNELS: Final = {
     "discord": "Discord, shared channel",
     "discord_customer": "Discord, the customer's",
     "whatsapp": "WhatsApp",
+    "email": "E-mail",
+    "sms": "SMS",
     "none": "No channel",
+}
+# What happened to a message, step by step.
+BECAME: Final = {
+    "queued": "in the queue",
+    "held": "held back",
+    "sending": "on its way",
+    "sent": "handed over",
+    "delivered": "delivered",
+    "read": "read",
+    "undelivered": "not delivered",
+    "bounced": "came back",
+    "waiting": "will be tried again",
+    "failed": "refused",
+    "unknown": "may have arrived",
+    "not_configured": "not sent",
 }
 METHOD: Final[dict[PaymentMethod, str]] = {
     "cash": "cash",

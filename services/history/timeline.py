@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
 from services.database.service import DatabaseService
-from services.history.told import Entry
+from services.history.entries import Entry
 from services.history.words import entries_of, tables_of
 from services.identity.auth import Principal, require
 from services.identity.permissions import Permission

@@ -1,4 +1,4 @@
-"""A stored value as people write it, told by the name of its column."""
+"""A stored value as people write it; its column's name says of which kind it is."""
 
 import re
 from collections.abc import Mapping

@@ -4,9 +4,9 @@ from dataclasses import replace
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from services.history import customer_words, money_words, supply_words
+from services.history import customer_words, money_words, page_words, supply_words
+from services.history.entries import Entry, NamedChange, Said, Words
 from services.history.people import name_of
-from services.history.told import Entry, Said, Told, Words
 from services.history.values import label_of
 from services.records.details import Change, ChangePage
 
@@ -20,8 +20,10 @@ KINDS: Final = {
     "payment": "Payments",
     "deposit": "Deposits",
     "plan": "Plans",
+    "dunning": "Dunning",
     "correction": "Corrections",
     "message": "Messages",
+    "page": "The customer's page",
     "note": "Notes",
 }
 _OTHER: Final = "other"
@@ -31,9 +33,14 @@ TABLES: Final[dict[str, tuple[str, Words]]] = {
     "customers": ("contact", customer_words.customer),
     "customer_channels": ("contact", customer_words.channels),
     "customer_notes": ("note", customer_words.note),
+    "customer_sessions": ("page", page_words.visit),
+    "customer_pages": ("page", page_words.links),
+    "customer_requests": ("page", page_words.request),
     "notifications": ("message", customer_words.message),
+    "customer_replies": ("message", customer_words.reply),
     "outbox": ("message", money_words.reopened_work),
     "instalment_plans": ("plan", customer_words.plan),
+    "dunning_holds": ("dunning", customer_words.dunning_hold),
     "meters": ("supply", supply_words.meter),
     "meter_installations": ("supply", supply_words.installation),
     "service_points": ("supply", supply_words.service_point),
@@ -72,11 +79,11 @@ def entries_of(page: ChangePage, zone: ZoneInfo) -> tuple[Entry, ...]:
 
 
 def _entry(change: Change, page: ChangePage, zone: ZoneInfo) -> Entry:
-    told = Told(change, page.names, zone)
+    named = NamedChange(change, page.names, zone)
     kind, words = TABLES.get(change.table, (_OTHER, _plain))
-    if kind == "payment" and told.value("book") == "deposit":
+    if kind == "payment" and named.value("book") == "deposit":
         kind = "deposit"
-    said = _taken_back(told, words) if change.action == "delete" else words(told)
+    said = _taken_back(named, words) if change.action == "delete" else words(named)
     return Entry(
         at=change.at,
         by=name_of(change.actor),
@@ -86,24 +93,24 @@ def _entry(change: Change, page: ChangePage, zone: ZoneInfo) -> Entry:
     )
 
 
-def _taken_back(told: Told, words: Words) -> Said:
+def _taken_back(named: NamedChange, words: Words) -> Said:
     """A row that did not stand for anything real, in the words of when it came."""
-    change = told.change
-    as_new = Told(
+    change = named.change
+    as_new = NamedChange(
         change.model_copy(update={"action": "insert", "after": change.before, "before": {}}),
-        told.names,
-        told.zone,
+        named.names,
+        named.zone,
     )
     return replace(words(as_new), what=f"Undone: {words(as_new).what}")
 
 
-def _plain(told: Told) -> Said:
+def _plain(named: NamedChange) -> Said:
     """What is said of a table that nobody has written words for yet."""
-    name = label_of(told.change.table)
+    name = label_of(named.change.table)
     for plural, singular in (("ies", "y"), ("ses", "s"), ("s", "")):
         if name.endswith(plural):
             name = f"{name.removesuffix(plural)}{singular}"
             break
-    if told.is_new:
-        return Said(what=f"{name} added", details=told.facts())
-    return Said(what=f"{name} changed", details=told.details())
+    if named.is_new:
+        return Said(what=f"{name} added", details=named.facts())
+    return Said(what=f"{name} changed", details=named.details())

@@ -34,10 +34,10 @@ API_KEY_PREFIX = "ebk_"
 _LONGEST_TOKEN = 8_192
 _LONGEST_USER_ID = 200
 _LONGEST_TOKEN_ID = 100
-_RESERVED_PREFIXES = ("system:", "job:", "key:", "cli:")
+_RESERVED_PREFIXES = ("system:", "job:", "key:", "cli:", "customer:")
 _RESERVED_NAME = "Names such as system: or job: are the system's own; nobody signs in as one."
 _LAST_SECOND = int(datetime(9999, 12, 30, tzinfo=UTC).timestamp())
-_NO_TOKEN = "This is not a token of ours."  # noqa: S105 - what people are told
+_NO_TOKEN = "This is not a token of ours."  # noqa: S105 - what people see
 
 
 class NotSignedIn(Exception):

@@ -1,4 +1,4 @@
-"""What st.login is told of the provider through which people sign in."""
+"""What st.login gets to know of the provider through which people sign in."""
 
 import hashlib
 import hmac

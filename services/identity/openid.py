@@ -1,5 +1,6 @@
 """Sign-in through an OpenID provider: verifying its tokens, and what is given for them here."""
 
+import unicodedata
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -102,7 +103,7 @@ class OpenIdTokens:
         # Only True: some providers write "false", which is a text and not empty.
         if not isinstance(email, str) or claims.get("email_verified") is not True:
             raise NotAllowed("Your account has no e-mail address that its provider verified.")
-        invited = self._user_of_email(email.casefold())
+        invited = self._user_of_email(email.lower()) if _is_plain(email) else None
         if invited is None or invited.disabled:
             raise NotAllowed(_NOT_INVITED)
         return invited.sign_in_name, frozenset(map(Role, invited.roles))
@@ -168,6 +169,14 @@ def is_of_our_own(token: object) -> bool:
         return bool(jws.get_unverified_header(str(token)).get("alg") == ALGORITHM)
     except Exception:  # A stranger's text may break the parsers in any way there is.
         return False
+
+
+def _is_plain(email: str) -> bool:
+    """Whether an address is written in letters that stand for nothing but themselves.
+
+    Names are kept folded, and straße or a long s would fold to somebody else's address.
+    """
+    return email == unicodedata.normalize("NFKC", email).strip()
 
 
 def _value_at(claims: Mapping[str, Any], path: str) -> object:

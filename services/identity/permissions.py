@@ -37,6 +37,9 @@ class Permission(StrEnum):
     REFUND_PAYMENTS = "payments.refund"
     REFUND_OVER_LIMIT = "payments.refund_over_limit"
     SEND_MESSAGES = "messages.send"
+    VIEW_DUNNING = "dunning.view"
+    HOLD_DUNNING = "dunning.hold"
+    CHANGE_DUNNING = "dunning.change"
     VIEW_TARIFFS = "tariffs.view"
     PUBLISH_TARIFFS = "tariffs.publish"
     VIEW_BOOKS = "books.view"
@@ -53,7 +56,14 @@ class Permission(StrEnum):
 
 _P: Final = Permission
 _COUNTER: Final = frozenset(
-    {_P.VIEW_CUSTOMERS, _P.VIEW_BILLS, _P.VIEW_PAYMENTS, _P.SEND_MESSAGES, _P.ARRANGE_ACCOUNTS}
+    {
+        _P.VIEW_CUSTOMERS,
+        _P.VIEW_BILLS,
+        _P.VIEW_PAYMENTS,
+        _P.VIEW_DUNNING,
+        _P.SEND_MESSAGES,
+        _P.ARRANGE_ACCOUNTS,
+    }
 )
 _ALL_VIEWS: Final = frozenset(
     {
@@ -61,6 +71,7 @@ _ALL_VIEWS: Final = frozenset(
         _P.VIEW_CUSTOMERS,
         _P.VIEW_BILLS,
         _P.VIEW_PAYMENTS,
+        _P.VIEW_DUNNING,
         _P.VIEW_TARIFFS,
         _P.VIEW_BOOKS,
         _P.VIEW_SYSTEM,
@@ -74,6 +85,7 @@ _CLERK: Final = _COUNTER | {
     _P.CHANGE_CUSTOMERS,
     _P.CHANGE_SUPPLY,
     _P.PREPARE_BILLS,
+    _P.HOLD_DUNNING,
     _P.VIEW_TARIFFS,
 }
 _CASHIER: Final = _COUNTER | {_P.RECORD_PAYMENTS, _P.REFUND_PAYMENTS}
@@ -87,6 +99,7 @@ PERMISSIONS_OF: Final[Mapping[Role, frozenset[Permission]]] = {
     | _CLERK
     | {
         _P.ADJUST_ACCOUNTS,
+        _P.CHANGE_DUNNING,
         _P.APPROVE_BILLS,
         _P.VOID_BILLS,
         _P.REVERSE_PAYMENTS,
@@ -138,6 +151,11 @@ PERMISSION_WORDS: Final[Mapping[str, Mapping[Permission, str]]] = {
         _P.REVERSE_PAYMENTS: "Reverse payments",
         _P.REFUND_PAYMENTS: "Refund payments, pay credit out",
         _P.REFUND_OVER_LIMIT: "The same above the limit of the settings",
+    },
+    "Dunning": {
+        _P.VIEW_DUNNING: "See the dunning policy, tonight's messages, what was sent",
+        _P.HOLD_DUNNING: "Hold the dunning of an account, release it; note handed-over notices",
+        _P.CHANGE_DUNNING: "Change the dunning policy",
     },
     "Tariffs and books": {
         _P.VIEW_TARIFFS: "See tariffs",

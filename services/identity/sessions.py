@@ -200,7 +200,7 @@ class Sessions:
         self._security_log.note("sign_in", who=token.user, address=address, detail=detail)
 
     def forget(self) -> None:
-        """Ask the database anew of every token: it ended some by itself."""
+        """Ask the database again about every token: it ended some by itself."""
         with self._lock:
             self._known.clear()
 

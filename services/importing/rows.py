@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from services.importing.table import TAKE_AWAY, Cells
 from services.messages.contact_rules import email_address, language_tag, phone_number
 from services.messages.discord import check_webhook
-from services.messages.whatsapp import e164
+from services.messages.phones import e164
 from services.metering.register_arithmetic import ReadingTooLong, check_fits_dials
 from services.metering.registers import (
     check_registers,

@@ -1,4 +1,4 @@
-"""JSON requests to services outside: a time limit, no redirects, and three ways to fail."""
+"""Requests to services outside: a time limit, no redirects, JSON answers, three ways to fail."""
 
 import json
 import logging
@@ -10,6 +10,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 import requests
+from requests.auth import HTTPBasicAuth
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, MaxRetryError, NewConnectionError
 
 from services.integrations.failures import FinalFailure, TemporaryFailure
@@ -86,17 +87,58 @@ def post_json(
         return _noted(call, answer)
 
 
+def post_form(
+    url: str,
+    *,
+    form: Mapping[str, str],
+    service: str,
+    token: str | None = None,
+    login: tuple[str, str] | None = None,
+    timeout_seconds: float = TIMEOUT_SECONDS,
+) -> Answer:
+    """As `post_json`, with the fields of a form, and a name and password where it wants them."""
+    with outside_calls.watched(service) as call:
+        answer = _ask(
+            url, service=service, token=token, login=login, seconds=timeout_seconds, form=dict(form)
+        )
+        return _noted(call, answer)
+
+
+def post_file(
+    url: str,
+    *,
+    fields: Mapping[str, str],
+    file: tuple[str, bytes, str],
+    service: str,
+    token: str | None = None,
+    timeout_seconds: float = TIMEOUT_SECONDS,
+) -> Answer:
+    """As `post_json`, with fields and a file (multipart): its name, content and media type."""
+    with outside_calls.watched(service) as call:
+        answer = _ask(
+            url,
+            service=service,
+            token=token,
+            seconds=timeout_seconds,
+            form=dict(fields),
+            files={"file": file},
+        )
+        return _noted(call, answer)
+
+
 def get_json(
     url: str,
     *,
     service: str,
     token: str | None = None,
+    login: tuple[str, str] | None = None,
     timeout_seconds: float = TIMEOUT_SECONDS,
 ) -> Answer:
     """Ask once, changing nothing; raises ServiceUnavailable when no whole answer came."""
     try:
         with outside_calls.watched(service) as call:
-            return _noted(call, _ask(url, service=service, token=token, seconds=timeout_seconds))
+            answer = _ask(url, service=service, token=token, login=login, seconds=timeout_seconds)
+            return _noted(call, answer)
     except OutcomeUnknown as error:
         raise ServiceUnavailable(str(error)) from None
 
@@ -113,7 +155,10 @@ def _ask(
     service: str,
     token: str | None,
     seconds: float,
+    login: tuple[str, str] | None = None,
     body: dict[str, Any] | None = None,
+    form: dict[str, str] | None = None,
+    files: dict[str, tuple[str, bytes, str]] | None = None,
 ) -> Answer:
     deadline = time.monotonic() + seconds
     try:
@@ -121,10 +166,12 @@ def _ask(
         with (
             _session(url) as session,
             session.request(
-                "GET" if body is None else "POST",
+                "GET" if body is None and form is None else "POST",
                 url,
                 json=body,
-                auth=_Bearer(token),
+                data=form,
+                files=files,
+                auth=HTTPBasicAuth(*login) if login else _Bearer(token),
                 timeout=seconds,
                 allow_redirects=False,
                 stream=True,

@@ -29,7 +29,8 @@ def run(context: JobContext) -> str:
             noted = time.monotonic()
 
     try:
-        made = backups.make(now=context.now, pulse=pulse)
+        # Once more at last: an attempt that was taken over leaves no file.
+        made = backups.make(now=context.now, pulse=pulse, at_last=context.note)
     except UnableToBackUp as error:
         raise JobFailed(str(error)) from error
     context.note(done=1)

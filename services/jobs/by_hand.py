@@ -9,7 +9,7 @@ from services.jobs import jobs
 from services.jobs.clock import Clock
 from services.jobs.jobs import Job
 from services.jobs.runs import JobContext, claim, perform
-from services.quantities.period import local_date
+from services.quantities.period import local_date, written_day
 from services.records.jobs import JobRun
 
 
@@ -60,7 +60,7 @@ def claim_by_hand(
     today = local_date(at, services.settings.timezone)
     if on > today:
         raise DateToCome(
-            f"{on:%d %B %Y} is still to come: today is {today:%d %B %Y}. "
+            f"{written_day(on)} is still to come: today is {written_day(today)}. "
             f"{job.id} runs for that date when it has come."
         )
     context, run = claim(
@@ -75,7 +75,7 @@ def claim_by_hand(
     )
     if context is None:
         raise JobAlreadyRunning(
-            f"{job.id} is running already: the run of {run.scheduled_on:%d %B %Y}, "
+            f"{job.id} is running already: the run of {written_day(run.scheduled_on)}, "
             f"started by {run.started_by}."
         )
     return context

@@ -9,6 +9,7 @@ from uuid import uuid4
 from zoneinfo import ZoneInfo
 
 from services.database.service import DatabaseService
+from services.quantities.written import moment
 from services.records.jobs import ClockState
 
 Clock = Callable[[], datetime]
@@ -136,8 +137,8 @@ def doubt_of(
     now = state.now
     if abs(process - now) > MOST_APART:
         return Doubt(
-            f"The clock of this process says {_at(process, zone)}, the database's "
-            f"{_at(now, zone)}. Set the wrong one right; the jobs go on when they agree.",
+            f"The clock of this process says {moment(process, zone)}, the database's "
+            f"{moment(now, zone)}. Set the wrong one right; the jobs go on when they agree.",
             confirmable=False,
         )
     if state.doubted_at is not None and now >= state.doubted_at - MOST_JUMP:
@@ -146,12 +147,13 @@ def doubt_of(
         return None
     if now < state.newest_seen - MOST_JUMP:
         return Doubt(
-            f"The clock says {_at(now, zone)}, but it was {_at(state.newest_seen, zone)} already."
+            f"The clock says {moment(now, zone)}, but it was "
+            f"{moment(state.newest_seen, zone)} already."
         )
     if _jumped(state, uptime) or now - state.newest_seen > LONGEST_OFF:
         return Doubt(
-            f"The clock says {_at(now, zone)}; it was last seen at "
-            f"{_at(state.newest_seen, zone)}, and nothing shows that so much time went by.",
+            f"The clock says {moment(now, zone)}; it was last seen at "
+            f"{moment(state.newest_seen, zone)}, and nothing shows that so much time went by.",
             lasting=True,
         )
     return None
@@ -167,8 +169,3 @@ def _jumped(state: ClockState, uptime: Uptime | None) -> bool:
 
 def _machine(uptime: Uptime | None) -> str:
     return uptime.machine if uptime else "unknown"
-
-
-def _at(instant: datetime, zone: ZoneInfo) -> str:
-    local = instant.astimezone(zone)
-    return f"{local.day} {local:%B %Y, %H:%M}"

@@ -10,6 +10,7 @@ from itertools import chain
 from typing import Protocol, TypeVar
 
 from services.billing.draw_up import draw_up_bills
+from services.billing.draw_up_many import draw_up_measured_bills, draw_up_plain_bills
 from services.billing.issuing import BillIssuer
 from services.database.service import DatabaseService
 from services.jobs import unbilled
@@ -24,7 +25,7 @@ from services.metering.estimation import CannotEstimate
 from services.metering.measured import RegisterFell
 from services.quantities.period import EmptyPeriod, Period
 from services.rating import UnableToPriceBill
-from services.records.bills import BillCandidate, NewBill
+from services.records.bills import BillCandidate, CandidatePage, NewBill
 from services.records.jobs import SetAside, UnbilledFacts
 from services.records.readings import EstimateFacts
 from services.records.tariffs import (
@@ -78,15 +79,21 @@ class CycleBills:
         return by_tariff
 
     def candidates(
-        self, after: str | None, *, limit: int, only: Sequence[str] | None = None
-    ) -> list[BillCandidate]:
-        """Agreements not billed for the cycle yet, by id; with `only` these, whatever their day."""
+        self,
+        after: str | None,
+        *,
+        limit: int,
+        only: Sequence[str] | None = None,
+        until: str | None = None,
+    ) -> CandidatePage:
+        """Of a page of agreements by id those not billed for the cycle yet; with `only` these."""
         return self.ask(
             lambda: self.database.monthly_bill_candidates(
                 on=self.on,
                 billing_day=self.billing_day,
                 cycle_end_days=CYCLE_END_DAYS,
                 after=after,
+                until=until,
                 limit=limit,
                 only=only,
             )
@@ -127,7 +134,11 @@ class CycleBills:
         bills: list[NewBill] = []
         aside: list[SetAside] = []
         without: dict[str, RegisterFell | None] = {}
+        together = self._together(candidates)
         for candidate in candidates:
+            if candidate.agreement_id in together:
+                bills.append(together[candidate.agreement_id].unattended())
+                continue
             try:
                 made = self._of_one(candidate)
             except RegisterFell as fell:
@@ -141,6 +152,29 @@ class CycleBills:
                 aside.append(made)
         agreements = {c.agreement_id: c for c in candidates}
         return bills, [*aside, *self._why_not(without, agreements, refused or {})]
+
+    def _together(self, candidates: Sequence[BillCandidate]) -> dict[str, NewBill]:
+        """The bills, by agreement, of those that can be drawn up with others."""
+        issue = self.issuer.issue_of_new(self.now)
+        try:
+            plain = draw_up_plain_bills(
+                candidates,
+                tariffs_of=self._tariffs_of,
+                issue=issue,
+                shortest_days=self.issuer.shortest_days,
+            )
+            measured = draw_up_measured_bills(
+                (one for one in candidates if one.agreement_id not in plain),
+                tariffs_of=self._tariffs_of,
+                issue=issue,
+                zone=self.issuer.zone,
+                shortest_days=self.issuer.shortest_days,
+            )
+        except Exception:
+            # Of which of them it was is found by drawing up each alone.
+            log.exception("the bills of a page could not be computed together")
+            return {}
+        return plain | measured
 
     def _why_not(
         self,
@@ -185,9 +219,8 @@ class CycleBills:
                 inputs=candidate.pricing,
                 shortest_days=self.issuer.shortest_days,
                 billing_day=candidate.billing_day,
-                # Nothing comes later that could take the last days along.
-                however_short=candidate.closing.read_on == candidate.ends_on,
-                is_final=candidate.closing.read_on == candidate.ends_on,
+                however_short=candidate.is_final,
+                is_final=candidate.is_final,
             )
         except RegisterFell:
             raise

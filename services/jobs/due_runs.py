@@ -48,6 +48,7 @@ class DueRuns:
         return self.services.database.job_history(
             since={job.id: recent for job in jobs.JOBS if job.catch_up == "latest"},
             estimate_before=rule.last_day(local_date(now, self.zone)) if rule else None,
+            at=now,
         )
 
     def claim(self, job: Job, history: JobHistory, now: datetime) -> tuple[JobContext, Work] | None:
@@ -62,7 +63,7 @@ class DueRuns:
             self._close(job, left_behind(wanted, runs))
         if wanted is None:
             return self._late(job, history, runs, now)
-        if wanted in runs and runs[wanted].status == "running":
+        if wanted in runs and runs[wanted].status in ("running", "paused"):
             return None
         seen = past.get(wanted)
         # One that is over and does not count, as it was seen: another process may be first.
@@ -92,7 +93,7 @@ class DueRuns:
         self, job: Job, history: JobHistory, runs: Mapping[date, PastRun], now: datetime
     ) -> tuple[JobContext, Work] | None:
         """The latest run, which is over, to go on with what came after it."""
-        if job.late is None or not history.late_reads or not runs:
+        if job.late is None or not job.is_late(history) or not runs:
             return None
         on = max(runs)
         context = self._claimed(job, on, now, resume_attempt=runs[on].attempt)
@@ -144,9 +145,13 @@ class DueRuns:
 
 
 def _past_runs(history: JobHistory, job: Job) -> dict[date, PastRun]:
+    taken_up = job.taken_up(history)
     return {
         run.scheduled_on: PastRun(
-            status=run.status, over=run.over, attempt=run.attempt, clock_at=run.clock_at
+            status=run.status,
+            over=run.over or (run.status == "failed" and taken_up),
+            attempt=run.attempt,
+            clock_at=run.clock_at,
         )
         for run in history.runs
         if run.job == job.id

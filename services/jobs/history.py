@@ -1,4 +1,4 @@
-"""The runs of jobs as administrators look them up, and what each could not do."""
+"""The runs of jobs as administrators look them up, what each could not do, and their pause."""
 
 from datetime import date
 
@@ -23,3 +23,22 @@ def set_aside_by_run(
     """What the run of a local date could not do (at most 1,000); raises NotAllowed."""
     require(principal, Permission.VIEW_SYSTEM)
     return services.database.set_aside(job=job, scheduled_on=scheduled_on)
+
+
+def pause_run(services: Services, run: JobRun, *, principal: Principal) -> JobRun:
+    """Hold a run that is under way; raises NotAllowed, IllegalChange where it is over."""
+    require(principal, Permission.RUN_JOBS)
+    return services.database.pause_job_run(
+        actor=principal.user,
+        job=run.job,
+        scheduled_on=run.scheduled_on,
+        detail=f"Paused by {principal.user}.",
+    )
+
+
+def resume_run(services: Services, run: JobRun, *, principal: Principal) -> JobRun:
+    """Let a paused run go on within a minute; raises NotAllowed, IllegalChange."""
+    require(principal, Permission.RUN_JOBS)
+    return services.database.resume_job_run(
+        actor=principal.user, job=run.job, scheduled_on=run.scheduled_on
+    )

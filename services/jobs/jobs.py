@@ -1,6 +1,6 @@
 """The jobs: when each is due, what it does, and which missed runs it makes up for."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal
@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from services.jobs import (
     backup,
+    interval_collection,
     meter_collection,
     monthly_bills,
     overdue_marking,
@@ -16,15 +17,16 @@ from services.jobs import (
 )
 from services.jobs.runs import Work
 from services.jobs.timetable import Occurrence, Timetable
-from services.records.jobs import BillingCycle
+from services.records.jobs import BillingCycle, JobHistory
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
     """A job: when it is due on the utility's clock, its work, and which missed runs it makes up.
 
-    `late` is the work of a run that is over on what came after it. One that goes `by_cycle` is due
-    on each billing day; its `cron` is that of a utility which bills everybody on the 1st.
+    `late` is the work of a run that is over on what came after it, `is_late` whether there is
+    such work; a failed run that is `taken_up` so is not started again. One that goes `by_cycle` is
+    due on each billing day; its `cron` is that of a utility which bills everybody on the 1st.
     """
 
     id: str
@@ -32,6 +34,8 @@ class Job:
     work: Work
     catch_up: Literal["every", "latest"]
     late: Work | None = None
+    is_late: Callable[[JobHistory], bool] = lambda _: False
+    taken_up: Callable[[JobHistory], bool] = lambda _: False
     by_cycle: bool = False
 
     def cron_with(self, cycles: Iterable[BillingCycle]) -> str:
@@ -69,11 +73,21 @@ JOBS: Final = (
         monthly_bills.run,
         "every",
         late=monthly_bills.take_up_late,
+        is_late=lambda history: history.late_reads,
         by_cycle=True,
     ),
     Job("payment_reminders", "0 10 * * *", payment_reminders.run, "latest"),
     Job("overdue_marking", "0 11 * * *", overdue_marking.run, "latest"),
-    Job("meter_collection", "0 8 * * sun", meter_collection.run, "latest"),
+    Job(
+        "meter_collection",
+        "0 8 * * sun",
+        meter_collection.run,
+        "latest",
+        late=meter_collection.try_again,
+        is_late=lambda history: history.meters_due,
+        taken_up=lambda history: history.meters_wait,
+    ),
+    Job("interval_collection", "0 6 * * *", interval_collection.run, "latest"),
     # Before the monthly bills, so that there is one from before what they did.
     Job("backup", "0 1 * * *", backup.run, "latest"),
     Job("retention", "30 3 * * *", retention.run, "latest"),

@@ -3,23 +3,31 @@
 import logging
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
-from itertools import groupby
+from datetime import date, datetime, timedelta
+from itertools import groupby, pairwise
+from uuid import UUID
 
+from services.container import Services
 from services.database.errors import ChainMoved, RunTakenOver
 from services.database.transport import DatabaseError, DatabaseRefused, TemporaryDatabaseError
 from services.jobs import unbilled
 from services.jobs.cycle_bills import UNEXPECTED, CycleBills
 from services.jobs.missing_reads import EstimateRule, asked_for, rows_of, stored_ids
-from services.jobs.runs import JobContext
+from services.jobs.runs import JobContext, JobFailed, StopRequested
 from services.metering.estimation import CannotEstimate
 from services.quantities.period import first_of_month, written_day
 from services.records.bills import BillCandidate, NewBill
-from services.records.jobs import QueuedAgreement, SetAside
+from services.records.jobs import JobRun, QueuedAgreement, SetAside
+from services.telemetry.context import bound
+from services.workers import Stopped, Workers, WorkersLost
 
 log = logging.getLogger(__name__)
 
 BATCH = 200
+# Worker processes take some seconds to begin: fewer agreements are billed without them.
+ENOUGH_TO_SPREAD = 5_000
+# So few that a process that is stopping waits for some seconds at most.
+A_PART = 2_000
 # Field reads that are billed while the run goes on make it compute their meters again.
 MOST_PASSES = 3
 MOVED = "Its readings were being billed or corrected meanwhile; it is looked at again at once."
@@ -33,17 +41,91 @@ def run(context: JobContext) -> str:
     A cycle is a month from one billing day to the next. Answers the run's summary; a meter without
     a closing read, or whose bill cannot be made, is set aside with its reason.
     """
-    billing = _billing(context)
-    moved = billing.go_through()
+    days = _billing_days(context)
+    billing = _billing(context, days)
+    on, workers = context.run.scheduled_on, context.services.workers
+    agreements = days[on.day] if on.day in days else sum(days.values())
+    context.patiently(
+        lambda: context.services.database.note_job_progress(run=context.ref, expected=agreements)
+    )
+    if workers.several and agreements >= ENOUGH_TO_SPREAD:
+        moved = _spread(context, workers, days=tuple(days), agreements=agreements)
+    else:
+        moved = billing.go_through(Span(None, None))
     for _ in range(MOST_PASSES - 1):
-        if moved:
-            moved = billing.go_through(only=moved)
+        moved = billing.go_through_again(moved)
     # Reads that came while the run passed their meters.
     billing.go_through_queue()
     context.note(
-        set_aside=[unbilled.aside(m, MOVED, code="moved", again=True) for m in moved.values()]
+        set_aside=[
+            unbilled.aside(one, MOVED, code="moved", again=True)
+            for one in billing.cycle.candidates(None, limit=len(moved), only=moved).agreements
+        ]
+        if moved
+        else []
     )
     return billing.summary
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Agreements by their ids: those after one, up to and with another; None is without bound."""
+
+    after: str | None
+    until: str | None
+
+    @classmethod
+    def even(cls, number: int) -> "list[Span]":
+        """So many spans that have about as many agreements each, since ids are hashes."""
+        ends = [str(UUID(int=(1 << 128) * i // number)) for i in range(1, number)]
+        return [cls(a, b) for a, b in pairwise([None, *ends, None])]
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A part of a run that a worker does. `now` is when the run began, in UTC."""
+
+    run: JobRun
+    days: tuple[int, ...]
+    now: datetime
+    lease_seconds: int
+    span: Span
+
+
+def _spread(
+    context: JobContext, workers: Workers, *, days: tuple[int, ...], agreements: int
+) -> list[str]:
+    """Bill with several processes; the agreements whose chain moved meanwhile.
+
+    A part that is done again, because its worker was lost, finds its bills made.
+    """
+    number = max(2 * workers.count, -(-agreements // A_PART))
+    parts = [
+        _Part(context.run, days, context.now, context.lease_seconds, span)
+        for span in Span.even(number)
+    ]
+    moved: list[str] = []
+    try:
+        for of_part in workers.results(bill_part, parts, stop=context.stop, pulse=context.keep):
+            moved += of_part
+    except Stopped:
+        raise StopRequested from None
+    except WorkersLost as lost:
+        raise JobFailed(str(lost)) from lost
+    return moved
+
+
+def bill_part(services: Services, part: _Part) -> list[str]:
+    """Bill the agreements of a part of a run; those whose chain moved. Raises RunTakenOver."""
+    context = JobContext(
+        services=services,
+        run=part.run,
+        now=part.now,
+        clock=lambda: part.now,
+        lease_seconds=part.lease_seconds,
+    )
+    with bound(job_run=context.label, actor=context.actor):
+        return _billing(context, part.days).go_through(part.span)
 
 
 def take_up_late(context: JobContext) -> str:
@@ -53,15 +135,14 @@ def take_up_late(context: JobContext) -> str:
     the queue when it was looked at, whether it is billed, set aside again or was billed meanwhile
     by itself.
     """
-    billing = _billing(context)
+    billing = _billing(context, _billing_days(context))
     billing.queue_missing_reads()
     billing.go_through_queue()
     return f"{billing.summary} Also for readings that came later."
 
 
-def _billing(context: JobContext) -> "_MonthlyBilling":
+def _billing(context: JobContext, days: Collection[int]) -> "_MonthlyBilling":
     on = context.run.scheduled_on
-    days = _billing_days(context)
     return _MonthlyBilling(
         context=context,
         covers=_months_covered(on, days),
@@ -77,15 +158,15 @@ def _billing(context: JobContext) -> "_MonthlyBilling":
     )
 
 
-def _billing_days(context: JobContext) -> set[int]:
-    database = context.services.database
-    history = context.patiently(lambda: database.job_history(since={context.run.job: date.max}))
-    return {cycle.billing_day for cycle in history.cycles} or {1}
+def _billing_days(context: JobContext) -> dict[int, int]:
+    """The billing days in use, with how many agreements each has."""
+    found = context.patiently(context.services.database.billing_days)
+    return {cycle.billing_day: cycle.agreements for cycle in found.cycles} or {1: 0}
 
 
-def _months_covered(on: date, days: set[int]) -> str:
+def _months_covered(on: date, days: Collection[int]) -> str:
     """What a run for a date bills, in words."""
-    if on.day == 1 or days == {1}:
+    if on.day == 1 or set(days) == {1}:
         return f"for {first_of_month(on) - timedelta(days=1):%B %Y}"
     if on.day in days:
         return f"for the month up to {written_day(on)}"
@@ -106,19 +187,28 @@ class _MonthlyBilling:
         what = "Drafts" if self.context.services.issuer.approval else "Bills"
         return f"{what} {self.covers}."
 
-    def go_through(self, only: Collection[str] | None = None) -> Candidates:
-        """Bill page by page, only some meters if said; those whose chain moved meanwhile."""
-        moved: Candidates = {}
-        after: str | None = None
+    def go_through(self, span: Span) -> list[str]:
+        """Bill page by page; the agreements whose chain moved meanwhile."""
+        moved: list[str] = []
+        after = span.after
         while True:
             self.context.go_on()
-            page = self.cycle.candidates(after, limit=BATCH)
-            chosen = [c for c in page if only is None or c.agreement_id in only]
-            if chosen:
-                moved |= self._bill(chosen)
-            if len(page) < BATCH:
+            page = self.cycle.candidates(after, limit=BATCH, until=span.until)
+            if page.agreements:
+                moved += self._bill(page.agreements)
+            after = page.next
+            if after is None:
                 return moved
-            after = page[-1].agreement_id
+
+    def go_through_again(self, agreements: Sequence[str]) -> list[str]:
+        """Bill some agreements, whose chain had moved; those where it did again."""
+        moved: list[str] = []
+        for start in range(0, len(agreements), BATCH):
+            self.context.go_on()
+            some = agreements[start : start + BATCH]
+            page = self.cycle.candidates(None, limit=BATCH, only=some)
+            moved += self._bill(page.agreements)
+        return moved
 
     def queue_missing_reads(self) -> None:
         """Queue the meters whose reads are estimated from today on."""
@@ -135,8 +225,8 @@ class _MonthlyBilling:
             ids = [row.agreement_id for row in queued]
             # What was said of them before is not true any more; what is said again comes back.
             self._note(settled=ids)
-            page = self.cycle.candidates(None, limit=BATCH, only=ids)
-            moved = self._bill(page) if page else {}
+            page = self.cycle.candidates(None, limit=BATCH, only=ids).agreements
+            moved = self._bill(page) if page else []
             # Those whose chain moved stay for the next tick.
             self._note(looked_at=[row for row in queued if row.agreement_id not in moved])
             after = ids[-1]
@@ -155,7 +245,7 @@ class _MonthlyBilling:
             )
         )
 
-    def _bill(self, candidates: Sequence[BillCandidate]) -> Candidates:
+    def _bill(self, candidates: Sequence[BillCandidate]) -> list[str]:
         candidates, refused = self._with_estimates(candidates)
         bills, aside = self.cycle.drawn_up(candidates, refused)
         meters = {c.agreement_id: c for c in candidates}
@@ -165,7 +255,7 @@ class _MonthlyBilling:
             for _, of_agreement in groupby(bills, key=lambda bill: bill.agreement_id)
             for bill in issuer.with_all_outboxes(list(of_agreement))
         ]
-        return {meter: meters[meter] for meter in self._store(with_outboxes, aside, meters)}
+        return self._store(with_outboxes, aside, meters)
 
     def _with_estimates(
         self, candidates: Sequence[BillCandidate]
@@ -187,7 +277,7 @@ class _MonthlyBilling:
             )
         )
         fresh = [one for read, one in stored_ids(found).items() if read in stored]
-        page = self.cycle.candidates(None, limit=BATCH, only=fresh) if fresh else []
+        page = self.cycle.candidates(None, limit=BATCH, only=fresh).agreements if fresh else ()
         now_read = {one.agreement_id: one for one in page}
         return [now_read.get(c.agreement_id, c) for c in candidates], found.refused
 

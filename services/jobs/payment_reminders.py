@@ -1,7 +1,10 @@
-"""The daily reminder of bills that are due within three days, after a look at Stripe."""
+"""The daily reminders before bills are due, as the dunning policy has them, after a look at Stripe.
+
+They are the first steps of the ladder; overdue_marking takes those after the due date.
+"""
 
 import logging
-from datetime import timedelta
+from datetime import date, timedelta
 
 from services.database.errors import RunTakenOver
 from services.jobs.runs import JobContext, StopRequested
@@ -10,20 +13,20 @@ from services.records.jobs import DueCursor
 log = logging.getLogger(__name__)
 
 BATCH = 500
-DAYS_AHEAD = timedelta(days=3)
 
 
 def run(context: JobContext) -> str:
-    """Queue a reminder for each unpaid bill due in [today, today + 3 days] and not yet reminded.
+    """Queue the reminders whose day has come of bills that are still unpaid, each once.
 
     Answers the run's summary; the reminders themselves are sent from the outbox. What
     was paid at Stripe is counted first, so that nobody who paid is reminded.
     """
     at_stripe = _look_at_stripe(context)
-    until = context.today + DAYS_AHEAD
-    after = _batch(context, None)
+    days = context.patiently(context.services.database.dunning.days_of_reminders)
+    until = context.today + timedelta(days=days)
+    after = _batch(context, until, None)
     while after is not None:
-        after = _batch(context, after)
+        after = _batch(context, until, after)
     return f"Bills due from {context.today:%d %b} to {until:%d %b %Y}.{at_stripe}"
 
 
@@ -49,14 +52,14 @@ def _look_at_stripe(context: JobContext) -> str:
     return f" Stripe: {run.applied} missed." if run.applied else " Stripe: nothing missed."
 
 
-def _batch(context: JobContext, after: DueCursor | None) -> DueCursor | None:
+def _batch(context: JobContext, until: date, after: DueCursor | None) -> DueCursor | None:
     context.go_on()
     services = context.services
     _, following = context.patiently(
         lambda: services.database.queue_reminders(
             run=context.ref,
             today=context.today,
-            until=context.today + DAYS_AHEAD,
+            until=until,
             limit=BATCH,
             outbox=services.outbox.plan_for_any("payment_reminder"),
             balance_changed=services.outbox.plan_for_any("balance_changed"),

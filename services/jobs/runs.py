@@ -58,6 +58,7 @@ class JobContext:
     clock: Clock
     lease_seconds: int = LEASE_SECONDS
     stop: threading.Event = field(default_factory=threading.Event)
+    _prolong_at: float = field(default=0.0, init=False, repr=False)
 
     @property
     def ref(self) -> RunRef:
@@ -68,6 +69,11 @@ class JobContext:
     def actor(self) -> str:
         """Who the audit trail says did it; who started the run stands in the run."""
         return f"job:{self.run.job}"
+
+    @property
+    def label(self) -> str:
+        """What lines of the log name this attempt by."""
+        return f"{self.run.job}/{self.run.scheduled_on}/{self.run.attempt}"
 
     @property
     def today(self) -> date:
@@ -102,6 +108,21 @@ class JobContext:
         self.patiently(
             lambda: database.note_job_progress(run=self.ref, done=done, set_aside=set_aside)
         )
+
+    def keep(self) -> None:
+        """Prolong the lease if a third of it went by; called while others do the work.
+
+        They need not get to their first batch within a lease: a busy machine begins processes
+        slowly. A database that is away is left to them. Raises RunTakenOver.
+        """
+        if time.monotonic() < self._prolong_at:
+            return
+        try:
+            self.services.database.note_job_progress(run=self.ref)
+        except TemporaryDatabaseError as error:
+            log.info("%s could not prolong its lease yet: %s", self.run.job, error)
+            return
+        self._prolong_at = time.monotonic() + self.lease_seconds / 3
 
 
 Work = Callable[[JobContext], str]
@@ -155,8 +176,7 @@ def perform(context: JobContext, work: Work) -> JobRun | None:
     Raises nothing of the work's: what goes wrong ends in the run's own words and in the log.
     """
     run = f"{context.run.job} of {context.run.scheduled_on}"
-    job_run = f"{context.run.job}/{context.run.scheduled_on}/{context.run.attempt}"
-    with bound(job_run=job_run, actor=context.actor):
+    with bound(job_run=context.label, actor=context.actor):
         began = time.monotonic()
         log.info("%s begins, attempt %d", run, context.run.attempt)
         ended = _performed(context, work, run)
@@ -174,7 +194,7 @@ def _performed(context: JobContext, work: Work, run: str) -> JobRun | None:
     try:
         return _end(context, "done", work(context))
     except RunTakenOver:
-        log.warning("%s was taken over by another process; this attempt stops", run)
+        log.warning("%s was taken over, or slept for too long; this attempt stops", run)
     except StopRequested:
         _give_back(context)
         log.info("%s stops between two batches and goes on at the next start", run)

@@ -1,12 +1,12 @@
 """Why a meter got no monthly bill: the true reason, and where it is mended."""
 
 from collections.abc import Mapping
-from datetime import date
 
 from services.jobs.runs import AsideCode
 from services.metering.estimation import CannotEstimate, TooManyInARow
 from services.metering.measured import RegisterFell
 from services.quantities.energy import format_kwh
+from services.quantities.period import written_day
 from services.records.bills import BillCandidate, NewBill
 from services.records.jobs import SetAside, UnbilledFacts
 from services.records.tariffs import NoTariffInForce
@@ -43,23 +43,23 @@ def without_closing(candidate: BillCandidate, facts: UnbilledFacts) -> SetAside:
     if kept is not None and kept.status == "needs_review":
         return aside(
             candidate,
-            f"The reading of {_day(kept.read_on)} ({format_kwh(kept.register_wh)} kWh) "
+            f"The reading of {written_day(kept.read_on)} ({format_kwh(kept.register_wh)} kWh) "
             "waits for review.",
             code="flagged_reading",
             ref=kept.id,
         )
-    reason = f"No reading dated up to {_day(candidate.cycle_end)}."
+    reason = f"No reading dated up to {written_day(candidate.cycle_end)}."
     if kept is not None:
-        reason += f" That of {_day(kept.read_on)} was rejected."
+        reason += f" That of {written_day(kept.read_on)} was rejected."
     if facts.next_on is not None:
-        reason += f" The next one is of {_day(facts.next_on)}."
+        reason += f" The next one is of {written_day(facts.next_on)}."
     return aside(candidate, reason, code="no_reading")
 
 
 def not_estimated(candidate: BillCandidate, why: CannotEstimate) -> SetAside:
     """A meter whose missing read is not estimated: the bill waits for a real one."""
     code: AsideCode = "estimated_too_often" if isinstance(why, TooManyInARow) else "not_estimated"
-    reason = f"No reading dated up to {_day(candidate.cycle_end)}. {why}"
+    reason = f"No reading dated up to {written_day(candidate.cycle_end)}. {why}"
     return aside(candidate, reason, code=code)
 
 
@@ -83,7 +83,3 @@ def not_priced(candidate: BillCandidate, error: Exception) -> SetAside:
     """A meter whose reads are there and whose bill could not be priced."""
     is_tariff = isinstance(error, NoTariffInForce | InvalidTariff)
     return aside(candidate, str(error), code="tariff_missing" if is_tariff else "not_priced")
-
-
-def _day(value: date) -> str:
-    return f"{value:%d %B %Y}"

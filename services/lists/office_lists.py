@@ -17,6 +17,7 @@ from services.lists.tables import (
     MISSED,
     PAYMENTS,
     SERVICE_POINTS,
+    SMART,
     USERS,
     Table,
     accounts_in,
@@ -28,12 +29,13 @@ from services.records.ledger import Account, Payment
 from services.records.lists import (
     AccountFilter,
     BillFilter,
+    CollectedFilter,
     MissedFilter,
     PaymentFilter,
     PointFilter,
 )
 from services.records.sessions import User, UserFilter
-from services.records.submissions import MissedMeter
+from services.records.submissions import CollectedMeter, MissedMeter
 from services.records.supply import ServicePoint
 
 FileKind = Literal["csv", "xlsx"]
@@ -128,6 +130,25 @@ class OfficeLists:
         return _file(
             MISSED,
             lambda at: self.database.list_missed_reads(wanted=wanted, page=at),
+            page,
+            kind,
+        )
+
+    def smart_meters(
+        self, *, wanted: CollectedFilter, page: PageRequest, principal: Principal
+    ) -> KeyPage[CollectedMeter]:
+        """A page of the smart meters that were asked for; `page.sort` is a CollectedSort."""
+        require(principal, Permission.VIEW_READINGS)
+        return self.database.list_meter_collections(wanted=wanted, page=page)
+
+    def smart_meters_file(
+        self, *, wanted: CollectedFilter, page: PageRequest, kind: FileKind, principal: Principal
+    ) -> bytes:
+        """The smart meters of a filter as a file, in the order of `page`."""
+        require(principal, Permission.VIEW_READINGS)
+        return _file(
+            SMART,
+            lambda at: self.database.list_meter_collections(wanted=wanted, page=at),
             page,
             kind,
         )

@@ -10,7 +10,7 @@ from services.quantities.money import Money
 from services.records.bills import BillSummary, invoice_reference
 from services.records.ledger import Account, Payment
 from services.records.sessions import User
-from services.records.submissions import MissedMeter
+from services.records.submissions import CollectedMeter, MissedMeter
 from services.records.supply import ServicePoint
 
 Row = TypeVar("Row")
@@ -106,6 +106,23 @@ MISSED: Final[Table[MissedMeter]] = Table(
         ("not_read_since", lambda missed: missed.first_on),
         ("last_read_on", lambda missed: missed.last_read_on),
         ("asked_again_because", lambda missed: missed.asked_because),
+    )
+)
+
+
+SMART: Final[Table[CollectedMeter]] = Table(
+    (
+        ("meter_serial", lambda one: one.meter_serial),
+        ("code", lambda one: one.code),
+        ("address", lambda one: one.address),
+        ("customer", lambda one: one.customer_name),
+        ("asked_at", lambda one: one.tried_at),
+        ("tries", lambda one: Decimal(one.tries)),
+        ("outcome", lambda one: one.outcome),
+        ("reason", lambda one: one.reason),
+        ("collected_at", lambda one: one.collected_at),
+        ("asked_again_at", lambda one: one.next_try_at),
+        ("on_the_round_since", lambda one: one.round_at),
     )
 )
 

@@ -1,21 +1,29 @@
-"""The ways to reach people: the shared Discord channel, a customer's own webhook, WhatsApp."""
+"""The ways to reach people: a shared Discord channel, one's own webhook, WhatsApp, e-mail."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol
+from datetime import datetime
+from typing import Any, Final, Protocol
 
 from pydantic import SecretStr
 
-from services.messages import discord, whatsapp
+from services.integrations.mail import MailServer
+from services.messages import addresses, discord, mail, sms, whatsapp
+from services.messages.bounces import ReturnAddress
 from services.messages.discord import Discord
+from services.messages.mail import Attachment
+from services.messages.page_link import PageLink, with_link, with_short_link
+from services.messages.phones import InvalidPhone, e164, masked
 from services.messages.whatsapp import WhatsApp
 from services.records.bills import Bill
 from services.records.messages import CustomerContact
-from services.records.outbox import OutboxKind
+from services.records.outbox import TELLS_OF, OutboxKind
 
 SHARED_DISCORD: Final = "discord"
 OWN_DISCORD: Final = "discord_customer"
 WHATSAPP: Final = "whatsapp"
+EMAIL: Final = "email"
+SMS: Final = "sms"
 # As the log has messages that were kept because there is no channel at all.
 NO_CHANNEL: Final = "none"
 
@@ -41,6 +49,21 @@ class NotDeliverable:
     text: str
 
 
+@dataclass(frozen=True, slots=True)
+class OutgoingMessage:
+    """What a customer is to be written: about which bill and occasion, in which words, and how they
+    are reached.
+
+    `facts` is what the occasion is about beyond the bill.
+    """
+
+    bill: Bill
+    kind: OutboxKind
+    text: str
+    contact: CustomerContact
+    facts: Mapping[str, str]
+
+
 class Channel(Protocol):
     """A way to reach somebody about a bill."""
 
@@ -54,15 +77,7 @@ class Channel(Protocol):
         """As people call it."""
         ...
 
-    def prepare(
-        self,
-        *,
-        bill: Bill,
-        kind: OutboxKind,
-        text: str,
-        contact: CustomerContact,
-        facts: Mapping[str, str],
-    ) -> PreparedMessage | NotDeliverable:
+    def prepare(self, message: OutgoingMessage) -> PreparedMessage | NotDeliverable:
         """The message for this bill, or why there is none."""
         ...
 
@@ -76,26 +91,17 @@ class SharedDiscord:
     name: str = SHARED_DISCORD
     label: str = "Discord"
 
-    def prepare(
-        self,
-        *,
-        bill: Bill,
-        kind: OutboxKind,
-        text: str,
-        contact: CustomerContact,
-        facts: Mapping[str, str],
-    ) -> PreparedMessage | NotDeliverable:
+    def prepare(self, message: OutgoingMessage) -> PreparedMessage | NotDeliverable:
         """The note for the channel, if the utility has one."""
-        del text, contact
-        message = discord.shared_note(bill=bill, kind=kind, facts=facts)
-        said = discord.as_text(message)
+        note = discord.shared_note(bill=message.bill, kind=message.kind, facts=message.facts)
+        said = discord.as_text(note)
         if self.address is None:
             return NotDeliverable("not configured", said)
         address = self.address
         return PreparedMessage(
             "shared channel",
             said,
-            lambda _: self.client.post(address, message),
+            lambda _: self.client.post(address, note),
         )
 
 
@@ -107,22 +113,24 @@ class OwnDiscord:
     # Answers the address if it may be called, raises NotADiscordWebhook; tests have servers of
     # their own.
     check: Callable[[str], str] = discord.check_webhook
+    page: PageLink | None = None
     name: str = OWN_DISCORD
     label: str = "Customer's Discord"
 
-    def prepare(
-        self,
-        *,
-        bill: Bill,
-        kind: OutboxKind,
-        text: str,
-        contact: CustomerContact,
-        facts: Mapping[str, str],
-    ) -> PreparedMessage | NotDeliverable:
+    def prepare(self, message: OutgoingMessage) -> PreparedMessage | NotDeliverable:
         """The bill for the customer, if they have a webhook."""
-        message = discord.whole_bill(bill=bill, kind=kind, text=text, facts=facts)
-        said = discord.as_text(message)
-        address = contact.discord_webhook_url
+
+        def note(link: str | None) -> dict[str, Any]:
+            return discord.whole_bill(
+                bill=message.bill,
+                kind=message.kind,
+                text=message.text,
+                facts=message.facts,
+                page=link,
+            )
+
+        said = discord.as_text(note(_shown(self.page)))
+        address = message.contact.discord_webhook_url
         if address is None:
             return NotDeliverable("the customer has no webhook", said)
         try:
@@ -132,7 +140,7 @@ class OwnDiscord:
         return PreparedMessage(
             discord.masked(address),
             said,
-            lambda _: self.client.post(address, message),
+            lambda _: self.client.post(address, note(_link(self.page, message))),
         )
 
 
@@ -141,38 +149,145 @@ class OwnWhatsApp:
     """A customer's WhatsApp, once they have agreed to it: an approved template, filled by code."""
 
     client: WhatsApp | None
+    page: PageLink | None = None
+    # The PDFs of bills by their ids, where templates were approved with a document.
+    documents: Callable[[Sequence[str]], Sequence[Attachment]] = lambda _: ()
     name: str = WHATSAPP
     label: str = "WhatsApp"
 
-    def prepare(
-        self,
-        *,
-        bill: Bill,
-        kind: OutboxKind,
-        text: str,
-        contact: CustomerContact,
-        facts: Mapping[str, str],
-    ) -> PreparedMessage | NotDeliverable:
+    def prepare(self, message: OutgoingMessage) -> PreparedMessage | NotDeliverable:
         """The template for this occasion, if the customer agreed and has a number."""
-        del text  # WhatsApp lets nobody begin a conversation in words of their own.
-        template, values = whatsapp.TEMPLATES[kind], whatsapp.parameters(bill, kind, facts)
-        said, client = template.filled(values), self.client
+        # Not in its words: WhatsApp lets nobody begin a conversation in words of their own.
+        contact, template = message.contact, whatsapp.TEMPLATES[message.kind]
+
+        def values(link: str | None) -> tuple[str, ...]:
+            return whatsapp.parameters(message.bill, message.kind, message.facts, page=link)
+
+        said, client = template.filled(values(_shown(self.page))), self.client
         if client is None:
             return NotDeliverable("not configured", said)
         if contact.whatsapp_opt_in_at is None:
             return NotDeliverable("the customer has not agreed to it", said)
         try:
-            number = whatsapp.e164(contact.phone)
-        except whatsapp.InvalidPhone as error:
+            number = e164(contact.phone)
+        except InvalidPhone as error:
             return NotDeliverable(f"the customer's number {str(error).rstrip('.')}", said)
         return PreparedMessage(
-            whatsapp.masked(number),
+            masked(number),
             said,
             lambda row_id: client.send(
                 to=number,
                 template=template,
-                parameters=values,
+                parameters=values(_link(self.page, message)),
                 language=contact.language,
+                row_id=row_id,
+                document=self._document(message),
+            ),
+        )
+
+    def _document(self, message: OutgoingMessage) -> Attachment | None:
+        # Who thanks for a payment sends no bill.
+        shown = () if message.kind == "payment_received" else (message.bill.id,)
+        return next(iter(self.documents(shown)), None)
+
+
+@dataclass(frozen=True, slots=True)
+class OwnEmail:
+    """A customer's e-mail: the text, with the bill or the receipt as PDF.
+
+    `sender` is the utility's address, `sender_name` answers its name of the moment, `documents`
+    the PDFs of bills by their ids, without those that cannot be printed, `receipts` that of a
+    payment; both raise ServiceUnavailable. `clock` answers the time (UTC). `reply_to` answers the
+    office's address, empty where there is none; `returns` marks where mail comes back to.
+    """
+
+    server: MailServer
+    sender: str
+    sender_name: Callable[[], str]
+    documents: Callable[[Sequence[str]], Sequence[Attachment]]
+    clock: Callable[[], datetime]
+    receipts: Callable[[str], Sequence[Attachment]] = lambda _: ()
+    page: PageLink | None = None
+    reply_to: Callable[[], str] = str
+    returns: ReturnAddress | None = None
+    name: str = EMAIL
+    label: str = "E-mail"
+
+    def prepare(self, message: OutgoingMessage) -> PreparedMessage | NotDeliverable:
+        """The mail for the customer, if they have an address."""
+        contact, text = message.contact, message.text
+        if not contact.email.strip():
+            return NotDeliverable("the customer has no e-mail address", text)
+        try:
+            recipient = addresses.mail_address(contact.email)
+        except addresses.NotAnAddress as error:
+            return NotDeliverable(f"the customer's e-mail address {error}", text)
+        if contact.email_bounced_at is not None:
+            return NotDeliverable("mail to the customer's address comes back", text)
+
+        def send(row_id: str) -> str:
+            made = mail.mail_of(
+                bill=message.bill,
+                kind=message.kind,
+                text=with_link(text, _link(self.page, message)),
+                language=contact.language,
+                sender=self.sender,
+                sender_name=self.sender_name(),
+                recipient=recipient,
+                row_id=row_id,
+                at=self.clock(),
+                attachments=self._attached(message),
+                reply_to=self.reply_to(),
+            )
+            envelope = self.returns.of(row_id) if self.returns else self.sender
+            self.server.send(made, sender=envelope, recipient=recipient)
+            return str(made["Message-ID"])
+
+        said = with_link(text, _shown(self.page))
+        return PreparedMessage(addresses.masked(recipient), said, send)
+
+    def _attached(self, message: OutgoingMessage) -> Sequence[Attachment]:
+        # Who thanks for a payment sends its receipt, and no bill.
+        if message.kind == "payment_received":
+            return self.receipts(message.facts.get("payment_id", ""))
+        return self.documents((message.bill.id, *message.facts.get(TELLS_OF, "").split()))
+
+
+@dataclass(frozen=True, slots=True)
+class OwnSms:
+    """A customer's phone: a short text by code. `sender_name` answers the utility's name."""
+
+    provider: sms.SmsProvider
+    sender_name: Callable[[], str]
+    page: PageLink | None = None
+    name: str = SMS
+    label: str = "SMS"
+
+    def prepare(self, message: OutgoingMessage) -> PreparedMessage | NotDeliverable:
+        """The text for the customer, if their number can be dialled from anywhere."""
+        # In words of its own: long texts cost several times as much.
+        brief = sms.text_of(message.bill, message.kind, message.facts, sender=self.sender_name())
+        said = with_short_link(brief, _shown(self.page))
+        try:
+            number = e164(message.contact.phone)
+        except InvalidPhone as error:
+            return NotDeliverable(f"the customer's number {str(error).rstrip('.')}", said)
+        return PreparedMessage(
+            masked(number),
+            said,
+            lambda row_id: self.provider.send(
+                to=number,
+                text=with_short_link(brief, _link(self.page, message)),
                 row_id=row_id,
             ),
         )
+
+
+def _shown(page: PageLink | None) -> str | None:
+    """What the log has in the place of the link; None where messages carry none."""
+    return page.shown if page else None
+
+
+def _link(page: PageLink | None, message: OutgoingMessage) -> str | None:
+    """The customer's link, as it leaves; raises ServiceUnavailable."""
+    return page.of(message.contact.customer_id) if page else None

@@ -3,18 +3,20 @@
 import re
 from typing import Final
 
-from services.messages.whatsapp import InvalidPhone, e164
+from services.messages.addresses import NotAnAddress, mail_address
+from services.messages.phones import InvalidPhone, e164
 
-_EMAIL: Final = re.compile(r"[^@\s]+@[^@\s]+")
 _LANGUAGE: Final = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")
 
 
 def email_address(text: str) -> str:
-    """The address if it can be one; raises ValueError with the end of a sentence."""
-    if len(text) > 254 or not text.isprintable() or not _EMAIL.fullmatch(text):
+    """The address if mail can go there; raises ValueError with the end of a sentence."""
+    try:
+        mail_address(text)
+    except NotAnAddress:
         raise ValueError(
             "is not an e-mail address such as name@example.org; leave it empty if none."
-        )
+        ) from None
     return text
 
 

@@ -44,6 +44,7 @@ _COLORS: Final[dict[OutboxKind, int]] = {
     "bill_issued": 0x2E7D32,
     "payment_reminder": 0xF9A825,
     "overdue_notice": 0xC62828,
+    "disconnection_notice": 0xC62828,
     "payment_received": 0x2E7D32,
     "bill_corrected": 0x1565C0,
 }
@@ -91,9 +92,17 @@ def escaped(text: str) -> str:
 
 
 def whole_bill(
-    *, bill: Bill, kind: OutboxKind, text: str, facts: Mapping[str, str] = NO_FACTS
+    *,
+    bill: Bill,
+    kind: OutboxKind,
+    text: str,
+    facts: Mapping[str, str] = NO_FACTS,
+    page: str | None = None,
 ) -> dict[str, Any]:
-    """A message for the customer's own webhook: the text, and the bill's figures with the link."""
+    """A message for the customer's own webhook: the text, and the bill's figures with the link.
+
+    `page` is the link to the customer's own page.
+    """
     left = bill.money(max(bill.balance_minor, 0)).display()
     thanks = kind == "payment_received"
     fields = [("Left to pay" if thanks else "To pay", left)]
@@ -106,6 +115,8 @@ def whole_bill(
         fields.append(("Due", day(bill.due_date)))
     if bill.payment_url and bill.balance_minor > 0:
         fields.append(("Pay online", bill.payment_url))
+    if page:
+        fields.append(("Your page", page))
     title = f"{HEADLINES[kind]} {bill.reference}"
     return _message(content=text, title=title, fields=fields, color=_COLORS[kind])
 
@@ -256,7 +267,7 @@ def _message_id(answer: Answer, *, wanted: str = "the message") -> str:
     if status == 429 or status >= 500:
         raise ServiceUnavailable(f"Discord answered {status}.")
     if status in {401, 403, 404}:
-        raise RequestRejected(f"Discord does not know this webhook ({status}): set it anew.")
+        raise RequestRejected(f"Discord does not know this webhook ({status}): enter it again.")
     said = answer.field("message")
     raise RequestRejected(
         f"Discord refused the message ({status})"

@@ -9,6 +9,17 @@ from services.quantities.money import Money
 
 # For the occasions of which the bill itself says everything.
 NO_FACTS: Final[Mapping[str, str]] = {}
+# Of a step of dunning which one it is (demand or notice), the days between a disconnection notice
+# and the cut, and the late fee that was charged with it, with its tax.
+DUNNING: Final = "dunning"
+NOTICE_DAYS: Final = "notice_days"
+LATE_FEE: Final = "late_fee_minor"
+# What the account owes overdue, of how many bills, and from which day on the supply may be cut.
+IN_ARREARS: Final = "in_arrears"
+BILLS_IN_ARREARS: Final = "bills_in_arrears"
+CUT_FROM: Final = "cut_from"
+# The law asks for it: whoever wants no messages is sent it all the same.
+REQUIRED_BY_LAW: Final = frozenset({"disconnection_notice"})
 
 
 @dataclass(frozen=True, slots=True)

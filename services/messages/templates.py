@@ -2,11 +2,21 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from typing import Final, Protocol
 
 from services.database.service import DatabaseService
-from services.messages.facts import NO_FACTS, Correction, Received
+from services.messages.facts import (
+    BILLS_IN_ARREARS,
+    CUT_FROM,
+    DUNNING,
+    IN_ARREARS,
+    LATE_FEE,
+    NO_FACTS,
+    NOTICE_DAYS,
+    Correction,
+    Received,
+)
 from services.outbox.outbox import StepDone
 from services.quantities.counting import count
 from services.quantities.energy import format_kwh
@@ -22,6 +32,7 @@ HEADLINES: Final[dict[OutboxKind, str]] = {
     "bill_issued": "Electricity bill",
     "payment_reminder": "Payment reminder",
     "overdue_notice": "Payment overdue",
+    "disconnection_notice": "Disconnection notice",
     "payment_received": "Payment received",
     "bill_corrected": "Electricity bill corrected",
 }
@@ -89,7 +100,7 @@ class WriteMessage:
         bill = self.database.bill(bill.id)
         if reason := self.why_unsaid(bill=bill, kind=kind, facts=facts):
             return StepDone(f"nothing to write: {reason}", facts={"text": "", "reason": reason})
-        facts = self.with_today(facts)
+        facts = self.as_of_today(bill, facts)
         contact = self.database.customer_contact(bill.customer_id)
         message = self.writer.write(bill=bill, kind=kind, language=contact.language, facts=facts)
         in_all, others = self._other_bills(bill, facts)
@@ -97,7 +108,7 @@ class WriteMessage:
         by = "from a template" if message.written_by == TEMPLATE else f"by {message.written_by}"
         detail = f"written {by}" + (f" ({message.note})" if message.note else "")
         written = {"text": text, "written_by": message.written_by, LEFT_IN_ALL: in_all}
-        return StepDone(detail, facts=written | {"said_of": self._said_of(bill)})
+        return StepDone(detail, facts=written | {"said_of": self._said_of(bill, facts)})
 
     def why_unsaid(self, *, bill: Bill, kind: OutboxKind, facts: Mapping[str, str]) -> str:
         """Why this message is no longer sent, or nothing."""
@@ -105,21 +116,31 @@ class WriteMessage:
             bill_id=bill.id, kind=kind, occasion=facts.get("occasion", ""), today=self.today()
         )
 
-    def with_today(self, facts: Mapping[str, str]) -> Mapping[str, str]:
-        """The facts, and the day on which the message is sent."""
-        return {**facts, "today": self.today().isoformat()}
+    def as_of_today(self, bill: Bill, facts: Mapping[str, str]) -> Mapping[str, str]:
+        """The facts, the day on which the message is sent, and what an account owes by then."""
+        today = self.today()
+        said = {**facts, "today": today.isoformat()}
+        if DUNNING in facts:
+            arrears = self.database.dunning.arrears(bill_id=bill.id)
+            said[IN_ARREARS] = bill.money(arrears.overdue_minor).display()
+            said[BILLS_IN_ARREARS] = str(arrears.bills)
+            said[CUT_FROM] = day(today + timedelta(days=int(facts[NOTICE_DAYS])))
+        return said
 
     def by_now(self, *, bill: Bill, kind: OutboxKind, facts: Mapping[str, str]) -> str:
         """The text that was written, or one of today's facts where those have changed since."""
-        if facts.get("said_of", "") == self._said_of(bill) or not facts.get("text"):
+        now = self._said_of(bill, self.as_of_today(bill, facts))
+        if facts.get("said_of", "") == now or not facts.get("text"):
             return facts.get("text", "")
         return self(bill=bill, kind=kind, facts=facts).facts["text"]
 
-    def _said_of(self, bill: Bill) -> str:
+    def _said_of(self, bill: Bill, facts: Mapping[str, str]) -> str:
         """What a text depends on that may change before it is sent."""
         past = is_past(bill, self.today())
         due = "past" if past else "before"
-        return f"{bill.balance_minor} {bill.payment_url or ''} {due} {bill.spared_because or ''}"
+        said = f"{bill.balance_minor} {bill.payment_url or ''} {due} {bill.spared_because or ''}"
+        # The day from which the supply may be cut counts from the day on which it is said.
+        return f"{said} {facts[IN_ARREARS]} {facts[CUT_FROM]}" if DUNNING in facts else said
 
     def _other_bills(self, bill: Bill, facts: Mapping[str, str]) -> tuple[str, str]:
         """What is to pay in all, and the bills that were made together with this one.
@@ -144,7 +165,7 @@ class WriteMessage:
 
 
 def _also(bill: Bill, *, with_meter: bool) -> str:
-    """A bill that another one's message tells of, with the link that pays it."""
+    """A bill that another one's message mentions, with the link that pays it."""
     of = f", meter {bill.meter_serial}" if with_meter else ""
     pay = f" {bill.payment_url}" if bill.payment_url and bill.balance_minor > 0 else ""
     total = bill.money(bill.total_minor).display()
@@ -160,7 +181,9 @@ def _text(bill: Bill, kind: OutboxKind, facts: Mapping[str, str]) -> str:
         return _corrected(bill, Correction.of(facts), facts)
     if kind == "bill_issued":
         return _issued(bill, facts)
-    return _reminder(bill) if kind == "payment_reminder" else _overdue(bill)
+    if kind == "disconnection_notice":
+        return _disconnection(bill, facts)
+    return _reminder(bill) if kind == "payment_reminder" else _overdue(bill, facts)
 
 
 def _issued(bill: Bill, facts: Mapping[str, str]) -> str:
@@ -209,13 +232,36 @@ def _reminder(bill: Bill) -> str:
     )
 
 
-def _overdue(bill: Bill) -> str:
+def _overdue(bill: Bill, facts: Mapping[str, str]) -> str:
     left = bill.money(bill.balance_minor).display()
     due = f" was due on {day(bill.due_date)} and" if bill.due_date else ""
+    said = f"{left} of your electricity bill {bill.reference}{due} has not been paid."
+    if facts.get(BILLS_IN_ARREARS, "1") != "1":
+        bills = count(int(facts[BILLS_IN_ARREARS]), "bill")
+        said += f" In all {facts[IN_ARREARS]} of {bills} is overdue."
     return (
-        f"{left} of your electricity bill {bill.reference}{due} has not been paid. Please pay now. "
+        f"{said}{_late_fee(bill, facts)} Please pay now. "
         f"If you cannot pay at once, please talk to us.\n{_where(bill)}"
     )
+
+
+def _disconnection(bill: Bill, facts: Mapping[str, str]) -> str:
+    since = f" since {day(bill.due_date)}" if bill.due_date else ""
+    return (
+        f"Disconnection notice for account {bill.account_no}: {facts[IN_ARREARS]} of "
+        f"{count(int(facts[BILLS_IN_ARREARS]), 'electricity bill')} has been overdue{since}."
+        f"{_late_fee(bill, facts)} If it is not paid, your supply may be disconnected from "
+        f"{facts[CUT_FROM]} on. If you dispute it or cannot pay, please talk to us before then.\n"
+        f"{_where(bill)}"
+    )
+
+
+def _late_fee(bill: Bill, facts: Mapping[str, str]) -> str:
+    """That a late fee was charged with this step."""
+    if LATE_FEE not in facts:
+        return ""
+    fee = bill.money(int(facts[LATE_FEE])).display()
+    return f" A late payment fee of {fee} has been charged to your account."
 
 
 def _thanks(bill: Bill, received: Received, facts: Mapping[str, str]) -> str:

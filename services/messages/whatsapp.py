@@ -4,12 +4,11 @@ WhatsApp lets a business write freely only within 24 hours of a customer's own m
 the conversation, so they are always templates, which the utility has approved there beforehand.
 """
 
-import re
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-import phonenumbers
 from pydantic import SecretStr
 
 from services.integrations.http import (
@@ -19,9 +18,11 @@ from services.integrations.http import (
     RequestRejected,
     ServiceUnavailable,
     get_json,
+    post_file,
     post_json,
 )
-from services.messages.facts import NO_FACTS, Correction, Received
+from services.messages.facts import CUT_FROM, IN_ARREARS, NO_FACTS, Correction, Received
+from services.messages.mail import Attachment
 from services.messages.templates import day, how_to_pay, is_late
 from services.records.bills import Bill
 from services.records.outbox import LEFT_IN_ALL, TELLS_OF, OutboxKind
@@ -29,12 +30,11 @@ from services.records.outbox import LEFT_IN_ALL, TELLS_OF, OutboxKind
 GRAPH_URL: Final = "https://graph.facebook.com"
 GRAPH_VERSION: Final = "v25.0"
 BODY_LIMIT: Final = 1024
+# How the names of templates end that were approved with a document as their header.
+WITH_PDF: Final = "_pdf"
+_PDF: Final = "application/pdf"
 
-_WITH_COUNTRY: Final = re.compile(r"\+[0-9\s()./\-\u2010-\u2015]+")
-
-
-class InvalidPhone(ValueError):
-    """The number is not written so that the whole world would dial the same telephone."""
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +43,8 @@ class Template:
 
     1 the bill's reference, 2 its period, 3 the amount to pay, 4 the due date, 5 how to pay. Of
     thanks: 1 the amount paid, 2 when, 3 the bill's reference, 4 what is left to pay, 5 how to pay.
+    Of a disconnection notice: 1 what is overdue, 2 the account, 3 since when, 4 from when on the
+    supply may be cut, 5 how to pay.
     Of a correction: 1 the bills that no longer hold, 2 those in their place, 3 the difference, 4
     what is left to pay of the last one, 5 its due date, 6 how to pay.
     """
@@ -73,6 +75,12 @@ TEMPLATES: Final[dict[OutboxKind, Template]] = {
         "electricity_payment_overdue",
         "Your electricity bill {{1}} for {{2}} is overdue.\n"
         "To pay: {{3}}, was due {{4}}.\nPay {{5}}\nIf you cannot pay at once, please talk to us.",
+    ),
+    "disconnection_notice": Template(
+        "electricity_disconnection_notice",
+        "Disconnection notice. {{1}} of your electricity account {{2}} has been overdue since "
+        "{{3}}.\nIf it is not paid, your supply may be disconnected from {{4}} on.\nPay {{5}}\n"
+        "If you dispute it or cannot pay, please talk to us before then.",
     ),
     "payment_received": Template(
         "electricity_payment_received",
@@ -131,45 +139,25 @@ _WHAT_TO_DO: Final = {
 }
 
 
-def e164(text: str) -> str:
-    """A number as E.164 (+919876543210), without the 0 that is dialled at home alone: +254 (0)712….
-
-    Raises InvalidPhone without a + and country code, since guessing one would write to a stranger,
-    and for a number that its country does not have.
-    """
-    written = text.strip()
-    if not written:
-        raise InvalidPhone("is empty.")
-    wrong = InvalidPhone("is not a number with its country code, such as +91 98765 43210.")
-    if not _WITH_COUNTRY.fullmatch(written):
-        raise wrong
-    try:
-        number = phonenumbers.parse(written)
-    except phonenumbers.NumberParseException:
-        raise wrong from None
-    if not phonenumbers.is_possible_number(number):
-        raise wrong
-    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
-
-
-def masked(number: str) -> str:
-    """Enough of a number to recognise it: +91…3210."""
-    return f"{number[:3]}…{number[-4:]}"
-
-
 def parameters(
-    bill: Bill, kind: OutboxKind, facts: Mapping[str, str] = NO_FACTS
+    bill: Bill, kind: OutboxKind, facts: Mapping[str, str] = NO_FACTS, *, page: str | None = None
 ) -> tuple[str, ...]:
-    """What fills the template of a kind, in its order."""
+    """What fills the template of a kind, in its order; `page` links to the customer's own page.
+
+    How to pay is the place for that link, so that no template needs to be approved again.
+    """
     left = bill.money(max(bill.balance_minor, 0)).display()
     due = _due(bill, kind, facts)
     how = how_to_pay(bill) if bill.balance_minor > 0 else "nothing now"
+    how += f" – your page: {page}" if page else ""
     if kind == "payment_received":
         paid = Received.of(facts)
         return (paid.amount.display(), day(paid.on), bill.reference, left, how)
     if kind == "bill_corrected":
         correction = Correction.of(facts)
         return (correction.voided, correction.issued, correction.in_words, left, due, how)
+    if kind == "disconnection_notice":
+        return (facts[IN_ARREARS], bill.account_no, due, facts[CUT_FROM], how)
     period = f"{day(bill.period_start)} – {day(bill.period_end)}"
     others = len(facts.get(TELLS_OF, "").split())
     also = f" (and {others} other bill{'' if others == 1 else 's'})" if others else ""
@@ -183,7 +171,8 @@ def _due(bill: Bill, kind: OutboxKind, facts: Mapping[str, str]) -> str:
     if bill.due_date is None:
         return "on receipt"
     # The notice's own words already say that the day is past.
-    late = kind != "overdue_notice" and bill.balance_minor > 0 and is_late(bill, facts)
+    says_so = kind in {"overdue_notice", "disconnection_notice"}
+    late = not says_so and bill.balance_minor > 0 and is_late(bill, facts)
     return f"since {day(bill.due_date)}" if late else day(bill.due_date)
 
 
@@ -201,22 +190,32 @@ class WhatsApp:
     languages: tuple[str, ...] = ("en",)
 
     def send(
-        self, *, to: str, template: Template, parameters: Sequence[str], language: str, row_id: str
+        self,
+        *,
+        to: str,
+        template: Template,
+        parameters: Sequence[str],
+        language: str,
+        row_id: str,
+        document: Attachment | None = None,
     ) -> str:
         """Send a template to an E.164 number; WhatsApp's id of the message, which it accepted.
 
-        `row_id` is our own id of the message, which its delivery reports will carry. Raises
+        `row_id` is our own id of the message, which its delivery reports will carry. With a
+        `document` it goes by the template of the same name and _pdf, which was approved with a
+        document as its header; by the plain one where WhatsApp does not take the file. Raises
         ServiceUnavailable, RequestRejected, and OutcomeUnknown when nobody knows whether it left:
         the API has no idempotency key.
         """
+        media_id = self._uploaded(document) if document is not None else None
         answer = post_json(
-            f"{self.base_url}/{GRAPH_VERSION}/{self.phone_number_id}/messages",
+            f"{self._number}/messages",
             body={
                 "messaging_product": "whatsapp",
                 "recipient_type": "individual",
                 "to": to,
                 "type": "template",
-                "template": self._template(template, parameters, language),
+                "template": self._template(template, parameters, language, document, media_id),
                 "biz_opaque_callback_data": row_id,
             },
             service="WhatsApp",
@@ -242,16 +241,56 @@ class WhatsApp:
             raise RequestRejected("WhatsApp answered, but not with our number.")
         raise _error(answer)
 
+    @property
+    def _number(self) -> str:
+        return f"{self.base_url}/{GRAPH_VERSION}/{self.phone_number_id}"
+
+    def _uploaded(self, document: Attachment) -> str | None:
+        """WhatsApp's id of a file, None where it refuses it; raises ServiceUnavailable."""
+        try:
+            answer = post_file(
+                f"{self._number}/media",
+                fields={"messaging_product": "whatsapp", "type": _PDF},
+                file=(document.name, document.pdf, _PDF),
+                service="WhatsApp",
+                token=self.token.get_secret_value(),
+                timeout_seconds=self.timeout_seconds,
+            )
+        except OutcomeUnknown as error:
+            # A file that lies there twice is nothing that the customer sees.
+            raise ServiceUnavailable(str(error)) from None
+        found = answer.field("id")
+        if 200 <= answer.status < 300 and isinstance(found, str) and found:
+            return found
+        refusal = _error(answer)
+        if isinstance(refusal, ServiceUnavailable):
+            raise refusal
+        log.warning("WhatsApp does not take the PDF, so the text goes alone: %s", refusal)
+        return None
+
     def _template(
-        self, template: Template, parameters: Sequence[str], language: str
+        self,
+        template: Template,
+        parameters: Sequence[str],
+        language: str,
+        document: Attachment | None,
+        media_id: str | None,
     ) -> dict[str, Any]:
         spoken = language if language in self.languages else language.split("-", maxsplit=1)[0]
         code = spoken if spoken in self.languages else self.languages[0]
         texts = [{"type": "text", "text": _one_line(value)} for value in parameters]
+        body: dict[str, Any] = {"type": "body", "parameters": texts}
+        if document is None or media_id is None:
+            name, components = template.name, [body]
+        else:
+            shown = {"id": media_id, "filename": document.name}
+            header = [{"type": "document", "document": shown}]
+            name = f"{template.name}{WITH_PDF}"
+            components = [{"type": "header", "parameters": header}, body]
         return {
-            "name": template.name,
+            "name": name,
             "language": {"code": code.replace("-", "_")},
-            "components": [{"type": "body", "parameters": texts}],
+            "components": components,
         }
 
 
@@ -277,11 +316,11 @@ def _error(answer: Answer) -> ServiceUnavailable | RequestRejected:
         return RequestRejected(f"WhatsApp refused ({answer.status}).")
     if code in TEMPORARY_CODES or (code not in _WHAT_TO_DO and answer.status in {429, 503}):
         return ServiceUnavailable(f"WhatsApp cannot do it just now (code {code}).")
-    return RequestRejected(f"WhatsApp refused: {_reason(code)} (code {code}).")
+    return RequestRejected(f"WhatsApp refused: {reason(code)} (code {code}).")
 
 
-def _reason(code: int) -> str:
-    """In our words: WhatsApp's own may quote the customer's number."""
+def reason(code: int) -> str:
+    """Why it refused, in our words: WhatsApp's own may quote the customer's number."""
     if 200 <= code <= 299:
         return _WHAT_TO_DO[10]
     return _WHAT_TO_DO.get(code, "see WhatsApp's list of errors")

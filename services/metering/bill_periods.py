@@ -124,7 +124,9 @@ def closing_reads(
         if not length.is_too_short(_days(start, read), shortest=shortest):
             ends.append(read)
             start = read
-    ends = _with_long_ones_split(opening, [*ends, closing], between, length_on, shortest)
+    ends.append(closing)
+    if between:
+        ends = _with_long_ones_split(opening, ends, between, length_on, shortest)
     start = ends[-2] if len(ends) > 1 else opening
     length = length_on(start.read_on)
     too_short = length.is_too_short(_days(start, closing), shortest=shortest)
@@ -135,6 +137,8 @@ def _cycle_ends(
     opening: AnyRead, between: Sequence[AnyRead], closing: AnyRead, billing_day: int
 ) -> Iterator[AnyRead]:
     """The read of each cycle's end, where it is neither the opening nor the closing one."""
+    if not between:
+        return
     turn = next_billing_day(opening.read_on, billing_day)
     while turn <= closing.read_on:
         reads = [opening, *between, closing]

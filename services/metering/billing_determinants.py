@@ -1,26 +1,27 @@
 """From what a meter measured to the usage that a tariff prices, for a bill or some of its days."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from datetime import date
 from fractions import Fraction
+from functools import lru_cache
 from itertools import accumulate, pairwise
 
 import numpy as np
 
+from services.metering.interval_table import IntervalUsage, MeteredIntervals
 from services.metering.measured import Metering
 from services.metering.registers import IMPORT, measure_of, names_for
 from services.quantities.money import round_half_up
-from services.quantities.period import Period, start_of_day
+from services.quantities.period import Period
 from services.rating import (
     BillingDeterminants,
     Part,
-    Series,
-    TimeAxis,
     UnableToPriceBill,
-    usage_from_series,
 )
 from services.tariffs import (
+    Calendar,
     DemandCharge,
     EnergyCharge,
     Tariff,
@@ -39,21 +40,22 @@ def usage_of(*, metering: Metering, tariff: Tariff, days: Period) -> BillingDete
     """
     part, past, period = _Part(metering, tariff, days), metering.past, metering.period
     usage = (
-        part.by_intervals()
-        if metering.days and part.wants_intervals()
-        else BillingDeterminants(wh=part.wh)
+        part.by_intervals(metering.intervals)
+        if metering.intervals and part.wants_intervals()
+        else IntervalUsage(part.wh, by_period={}, wh_before={}, peak_w=None, peak_w_by_period={})
     )
     exported, apparent = part.exported(), part.apparent()
     of_year = past.charged_minor(tariff, period.start)
     is_last = days.end == period.end
-    return replace(
-        usage,
+    return BillingDeterminants(
+        wh=usage.wh,
         export_wh=exported,
         vah=apparent,
         varh=part.counted("kvarh"),
         by_period={**usage.by_period, **part.by_period("kwh", part.wh)},
         export_by_period=part.by_period("export_kwh", exported, prefix="export:"),
         vah_by_period=part.by_period("kvah", apparent or 0, prefix="kvah:"),
+        wh_before=usage.wh_before,
         peak_w=part.peak_w(by_intervals=usage.peak_w),
         peak_va=part.peak("kva"),
         peak_var=metering.maxima.get("max_kvar"),
@@ -73,7 +75,7 @@ def usage_of(*, metering: Metering, tariff: Tariff, days: Period) -> BillingDete
 
 def rests_on_intervals(metering: Metering, parts: Sequence[Part]) -> bool:
     """Whether intervals had a say in the amounts of a bill: by time, demand, or for its parts."""
-    return bool(metering.days) and any(
+    return metering.intervals is not None and any(
         part.period != metering.period
         or _Part(metering, part.tariff, part.period).wants_intervals()
         for part in parts
@@ -132,9 +134,11 @@ class _Part:
         One period may lack a register: it has the rest.
         """
         registers = self._registers_of(calendar, prefix, self.metering.counted)
+        if not registers:
+            return None
         occurring = self._occurring(calendar)
         lacking = [p for p, days in occurring.items() if days and p not in registers]
-        if not registers or len(lacking) > 1:
+        if len(lacking) > 1:
             return None
         weights: dict[str, int] = {}
         for constants in dict.fromkeys(registers.values()):
@@ -166,7 +170,8 @@ class _Part:
 
     def _measured(self, start: date, end: date) -> int:
         """What the intervals of some days measured, 0 without intervals."""
-        return sum(sum(day.wh) for day in self.metering.days if start <= day.day < end)
+        intervals = self.metering.intervals
+        return 0 if intervals is None else intervals.wh_between(start, end)
 
     # Demand
 
@@ -191,6 +196,8 @@ class _Part:
     def _maxima_of(self, calendar: str, quantity: str) -> dict[str, int] | None:
         """The maximum of each period; None unless each that occurs has a register of its own."""
         registers = self._registers_of(calendar, f"max_{quantity}:", self.metering.maxima)
+        if not registers:
+            return None
         occurring = [period for period, days in self._occurring(calendar).items() if days]
         own = {registers[period] for period in occurring if period in registers}
         if len(own) < len(occurring):
@@ -213,10 +220,9 @@ class _Part:
             or self._calendars("kw") != set(self.peaks_by_period("kw"))
         )
 
-    def by_intervals(self) -> BillingDeterminants:
+    def by_intervals(self, intervals: MeteredIntervals) -> IntervalUsage:
         """The intervals' peaks, and the total shared as they have it."""
-        batch = usage_from_series(series=self._series(), tariff=self.tariff, periods=[self.days])
-        found, _ = batch.row(0)
+        found = intervals.usage(self.tariff, self.days)
         if self.wh and not found.wh:
             raise UnableToPriceBill("The meter's intervals show no use in these days.")
         return replace(
@@ -232,39 +238,44 @@ class _Part:
             },
         )
 
-    def _series(self) -> Series:
-        days, zone = self.metering.days, self.metering.zone
-        wh = np.array([wh for day in days for wh in day.wh], dtype=np.int64)
-        start = start_of_day(days[0].day, zone)
-        return Series(axis=TimeAxis(start, days[0].minutes, len(wh), zone), wh=wh)
-
     # Calendars
 
-    def _calendars(self, quantity: str) -> set[str]:
+    def _calendars(self, quantity: str) -> AbstractSet[str]:
         """Those of the charges for a quantity."""
-        charges = (c for c in self.tariff.charges if isinstance(c, EnergyCharge | DemandCharge))
-        found = {c.calendar for c in charges if c.calendar and c.quantity == quantity}
-        if quantity == "export_kwh" and self.tariff.net_metering:
-            # What is exported is netted by the periods in which energy is imported.
-            found |= {name for name in (net_calendar(self.tariff),) if name}
-        return found
+        return _calendars(self.tariff, quantity)
 
-    def _occurring(self, calendar: str) -> dict[str, int]:
+    def _occurring(self, calendar: str) -> Mapping[str, int]:
         """On how many of these days there is some half hour of each period."""
-        rule = compiled(self.tariff, calendar)
-        rows = rule.rows(np.arange(day_number(self.days.start), day_number(self.days.end)))
-        counts = [(rows == index).any(axis=1).sum() for index in range(len(rule.periods))]
-        return dict(zip(rule.periods, map(int, counts), strict=True))
+        return _occurring(compiled(self.tariff, calendar), self.days)
 
     def _registers_of(self, calendar: str, prefix: str, known: Mapping[str, int]) -> dict[str, str]:
         """The register of each period that has one."""
-        found = {}
+        found: dict[str, str] = {}
+        if not known:
+            return found
         for period in compiled(self.tariff, calendar).periods:
             names = names_for(period, seasons=self.tariff.seasons or ())
             constants = next((prefix + name for name in names if prefix + name in known), None)
             if constants is not None:
                 found[period] = constants
         return found
+
+
+@lru_cache(maxsize=1024)
+def _calendars(tariff: Tariff, quantity: str) -> AbstractSet[str]:
+    charges = (c for c in tariff.charges if isinstance(c, EnergyCharge | DemandCharge))
+    found = {c.calendar for c in charges if c.calendar and c.quantity == quantity}
+    if quantity == "export_kwh" and tariff.net_metering:
+        # What is exported is netted by the periods in which energy is imported.
+        found |= {name for name in (net_calendar(tariff),) if name}
+    return frozenset(found)
+
+
+@lru_cache(maxsize=256)
+def _occurring(calendar: Calendar, days: Period) -> Mapping[str, int]:
+    rows = calendar.rows(np.arange(day_number(days.start), day_number(days.end)))
+    counts = [(rows == index).any(axis=1).sum() for index in range(len(calendar.periods))]
+    return dict(zip(calendar.periods, map(int, counts), strict=True))
 
 
 def _by_name(total: int, names: Iterable[str], weights: Iterable[int]) -> dict[str, int]:

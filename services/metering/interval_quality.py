@@ -7,6 +7,7 @@ from typing import Any, Self
 
 from services.quantities.counting import count
 from services.quantities.quality import Quality
+from services.records.intervals import IntervalDays
 from services.records.readings import IntervalDay
 
 _NAMES = {15: "quarter hour", 30: "half hour", 60: "hour"}
@@ -23,15 +24,16 @@ class IntervalQuality:
     @classmethod
     def of_days(cls, days: Sequence[IntervalDay]) -> Self | None:
         """That of a series; None where every interval was measured, or nothing is said."""
+        series = IntervalDays.of(days)
         counted: Counter[Quality] = Counter()
-        for day in days:
-            each = len(day.wh) if len(day.quality) == 1 else 1
-            for code in day.quality:
+        for codes, intervals in series.qualities:
+            each = intervals if len(codes) == 1 else 1
+            for code in codes:
                 counted[Quality(code)] += each
         unsure = {one: n for one, n in sorted(counted.items()) if not one.is_actual}
         if not unsure:
             return None
-        return cls(days[0].minutes, sum(len(day.wh) for day in days), unsure)
+        return cls(series.minutes[0], len(series.wh), unsure)
 
     @classmethod
     def from_json(cls, kept: Mapping[str, Any]) -> Self:

@@ -9,6 +9,7 @@ from operator import add
 from typing import Final, Self
 from zoneinfo import ZoneInfo
 
+from services.metering.interval_table import MeteredIntervals
 from services.metering.past_bills import PastBills
 from services.metering.register_arithmetic import capacity_wh, consumption_wh, is_a_fall
 from services.metering.registers import measure_of
@@ -18,6 +19,7 @@ from services.quantities.period import Period, written_day
 from services.quantities.quality import of_both
 from services.rating import UnableToPriceBill
 from services.records.bills import PricingInputs
+from services.records.intervals import IntervalDays
 from services.records.readings import IntervalDay, MeterConstants, Read, Segment
 
 _DAY: Final = timedelta(days=1)
@@ -38,8 +40,8 @@ class RegisterFell(UnableToPriceBill):
 class Metering:
     """Energy in Wh and maxima in W, after the multiplier, over the local days of a bill.
 
-    `counted` and `maxima` are by register. `days` are its intervals, empty unless they fill the
-    period; `hints` say why something is not known that a tariff may ask for, such as what the
+    `counted` and `maxima` are by register. `intervals` are None unless they fill the period;
+    `hints` say why something is not known that a tariff may ask for, such as what the
     registers `uncounted` counted, which the closing reads have and the opening ones lack.
     """
 
@@ -49,7 +51,7 @@ class Metering:
     registers: Mapping[str, Mapping[str, int]]
     counted: Mapping[str, int]
     maxima: Mapping[str, int]
-    days: Sequence[IntervalDay]
+    intervals: MeteredIntervals | None
     zone: ZoneInfo
     past: PastBills
     hints: tuple[str, ...] = ()
@@ -103,6 +105,7 @@ class Metering:
                 for one in segments
             ]
         days, gaps = _whole_days(_one_a_day(inputs.intervals), period)
+        intervals = MeteredIntervals.alone(days, zone=zone) if days else None
         registers, hints = _together(measured)
         return cls(
             period=period,
@@ -111,7 +114,7 @@ class Metering:
             registers=registers,
             counted={name: of["used"] for name, of in registers.items() if "used" in of},
             maxima={name: of["maximum"] for name, of in registers.items() if "maximum" in of},
-            days=days,
+            intervals=intervals,
             zone=zone,
             past=PastBills(inputs.past, opening_bank=inputs.opening_bank),
             hints=(*hints, *gaps),
@@ -217,8 +220,10 @@ def _together(
     return found, tuple(hints)
 
 
-def _one_a_day(days: Sequence[IntervalDay]) -> Sequence[IntervalDay]:
+def _one_a_day(days: IntervalDays) -> IntervalDays:
     """The intervals of a day that two meters measured, added up."""
+    if len(set(days.dates)) == len(days):
+        return days
     found: dict[date, IntervalDay] = {}
     for day in days:
         known = found.get(day.day)
@@ -229,7 +234,7 @@ def _one_a_day(days: Sequence[IntervalDay]) -> Sequence[IntervalDay]:
             sure = zip(known.each_quality, day.each_quality, strict=True)
             changed = {"wh": both, "quality": tuple(starmap(of_both, sure))}
             found[day.day] = known.model_copy(update=changed)
-    return list(found.values())
+    return IntervalDays.of(found.values())
 
 
 def _used(constants: MeterConstants, opening_wh: int, closing_wh: int) -> int:
@@ -333,21 +338,19 @@ def _maxima(constants: MeterConstants, reads: Sequence[Mapping[str, int]]) -> di
     return {name: watts for name, watts in highest.items() if name in reads[-1]}
 
 
-def _whole_days(
-    days: Sequence[IntervalDay], period: Period
-) -> tuple[Sequence[IntervalDay], tuple[str, ...]]:
+def _whole_days(days: IntervalDays, period: Period) -> tuple[IntervalDays | None, tuple[str, ...]]:
     """The intervals of a period if there are all of them, and else why they are of no use."""
     if not days:
-        return (), ()
-    if len({day.minutes for day in days}) > 1:
-        return (), ("Its intervals are not of one length within the period.",)
+        return None, ()
+    if len(set(days.minutes)) > 1:
+        return None, ("Its intervals are not of one length within the period.",)
     if len(days) == period.days:
         return days, ()
-    there = {day.day for day in days}
+    there = set(days.dates)
     wanted = (period.start + _DAY * n for n in range(period.days))
     first = next(day for day in wanted if day not in there)
     lack = f"{period.days - len(days)} of {period.days} days, such as {written_day(first)}"
-    return (), (f"Its intervals lack {lack}.",)
+    return None, (f"Its intervals lack {lack}.",)
 
 
 def _not_at_opening(name: str, opening: Read) -> str:

@@ -32,7 +32,7 @@ def usage_snapshot(
     """
     written = [without_defaults(part.usage) for part in parts]
     if len(parts) > 1 and any(one.keys() - {"wh"} for one in written):
-        peaks = {name for one in written for name in one if name in _PEAKS}
+        peaks = [name for name in _PEAKS if any(name in one for one in written)]
         days = (part.period for part in parts)
         kept: dict[str, Any] = {
             "wh": metering.wh,
@@ -46,8 +46,8 @@ def usage_snapshot(
         kept = {"wh": metering.wh} if len(parts) > 1 else written[0]
     if metering.registers:
         kept["registers"] = {name: dict(of) for name, of in metering.registers.items()}
-    if rests_on_intervals(metering, parts):
-        quality = IntervalQuality.of_days(metering.days)
+    if metering.intervals and rests_on_intervals(metering, parts):
+        quality = IntervalQuality.of_days(metering.intervals.days)
         kept |= {} if quality is None else {"interval_quality": quality.to_json()}
     if net is not None:
         kept["net"] = net.to_json()

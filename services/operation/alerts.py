@@ -1,7 +1,7 @@
-"""Alerts: each condition is told once when it begins and once when it is over.
+"""Alerts: each condition is reported once when it begins and once when it is over.
 
 They are kept in the database, so that several processes and a restart tell nobody twice. What
-concerns the database itself is told without it, by each process, and kept once it is back.
+concerns the database itself is reported without it, by each process, and kept once it is back.
 """
 
 import logging
@@ -44,6 +44,8 @@ _CHECKS: Final = {
     outside.STRIPE: "Payments (Stripe)",
     outside.DISCORD: "Messages (Discord)",
     outside.WHATSAPP: "Messages (WhatsApp)",
+    outside.EMAIL: "Messages (e-mail)",
+    outside.SMS: "Messages (SMS)",
     outside.OPENAI: "AI",
     outside.NEO4J: "Graph",
     outside.AUTH0: "Sign-in (Auth0)",
@@ -58,7 +60,7 @@ def title_of(condition: str) -> str:
 
 @dataclass
 class _ToldHere:
-    """What was told of without the database: since when, and which channels know."""
+    """What was reported without the database: since when, and which channels know."""
 
     sentence: str
     since: datetime
@@ -90,9 +92,9 @@ class Alerts:
         self._probed_at: datetime | None = None
 
     def look(self, now: datetime) -> None:
-        """Look at everything and tell what is new; what cannot be told is tried again.
+        """Look at everything and report what is new; what cannot be sent is tried again.
 
-        Raises DatabaseError when the database goes away while alerts are told.
+        Raises DatabaseError when the database goes away while alerts are sent.
         """
         self._ask_those_that_failed(now)
         found = self._conditions.look(now)
@@ -107,7 +109,7 @@ class Alerts:
 
     def _keep(self, found: Look, now: datetime) -> None:
         rows = [{"condition": c, "sentence": s} for c, s in found.seen.items()]
-        # What was told meanwhile is kept as it was, and is over by the looks that follow.
+        # What was reported meanwhile is kept as it was, and is over by the looks that follow.
         rows = [row for row in rows if row["condition"] not in self._told_here]
         told: list[Mapping[str, Any]] = [
             {"condition": c, "sentence": t.sentence, "since": t.since.isoformat(), "told": t.told}
@@ -128,7 +130,7 @@ class Alerts:
                 what = [f"{name}/{part}" for part in untold]
                 self._log.alert_told(alert_id=alert.id, now=now, what=what)
             except DatabaseError as error:
-                log.warning("it could not be kept that %s was told (%s)", name, error.code)
+                log.warning("it could not be kept that %s was notified (%s)", name, error.code)
 
     def _tell_without_database(self, found: Look, now: datetime) -> None:
         for condition in WITHOUT_DATABASE:
@@ -184,22 +186,22 @@ def _is_told(
     text = alert.sentence
     if over:
         began = f"{alert.since:%d %b %Y %H:%M} UTC"
-        both = "" if "begin" not in untold else "It could not be told before. "
+        both = "" if "begin" not in untold else "It could not be sent before. "
         title, text = f"Over: {title}", f"{both}{text} It began at {began} and is over."
     return _was_told(channel, title, text, over=over, now=now)
 
 
 def _was_told(channel: AlertChannel, title: str, text: str, *, over: bool, now: datetime) -> bool:
-    """Whether a channel was told; what nobody knows counts, so that nothing comes twice."""
+    """Whether a channel was notified; what nobody knows counts, so that nothing comes twice."""
     try:
         channel.tell(title=title, text=text, over=over, now=now)
     except OutcomeUnknown as error:
-        log.warning("%s may not have been told of an alert: %s", channel.name, error)
+        log.warning("%s may not have got an alert: %s", channel.name, error)
     except (TemporaryFailure, FinalFailure) as error:
-        log.warning("%s could not be told of an alert: %s", channel.name, error)
+        log.warning("%s could not be sent an alert: %s", channel.name, error)
         return False
     except Exception:
-        log.exception("%s could not be told of an alert", channel.name)
+        log.exception("%s could not be sent an alert", channel.name)
         return False
     return True
 

@@ -1,22 +1,20 @@
 """Where alerts go: the log, a Discord channel of the operators, e-mail."""
 
 import logging
-import smtplib
-import ssl
 from dataclasses import dataclass
 from datetime import datetime
 from email.message import EmailMessage
-from typing import Final, Protocol
+from email.policy import SMTP
+from typing import Protocol
 
 from pydantic import SecretStr
 
-from services.integrations.http import TIMEOUT_SECONDS, OutcomeUnknown, ServiceUnavailable
+from services.bootstrap_providers import mail_server
+from services.integrations.mail import MailServer
 from services.messages.discord import Discord, plain_note
 from services.settings import Settings
 
 log = logging.getLogger(__name__)
-
-_MAIL: Final = "E-mail"
 
 
 class AlertChannel(Protocol):
@@ -61,45 +59,20 @@ class DiscordChannel:
 class MailChannel:
     """Mail to the operators over a server of the utility's."""
 
+    server: MailServer
     settings: Settings
-    timeout_seconds: float = TIMEOUT_SECONDS
     name: str = "mail"
 
     def tell(self, *, title: str, text: str, over: bool, now: datetime) -> None:  # noqa: ARG002
-        """Send one mail to each address, in one go."""
-        mail = EmailMessage()
+        """Send one mail."""
+        sender, recipient = self.settings.smtp_from or "", self.settings.operations_email or ""
+        mail = EmailMessage(policy=SMTP)
         mail["Subject"] = f"{self.settings.utility_name}: {title}"
-        mail["From"] = self.settings.smtp_from
-        mail["To"] = self.settings.operations_email
+        mail["From"] = sender
+        mail["To"] = recipient
         mail["Date"] = now
         mail.set_content(f"{text}\n\n{self.settings.public_url}\n")
-        try:
-            with self._connected() as server:
-                if self.settings.smtp_user and self.settings.smtp_password:
-                    server.login(
-                        self.settings.smtp_user, self.settings.smtp_password.get_secret_value()
-                    )
-                server.send_message(mail)
-        except smtplib.SMTPServerDisconnected:
-            raise OutcomeUnknown(f"{_MAIL}: the server hung up.") from None
-        except smtplib.SMTPResponseException as error:
-            raise ServiceUnavailable(f"{_MAIL}: the server said {error.smtp_code}.") from None
-        except (smtplib.SMTPException, OSError, ValueError) as error:
-            raise ServiceUnavailable(f"{_MAIL} failed: {type(error).__name__}.") from None
-
-    def _connected(self) -> smtplib.SMTP:
-        host, port = self.settings.smtp_host or "", self.settings.smtp_port
-        secure = ssl.create_default_context()
-        if self.settings.smtp_security == "tls":
-            return smtplib.SMTP_SSL(host, port, timeout=self.timeout_seconds, context=secure)
-        server = smtplib.SMTP(host, port, timeout=self.timeout_seconds)
-        if self.settings.smtp_security == "starttls":
-            try:
-                server.starttls(context=secure)
-            except BaseException:
-                server.close()
-                raise
-        return server
+        self.server.send(mail, sender=sender, recipient=recipient)
 
 
 def channels_of(settings: Settings) -> tuple[AlertChannel, ...]:
@@ -108,6 +81,7 @@ def channels_of(settings: Settings) -> tuple[AlertChannel, ...]:
     if settings.operations_discord_webhook_url is not None:
         client = Discord(counted_as="Discord (operations)")
         found.append(DiscordChannel(client, settings.operations_discord_webhook_url))
-    if settings.operations_email is not None:
-        found.append(MailChannel(settings))
+    server = mail_server(settings, counted_as="E-mail (operations)")
+    if settings.operations_email is not None and server is not None:
+        found.append(MailChannel(server, settings))
     return tuple(found)

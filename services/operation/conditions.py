@@ -29,7 +29,7 @@ JOBS_HELD: Final = "jobs_held"
 OUTBOX: Final = "outbox"
 BILLS: Final = "bills"
 OUTSIDE: Final = "outside:"
-# What can be told of without the database.
+# What can be reported without the database.
 WITHOUT_DATABASE: Final = (DATABASE, DISK_LOW, DISK_FULL)
 # Of a handful of bills any share is chance.
 _FEWEST_BILLS: Final = 20

@@ -14,13 +14,14 @@ from prometheus_client.registry import Collector
 from services.container import Services
 from services.database.transport import DatabaseError
 from services.jobs import jobs
+from services.messages.lookups import ChannelQueue, queues_of
 from services.operation.figures import Figures
 from services.operation.punctuality import late_jobs
 from services.records.jobs import JobFigures, OperationFigures
 from services.telemetry.measures import REGISTRY
 from services.telemetry.outside_calls import OutsideCalls, outside_calls
 
-_RESULTS: Final = ("done", "failed", "running", "interrupted")
+_RESULTS: Final = ("done", "failed", "running", "paused", "interrupted")
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,7 @@ class Metrics:
         yield _gauge("database_up", "Whether the database answers.", 1)
         yield from _of_the_database(found)
         yield from _of_the_outbox(found, now)
+        yield from _of_the_queues(queues_of(found.messages, self.services.delivery.per_minute))
         yield from _of_the_jobs(found.jobs, late, now)
 
     def _of_this_process(self, now: datetime) -> Iterator[Metric]:
@@ -129,6 +131,24 @@ def _of_the_outbox(found: OperationFigures, now: datetime) -> Iterator[Metric]:
     for row in found.outbox_steps:
         steps.add_metric((row.step, row.state), row.entries)
     yield steps
+
+
+def _of_the_queues(queues: Iterable[ChannelQueue]) -> Iterator[Metric]:
+    waiting = GaugeMetricFamily(
+        "billing_messages_waiting",
+        "Messages that wait for their turn, by channel.",
+        labels=("channel",),
+    )
+    takes = GaugeMetricFamily(
+        "billing_messages_waiting_seconds",
+        "How long it takes until the last of them has left, at the channel's rate.",
+        labels=("channel",),
+    )
+    for queue in queues:
+        waiting.add_metric((queue.channel,), queue.waiting)
+        takes.add_metric((queue.channel,), queue.takes.total_seconds())
+    yield waiting
+    yield takes
 
 
 def _of_the_jobs(

@@ -9,8 +9,9 @@ import random
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Protocol
-from uuid import NAMESPACE_URL, uuid4, uuid5
+from uuid import NAMESPACE_URL, uuid4
 
 from services.database.errors import LeaseLost
 from services.database.service import DatabaseService
@@ -18,27 +19,40 @@ from services.integrations.failures import FinalFailure, TemporaryFailure
 from services.outbox.steps import (
     COMES_AFTER,
     FINAL,
+    LANE_STEPS,
     MESSAGE_STEPS,
-    OUTBOX_STEPS,
+    QUEUED_SECONDS,
     STEP_NAMES,
     WAITS,
     Progress,
     StepOutcome,
+    WaitsForTurn,
     unobserved,
 )
+from services.quantities.named_ids import named_id
 from services.records.bills import Bill
-from services.records.outbox import OutboxEntry, OutboxKind, StepState
+from services.records.outbox import (
+    NOT_CONFIGURED,
+    OUTBOX_STEPS,
+    Lane,
+    OutboxEntry,
+    OutboxKind,
+    StepState,
+    steps_json,
+)
 from services.telemetry.context import bound
 from services.telemetry.outside_calls import kind_of
 
 log = logging.getLogger(__name__)
 
-NOT_CONFIGURED = "not configured"
+_PENDING = StepState(status="pending")
 MAX_ATTEMPTS = 10
 FIRST_PAUSE_SECONDS = 15
 LONGEST_PAUSE_SECONDS = 3600
 LINK_PATIENCE_SECONDS = 300
 ACTOR = "system:owed-work"
+# The fact that names the channel on which a message's turn has come.
+GRANTED = "granted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +78,26 @@ class StepHandler(Protocol):
 
 
 @dataclass
+class _Pass:
+    """One look at an entry: how long, at which steps, and what became of those."""
+
+    stop_at: float | None
+    progress: Progress
+    lane: Lane | None
+    failed: bool = False
+    ended: bool = False
+    queued: bool = False
+    # When it is to be looked at again, where it waits for a time.
+    again_in_seconds: int = QUEUED_SECONDS
+
+    def takes(self, step: int, state: StepState) -> bool:
+        """Whether a step is still to do, one of this look's, and there is time left."""
+        if state.status in FINAL or (self.stop_at and time.monotonic() > self.stop_at):
+            return False
+        return self.lane is None or step in LANE_STEPS[self.lane]
+
+
+@dataclass
 class Outbox:
     """Plans what follows a bill's commit, performs it, and sweeps what was left.
 
@@ -85,22 +119,17 @@ class Outbox:
         """
         plan = self.plan_for_any(kind)
         if unsaid:
-            for step in MESSAGE_STEPS:
-                plan["steps"][str(step)] = {"status": "skipped", "detail": unsaid}
+            skipped = {"status": "skipped", "detail": unsaid}
+            plan["steps"] = {**plan["steps"], **dict.fromkeys(map(str, MESSAGE_STEPS), skipped)}
             plan["status"] = _status(plan["steps"])
-        plan["id"] = str(uuid5(NAMESPACE_URL, f"electricity-billing/owed/{bill_id}/{kind}"))
+        plan["id"] = named_id(NAMESPACE_URL, f"electricity-billing/owed/{bill_id}/{kind}")
         if leased and plan["status"] == "open":
             plan |= {"lease_owner": self.owner, "lease_seconds": self.lease_seconds}
         return plan
 
     def plan_for_any(self, kind: OutboxKind) -> dict[str, Any]:
         """The same for every bill of a batch: {steps, status}."""
-        steps = {
-            str(step): {"status": "pending", "detail": ""}
-            if step in self.handlers
-            else {"status": "skipped", "detail": NOT_CONFIGURED}
-            for step in OUTBOX_STEPS[kind]
-        }
+        steps = _planned(kind, frozenset(self.handlers))
         return {"steps": steps, "status": _status(steps)}
 
     def on_money(self) -> dict[str, Any]:
@@ -115,62 +144,66 @@ class Outbox:
         bill: Bill,
         seconds: float | None = None,
         progress: Progress = unobserved,
+        lane: Lane | None = None,
     ) -> list[StepOutcome]:
         """Try the steps that are still pending, in order, for at most `seconds`; how all stand now.
 
-        Each outcome is saved before the next step begins. What was not reached stays pending.
+        With `lane` only those of it. Each outcome is saved before the next step begins. What was
+        not reached stays pending.
         """
         steps = dict(work.steps)
         stop_at = None if seconds is None else time.monotonic() + seconds
         try:
             if work.status == "open":
                 with bound(bill=bill.reference, meter=bill.meter_serial):
-                    self._try_pending(work, bill, steps, stop_at, progress)
+                    self._try_pending(work, bill, steps, _Pass(stop_at, progress, lane))
         except LeaseLost:
             log.info("outbox entry %s is in other hands by now", work.id)
         for step in sorted(steps):
             progress(outcome(step, steps[step]))
         return [outcome(step, steps[step]) for step in sorted(steps)]
 
-    def sweep(self, *, limit: int = 20) -> int:
+    def sweep(self, *, limit: int = 20, lane: Lane | None = None) -> int:
         """Take up what is due in the background, `limit` pieces at most; how many were taken up.
 
-        One lease at a time: a slow service must not let the leases of the rest run out.
+        With `lane` only the steps of it, so that no provider waits for another. One lease at a
+        time: a slow service must not let the leases of the rest run out.
         """
         for taken_up in range(limit):
             due = self.database.claim_outbox(
-                owner=self.owner, lease_seconds=self.lease_seconds, limit=1
+                owner=self.owner,
+                lease_seconds=self.lease_seconds,
+                limit=1,
+                lane=lane,
+                link_patience_seconds=LINK_PATIENCE_SECONDS,
             )
             if not due:
                 return taken_up
             for work in due:
                 if work.bill is not None:
-                    self.perform(work, bill=work.bill)
+                    self.perform(work, bill=work.bill, lane=lane)
         return limit
 
     def _try_pending(
-        self,
-        work: OutboxEntry,
-        bill: Bill,
-        steps: dict[int, StepState],
-        stop_at: float | None,
-        progress: Progress,
+        self, work: OutboxEntry, bill: Bill, steps: dict[int, StepState], found: _Pass
     ) -> None:
         for step in sorted(steps):
-            if steps[step].status in FINAL or (stop_at and time.monotonic() > stop_at):
+            if not found.takes(step, steps[step]):
                 continue
             blocked = self._blocked(step, steps, work)
             if blocked is not None:
                 steps[step] = blocked
                 continue
-            progress(StepOutcome(step, "running"))
+            found.progress(StepOutcome(step, "running"))
             facts = {**work.facts, **facts_of(steps), "occasion": work.occasion}
-            steps[step], done = self._try(step, work, bill, facts)
+            facts |= {GRANTED: work.granted} if work.granted else {}
+            steps[step], done = self._try(step, work, bill, facts, found)
+            found.ended = found.ended or steps[step].status in FINAL
             if done and done.payment_url:
                 bill = bill.model_copy(update={"payment_url": done.payment_url})
-            progress(outcome(step, steps[step]))
-            self._save(work, steps, done=done, release=False)
-        self._save(work, steps, done=None, release=True)
+            found.progress(outcome(step, steps[step]))
+            self._save(work, steps, done=done)
+        self._save(work, steps, done=None, release=found)
 
     def _blocked(
         self, step: int, steps: dict[int, StepState], work: OutboxEntry
@@ -182,7 +215,8 @@ class Outbox:
             age = time.time() - work.created_at.timestamp()
             return (
                 StepState(status="pending", detail=f"{WAITS} the payment link")
-                if age < LINK_PATIENCE_SECONDS
+                # Two clocks that differ are no reason to wait.
+                if abs(age) < LINK_PATIENCE_SECONDS
                 else None
             )
         if before is None or steps[before].status == "done":
@@ -201,7 +235,12 @@ class Outbox:
         return before
 
     def _try(
-        self, step: int, work: OutboxEntry, bill: Bill, facts: Mapping[str, str]
+        self,
+        step: int,
+        work: OutboxEntry,
+        bill: Bill,
+        facts: Mapping[str, str],
+        found: _Pass,
     ) -> tuple[StepState, StepDone | None]:
         handler = self.handlers.get(step)
         if handler is None:
@@ -209,11 +248,16 @@ class Outbox:
         try:
             done = handler(bill=bill, kind=work.kind, facts=facts)
             return StepState(status="done", detail=done.detail, facts=dict(done.facts)), done
+        except WaitsForTurn as turn:
+            found.queued = True
+            found.again_in_seconds = turn.seconds
+            return StepState(status="pending", detail=f"{WAITS} {turn}"), None
         except FinalFailure as error:
             said = _fields(step, work, error)
             log.warning("step %d (%s) failed for good", step, STEP_NAMES[step], extra=said)
             return StepState(status="failed", detail=str(error)), None
         except TemporaryFailure as error:
+            found.failed = True
             state = self._try_later(work, str(error))
             given_up = state.status == "failed"
             words = "step %d (%s) given up" if given_up else "step %d (%s) failed for now"
@@ -227,6 +271,7 @@ class Outbox:
             return state, None
         except Exception:
             # A mistake of ours in a handler must not stop the other steps or the sweep.
+            found.failed = True
             log.exception("step %s of outbox entry %s failed unexpectedly", step, work.id)
             return self._try_later(work, "an unexpected error"), None
 
@@ -242,8 +287,9 @@ class Outbox:
         steps: dict[int, StepState],
         *,
         done: StepDone | None,
-        release: bool,
+        release: _Pass | None = None,
     ) -> None:
+        """Keep the steps; with `release` of a look that is over, the lease is given back."""
         is_open = any(state.status == "pending" for state in steps.values())
         gave_up = any(state.detail.startswith("given up") for state in steps.values())
         ended = "given_up" if gave_up else "finished"
@@ -252,16 +298,30 @@ class Outbox:
             work={
                 "id": work.id,
                 "owner": self.owner,
-                "steps": {str(step): state.model_dump() for step, state in steps.items()},
-                "status": "open" if is_open or not release else ended,
-                "attempts": work.attempts + (1 if release else 0),
-                "retry_in_seconds": pause_seconds(work.attempts) if release and is_open else 0,
-                "release": release,
+                "steps": steps_json(steps),
+                "status": "open" if is_open or release is None else ended,
+                **_next_try(work, is_open=is_open, release=release),
+                "release": release is not None,
                 "lease_seconds": self.lease_seconds,
                 "payment_url": done.payment_url if done else None,
                 "notifications": [dict(n) for n in done.notifications] if done else [],
             },
         )
+
+
+def _next_try(work: OutboxEntry, *, is_open: bool, release: _Pass | None) -> dict[str, Any]:
+    """Whether the look counts as an attempt, and when the next is; without a time as before."""
+    if release is None:
+        return {"attempts": work.attempts}
+    if not is_open:
+        return {"attempts": work.attempts + 1}
+    if release.failed or not (release.ended or release.queued):
+        pause = pause_seconds(work.attempts)
+        return {"attempts": work.attempts + 1, "retry_in_seconds": pause}
+    # Other steps than those of this look are still to do, and due as they were.
+    return {"attempts": work.attempts} | (
+        {"retry_in_seconds": release.again_in_seconds} if release.queued else {}
+    )
 
 
 def _fields(
@@ -275,6 +335,12 @@ def _fields(
         "next_try_in_s": min(pause, LONGEST_PAUSE_SECONDS) if again else None,
         "storm": step,
     }
+
+
+@lru_cache(maxsize=64)
+def _planned(kind: OutboxKind, configured: frozenset[int]) -> dict[str, Any]:
+    """The steps of a new entry as they are kept: the same object each time, not to be changed."""
+    return steps_json({step: _PENDING for step in OUTBOX_STEPS[kind] if step in configured})
 
 
 def _status(steps: Mapping[str, Mapping[str, str]]) -> str:

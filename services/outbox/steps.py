@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from services.records.outbox import OutboxKind, StepStatus
+from services.records.outbox import Lane, StepStatus
 
 STEP_NAMES = {
     1: "Reading submitted",
@@ -21,19 +21,18 @@ STEP_NAMES = {
     13: "Notification logged",
 }
 
-# The steps after the commit at step 7, by occasion; each with the one that must end before it.
-OUTBOX_STEPS: dict[OutboxKind, tuple[int, ...]] = {
-    "bill_issued": (8, 9, 10, 11, 12, 13),
-    "payment_reminder": (11, 12, 13),
-    "overdue_notice": (11, 12, 13),
-    "payment_received": (11, 12, 13),
-    "balance_changed": (9, 10),
-    "bill_corrected": (11, 12, 13),
-}
 # Those that write to the customer.
 MESSAGE_STEPS = (11, 12, 13)
+LANE_STEPS: dict[Lane, tuple[int, ...]] = {
+    "graph": (8,),
+    "links": (9, 10),
+    "messages": MESSAGE_STEPS,
+}
+# The step that must end before another.
 COMES_AFTER = {10: 9, 12: 11, 13: 12}
 
+# What waits in a queue is taken up by the queue; should it lose it, here.
+QUEUED_SECONDS = 43_200
 # How the detail begins of a step whose turn has not come.
 WAITS = "waits for"
 
@@ -69,6 +68,17 @@ class StepOutcome:
             return ""
         # Whoever tried it in vain left the reason.
         return "will be tried again" if self.detail else "waiting"
+
+
+class WaitsForTurn(Exception):
+    """A step waits in a queue, which takes it up: it stays pending, and no attempt counts.
+
+    The words go on after "waits for". After `seconds` it is looked at in any case.
+    """
+
+    def __init__(self, words: str, *, seconds: int = QUEUED_SECONDS) -> None:
+        super().__init__(words)
+        self.seconds = seconds
 
 
 Progress = Callable[[StepOutcome], None]

@@ -22,9 +22,11 @@ from services.payments.entry_forms import (
 )
 from services.quantities.money import Money
 from services.quantities.period import local_date
+from services.records.base import PageRequest
 from services.records.bills import Bill, number_of_reference
 from services.records.entries import DepositUse, NewPayment
 from services.records.ledger import Account, Allocation, Book, Payment
+from services.records.lists import AccountFilter
 
 AT_MOST_FOUND = 8
 _INSTEAD: Final = "To give money back, refund or reverse the payment it came with."
@@ -86,7 +88,8 @@ class OfficePayments:
         try:
             return Payers((self.database.account_numbered(text),))
         except NotFound:
-            found = self.database.accounts(text=text, page_size=AT_MOST_FOUND).items
+            page = PageRequest("account", limit=AT_MOST_FOUND, counted_to=0)
+            found = self.database.list_accounts(wanted=AccountFilter(text=text), page=page).items
         if found:
             return Payers(found)
         if text.isascii() and text.isdigit() and len(text) < 16:

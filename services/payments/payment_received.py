@@ -1,7 +1,7 @@
 """The second story: a payment arrives. Read `PaymentReceived.receive` from top to bottom.
 
 It ends with one transaction: the event, its payment, what it paid, and its outbox entry. The
-thanks, Discord or WhatsApp, and the notification's log are left to the outbox, so that
+thanks, their channels, and the notification's log are left to the outbox, so that
 nothing outside keeps Stripe waiting, and nothing outside can lose a payment.
 """
 

@@ -75,7 +75,7 @@ class Reconciliation:
     def catch_up(
         self, *, actor: str, now: datetime, pulse: Callable[[], None] = _untold
     ) -> ReconciliationRun:
-        """Apply what Stripe told since the last time; `now` in UTC.
+        """Apply Stripe's events since the last time; `now` in UTC.
 
         That Stripe is away or refuses stands in the answer's `error`, and the next time begins
         where this one did. `pulse` is called while it goes on. Raises DatabaseError.
@@ -172,7 +172,7 @@ class Reconciliation:
         return compare(there=there, here=[p for p in here if p.payment_intent not in unreadable])
 
     def _as_events(self, differences: Iterable[Difference], now: datetime) -> Iterable[Json]:
-        """What only Stripe has, in the form in which it would have told it."""
+        """What only Stripe has, in the form of its event."""
         for one in differences:
             if one.kind == "only_there":
                 session = self.at_stripe.session_of(one.payment_intent)
@@ -223,7 +223,7 @@ class Reconciliation:
 
 
 def _told(kind: str, thing: Json, at: datetime) -> Json:
-    """An event as Stripe would have told it; its id says that it did not."""
+    """An event as Stripe would have sent it; its id says that it did not."""
     created = int(at.timestamp())
     return {
         "id": f"reconciled_{thing['id']}_{created}",

@@ -151,7 +151,7 @@ class Refunds(PaymentCorrections):
     def _check_stripe(self, payment: Payment, minor: int) -> None:
         if self.stripe is None:
             raise IllegalChange("EB005", "Stripe is not configured: refund it another way.")
-        # What Stripe cannot send exactly is told before anything is stored.
+        # What Stripe cannot send exactly is refused before anything is stored.
         to_stripe_amount(minor=minor, currency=payment.currency)
 
     def _anew(self, row: PaymentReturn, principal: Principal, now: datetime) -> PaymentReturn:

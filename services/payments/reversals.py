@@ -162,7 +162,10 @@ class PaymentCorrections:
 
     def _record(self, entry: NewReturn, principal: Principal) -> PaymentReturn:
         return self.database.record_return(
-            actor=principal.user, entry=entry, outbox=self.outbox.on_money()
+            actor=principal.user,
+            entry=entry,
+            outbox=self.outbox.on_money(),
+            may_over_limit=principal.may(Permission.REFUND_OVER_LIMIT),
         )
 
     def _whose(self, to: str) -> dict[str, str]:
@@ -172,10 +175,10 @@ class PaymentCorrections:
                 return {"bill_id": self.database.bill_numbered(number).id}
             except NotFound:
                 raise NotFound("EB404", f"There is no bill {to[:40]}.") from None
-        for account in self.database.accounts(text=to, page_size=100).items if to else ():
-            if account.account_no == to:
-                return {"customer_id": account.id}
-        raise NotFound("EB404", f"There is no account {to[:40]!r}.")
+        try:
+            return {"customer_id": self.database.account_numbered(to).id}
+        except NotFound:
+            raise NotFound("EB404", f"There is no account {to[:40]!r}.") from None
 
 
 def given(reason: str) -> str:

@@ -46,6 +46,8 @@ OF_ADDRESS: Final = Pauses(20, timedelta(seconds=1), timedelta(minutes=1), timed
 OF_NAME_AT_ADDRESS: Final = Pauses(5, timedelta(seconds=2), timedelta(minutes=15))
 # A name that is tried from everywhere: new devices take turns, and none waits for good.
 OF_NAME: Final = Pauses(20, timedelta(seconds=1), timedelta(seconds=10))
+# Codes at a name: who guesses them showed the password, so nobody is locked out by a stranger.
+OF_NAME_FOR_CODES: Final = Pauses(10, timedelta(seconds=2), timedelta(minutes=5))
 # A device that its user signed in with before: what others try elsewhere does not count there.
 OF_DEVICE: Final = Pauses(10, timedelta(seconds=2), timedelta(minutes=15))
 
@@ -61,9 +63,10 @@ class Try:
 class TryLimits:
     """Counts of tries of one kind, such as passwords; each counts as failed until it succeeded."""
 
-    def __init__(self, *, most_keys: int = _MOST_KEYS) -> None:
+    def __init__(self, *, of_name: Pauses = OF_NAME, most_keys: int = _MOST_KEYS) -> None:
+        pauses_of = _PAUSES | {"name": of_name}
         self._lock = threading.Lock()
-        self._counts = {kind: _Counts(pauses, most_keys) for kind, pauses in _PAUSES.items()}
+        self._counts = {kind: _Counts(pauses, most_keys) for kind, pauses in pauses_of.items()}
 
     def begin(self, *, name: str, address: str, device: str | None, now: datetime) -> Try:
         """Count a try; raises TooManyTries, uncounted, while a pause lasts.
@@ -83,7 +86,7 @@ class TryLimits:
             return Try(keys, 0 if device is not None else self._counts["name"].failures(name, now))
 
     def succeeded(self, tried: Try) -> None:
-        """Take a try back: whoever made it is let in, and starts anew at this place."""
+        """Take a try back: whoever made it is let in, and starts again at this place."""
         with self._lock:
             for kind, key in tried.keys:
                 if kind in {"device", "both"}:

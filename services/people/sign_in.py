@@ -16,7 +16,7 @@ from services.identity.permissions import Role
 from services.identity.security_log import SecurityLog
 from services.identity.sessions import Sessions
 from services.people.hashing import BUSY, PasswordHashing, TooBusyToVerify
-from services.people.limits import OF_NAME, Try, TryLimits
+from services.people.limits import OF_NAME, OF_NAME_FOR_CODES, Try, TryLimits
 from services.people.proofs import Proof, Proofs, holds
 from services.people.secret_box import SecretBox, UnableToOpen
 from services.people.totp import hash_recovery_code, step_of
@@ -24,7 +24,7 @@ from services.records.sessions import UserToSignIn
 
 log = logging.getLogger(__name__)
 
-# Whatever was wrong is told after at least so long: the work differs by some milliseconds.
+# Whatever was wrong is answered after at least so long: the work differs by some milliseconds.
 LEAST_SECONDS: Final = 0.25
 # Tries from devices that are not known, from the first look to the answer.
 STRANGERS_AT_ONCE: Final = 8
@@ -91,7 +91,7 @@ class PasswordSignIn:
         self._least_seconds = least_seconds
         self._strangers = threading.Semaphore(STRANGERS_AT_ONCE)
         self.passwords = TryLimits()
-        self.codes = TryLimits()
+        self.codes = TryLimits(of_name=OF_NAME_FOR_CODES)
 
     def with_password(
         self, name: str, password: str, *, place: Place, now: datetime
@@ -174,12 +174,13 @@ class PasswordSignIn:
         self, name: str, place: Place, now: datetime
     ) -> tuple[UserToSignIn | None, str | None, Try]:
         """Who has the name, their known device, and the try that is counted."""
-        if place.device is None:
-            # Who has to wait costs the database nothing.
+        proof = self._device_of(name, place, now)
+        if proof is None:
+            # Who has to wait costs the database nothing, and learns nothing from how long it took.
             tried = self.passwords.begin(name=name, address=place.address, device=None, now=now)
             return self._database.user_to_sign_in(sign_in_name=name), None, tried
         user = self._database.user_to_sign_in(sign_in_name=name)
-        device = self._known_device(user, place, now)
+        device = proof.id if user is not None and _is_of(proof, user) else None
         tried = self.passwords.begin(name=name, address=place.address, device=device, now=now)
         return user, device, tried
 
@@ -202,14 +203,16 @@ class PasswordSignIn:
             if stranger:
                 self._strangers.release()
 
-    def _known_device(self, user: UserToSignIn | None, place: Place, now: datetime) -> str | None:
+    def _known_device(self, user: UserToSignIn, place: Place, now: datetime) -> str | None:
         """The id of the device, if this user signed in on it with the password of now."""
-        if user is None or place.device is None:
-            return None
+        proof = self._device_of(user.sign_in_name, place, now)
+        return proof.id if proof is not None and _is_of(proof, user) else None
+
+    def _device_of(self, name: str, place: Place, now: datetime) -> Proof | None:
+        """What the browser shows of a device on which somebody with this name signed in."""
         with suppress(NotSignedIn):
             proof = self._proofs.verify("device", place.device, now)
-            if _is_of(proof, user):
-                return proof.id
+            return proof if proof.user == name else None
         return None
 
     def _who_showed_password(self, proof: str, now: datetime) -> UserToSignIn:

@@ -2,14 +2,15 @@
 
 import threading
 import time
-from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 from uuid import uuid4
 
 from services.database.service import DatabaseService
-from services.database.transport import TemporaryDatabaseError
+from services.database.transport import DatabaseError, TemporaryDatabaseError
 from services.identity.auth import Principal, is_reserved, require
 from services.identity.permissions import Permission, Role, in_order
 from services.identity.security_log import SecurityLog
@@ -23,6 +24,7 @@ from services.records.sessions import LinkKind, LinkToUser, User, UserFilter, Us
 
 LONGEST_NAME: Final = 100
 _KNOWN_SECONDS: Final = 5.0
+_NAMES_PAGE: Final = 200
 
 
 class UnusableUser(ValueError):
@@ -60,6 +62,7 @@ class Users:
         self._clock = clock
         self._lock = threading.Lock()
         self._exist: tuple[bool, float] | None = None
+        self._names: tuple[Mapping[str, str], float] | None = None
 
     def exist(self) -> bool:
         """Whether anybody was made a user; believed for some seconds, or for good once true."""
@@ -74,6 +77,37 @@ class Users:
             return known[0]
         self._exist = (found, self._clock())
         return found
+
+    def names(self) -> Mapping[str, str]:
+        """What pages call each user, by sign-in name; believed for some seconds.
+
+        Their name, and the sign-in name too where others have the same.
+        """
+        known = self._names
+        if known and self._clock() - known[1] < _KNOWN_SECONDS:
+            return known[0]
+        try:
+            found = self._all_names()
+        except DatabaseError:
+            # A page with sign-in names is better than none.
+            return known[0] if known else {}
+        alike = Counter(name.casefold() for name in found.values())
+        shown = {
+            name: f"{called} ({name})" if alike[called.casefold()] > 1 else called
+            for name, called in found.items()
+        }
+        self._names = (shown, self._clock())
+        return shown
+
+    def _all_names(self) -> dict[str, str]:
+        found: dict[str, str] = {}
+        page = PageRequest("sign_in_name", limit=_NAMES_PAGE, counted_to=0)
+        while True:
+            some = self._database.list_users(wanted=UserFilter(), page=page)
+            found |= {user.sign_in_name: user.display_name for user in some.items}
+            if not some.has_after:
+                return found
+            page = replace(page, after=some.last)
 
     def user(self, *, user_id: str, principal: Principal) -> User:
         """A user; raises NotFound."""

@@ -11,11 +11,11 @@ import re
 from collections.abc import Iterable, Sequence
 from datetime import date
 from decimal import Decimal
-from typing import Any, Final, TextIO
+from typing import Any, BinaryIO, Final, TextIO
 
 import xlsxwriter
 
-from services.quantities.money import Money
+from services.quantities.money import Money, exponent
 
 # The full-width forms count as formulas in East Asian versions.
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
@@ -28,6 +28,7 @@ _WORKBOOK: Final = {
     "strings_to_numbers": False,
 }
 _COLUMN_WIDTH: Final = 16
+ROWS_OF_A_SHEET: Final = 1_048_575
 
 _NUMBER: Final = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 
@@ -55,22 +56,74 @@ def write_csv(out: TextIO, columns: Sequence[str], rows: Iterable[Sequence[objec
 
 
 def xlsx_file(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> bytes:
-    """A header and rows as an Excel workbook of one sheet, which is a table with a fixed header.
-
-    Money and other numbers are numbers and dates are dates; text is text, never a formula or a
-    link. A sheet takes 1,048,575 rows beside the header.
-    """
+    """A header and rows as an Excel workbook, as `write_xlsx` writes it."""
     out = io.BytesIO()
-    with xlsxwriter.Workbook(out, _WORKBOOK) as book:
-        sheet = book.add_worksheet()
-        sheet.freeze_panes(1, 0)
-        sheet.set_column(0, max(len(columns) - 1, 0), _COLUMN_WIDTH)
-        sheet.write_row(0, 0, columns, book.add_format({"bold": True}))
-        day = book.add_format({"num_format": "yyyy-mm-dd"})
-        for number, row in enumerate(rows, start=1):
-            for column, value in enumerate(row):
-                _write(sheet, number, column, value, day)
+    write_xlsx(out, columns, rows)
     return out.getvalue()
+
+
+def write_xlsx(
+    out: BinaryIO, columns: Sequence[str], rows: Iterable[Sequence[object]], *, name: str = "Sheet"
+) -> int:
+    """Write a header and rows as an Excel workbook to an open file; how many rows.
+
+    Each sheet is a table with a fixed header. Money and other numbers are numbers, written as
+    their decimal text and shown with the decimals of their currency; dates are dates; text is
+    text, never a formula or a link. What one sheet has no room for goes on in the next.
+    """
+    with xlsxwriter.Workbook(out, _WORKBOOK) as book:
+        sheets = _Sheets(book, columns, name)
+        for row in rows:
+            sheets.add(row)
+        return sheets.number
+
+
+class _Sheets:
+    """The sheets of a workbook, one begun after another."""
+
+    def __init__(self, book: Any, columns: Sequence[str], name: str) -> None:
+        self._book, self._columns, self._name = book, columns, name
+        self._bold = book.add_format({"bold": True})
+        self._day = book.add_format({"num_format": "yyyy-mm-dd"})
+        self._money: dict[int, Any] = {}
+        self.number = self._sheets = 0
+        self._begin()
+
+    def add(self, row: Sequence[object]) -> None:
+        """Write the next row."""
+        if self._next > ROWS_OF_A_SHEET:
+            self._begin()
+        for column, value in enumerate(row):
+            self._write(column, value)
+        self._next += 1
+        self.number += 1
+
+    def _begin(self) -> None:
+        self._sheets += 1
+        self._sheet = self._book.add_worksheet(f"{self._name}{self._sheets}")
+        self._sheet.freeze_panes(1, 0)
+        self._sheet.set_column(0, max(len(self._columns) - 1, 0), _COLUMN_WIDTH)
+        self._sheet.write_row(0, 0, self._columns, self._bold)
+        self._next = 1
+
+    def _write(self, column: int, value: object) -> None:
+        sheet, row = self._sheet, self._next
+        if isinstance(value, Money):
+            # The writer formats a Decimal as it is: the cell holds the amount's own digits.
+            sheet.write_number(row, column, Decimal(value.text), self._format_of(value))
+        elif isinstance(value, int | Decimal):
+            sheet.write_number(row, column, value)
+        elif isinstance(value, date):
+            sheet.write_datetime(row, column, value, self._day)
+        elif value is not None and value != "":
+            sheet.write_string(row, column, str(value))
+
+    def _format_of(self, money: Money) -> Any:
+        places = exponent(money.currency)
+        if places not in self._money:
+            shown = f"#,##0.{'0' * places}" if places else "#,##0"
+            self._money[places] = self._book.add_format({"num_format": shown})
+        return self._money[places]
 
 
 def harmless(text: str) -> str:
@@ -97,14 +150,3 @@ def cell_text(value: object) -> str:
     if value is None:
         return ""
     return harmless(value) if isinstance(value, str) else str(value)
-
-
-def _write(sheet: Any, row: int, column: int, value: object, day: object) -> None:
-    if isinstance(value, Money):
-        sheet.write_number(row, column, Decimal(value.text))
-    elif isinstance(value, int | Decimal):
-        sheet.write_number(row, column, value)
-    elif isinstance(value, date):
-        sheet.write_datetime(row, column, value, day)
-    elif value is not None and value != "":
-        sheet.write_string(row, column, str(value))

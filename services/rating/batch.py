@@ -9,7 +9,7 @@ import numpy as np
 
 from services.rating.engine import bill_lines, rate_usage
 from services.rating.exact_columns import ZERO, Column, Mask, Whole, stacked, total
-from services.rating.lines import PricedLine
+from services.rating.lines import PricedLine, by_bill
 from services.rating.pricing_context import PricingContext
 from services.rating.rated_bill import RatedBill, Unit
 from services.rating.rounding import AFTER_CHARGES, BEFORE_CHARGES
@@ -118,3 +118,12 @@ def _joined(chunks: Sequence[PricedLine | None], sizes: Sequence[int]) -> BatchL
         amount_minor=np.broadcast_to(amount.num, bills),
         present=np.concatenate(shown),
     )
+
+
+def rate_each(*, tariff: Tariff, batch: UsageBatch) -> list[RatedBill]:
+    """Price N bills of one tariff at once, each with all its texts. Raises UnableToPriceBill."""
+    context = PricingContext(tariff, batch)
+    printed = [line.printed(len(batch), places=context.places) for line in bill_lines(context)]
+    return [
+        RatedBill(currency=tariff.currency, lines=lines) for lines in by_bill(printed, len(batch))
+    ]

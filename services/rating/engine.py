@@ -22,8 +22,8 @@ def rate_usage(*, tariff: Tariff, usage: BillingDeterminants, period: Period) ->
     """Price one bill's usage over the local days of `period`. Raises UnableToPriceBill."""
     context = PricingContext(tariff, UsageBatch.of_one(usage, period))
     lines = bill_lines(context)
-    printed = tuple(line.printed(0, places=context.places) for line in lines if line.is_on(0))
-    return RatedBill(currency=tariff.currency, lines=printed)
+    printed = (line.printed(1, places=context.places)[0] for line in lines)
+    return RatedBill(currency=tariff.currency, lines=tuple(line for line in printed if line))
 
 
 def bill_lines(context: PricingContext) -> list[PricedLine]:

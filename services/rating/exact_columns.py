@@ -15,6 +15,7 @@ from typing import Any, Final, Self
 import numpy as np
 import numpy.typing as npt
 
+from services.quantities.money import decimal_text
 from services.tariffs import RoundingMode, exact
 
 Whole = npt.NDArray[Any]  # int64, or object for Python integers
@@ -121,7 +122,29 @@ class Column:
 
     def at(self, row: int) -> Fraction:
         """The exact number of one bill."""
-        return Fraction(int(self.num[row if len(self.num) > 1 else 0]), self.den)
+        return Fraction(self._num_at(row), self.den)
+
+    def text(self, row: int, *, least_places: int = 0, over: int = 1) -> str:
+        """The number of one bill divided by `over`, as `decimal_text` writes it."""
+        den = self.den * over
+        places = _decimal_places(den)
+        if places is None:
+            return decimal_text(Fraction(self._num_at(row), den), least_places=least_places)
+        return _trimmed(self._num_at(row) * (10**places // den), places, least_places)
+
+    def texts(self, rows: int, *, least_places: int = 0, over: int = 1) -> list[str]:
+        """The numbers of all of so many bills, as `text` writes each."""
+        den = self.den * over
+        places = _decimal_places(den)
+        if len(self.num) == 1:
+            return [self.text(0, least_places=least_places, over=over)] * rows
+        if places is None:
+            return [self.text(n, least_places=least_places, over=over) for n in range(rows)]
+        factor = 10**places // den
+        return [_trimmed(num * factor, places, least_places) for num in self.num.tolist()]
+
+    def _num_at(self, row: int) -> int:
+        return int(self.num[row if len(self.num) > 1 else 0])
 
 
 def whole_numbers(values: Sequence[int] | Whole) -> Whole:
@@ -195,6 +218,30 @@ def share(whole: Column, weights: Sequence[Column]) -> list[Column]:
 def decimal(text: str) -> Column:
     """A decimal string of a tariff, or a ratio such as "1/3", as a constant."""
     return Column.constant(exact(text))
+
+
+@lru_cache(maxsize=4096)
+def _decimal_places(den: int) -> int | None:
+    """In how many decimals every number over this denominator ends; None where some do not."""
+    rest = den
+    for factor in (2, 5):
+        while rest % factor == 0:
+            rest //= factor
+    if rest > 1:
+        return None
+    places = 0
+    while 10**places % den:
+        places += 1
+    return places
+
+
+def _trimmed(units: int, places: int, least_places: int) -> str:
+    """`units` × 10^-places without zeros at its end, but with so many places at least."""
+    digits = str(abs(units)).zfill(places + 1)
+    whole, decimals = digits[: len(digits) - places], digits[len(digits) - places :]
+    decimals = decimals.rstrip("0").ljust(least_places, "0")
+    sign = "-" if units < 0 else ""
+    return f"{sign}{whole}.{decimals}" if decimals else sign + whole
 
 
 def _largest(num: Whole) -> int:

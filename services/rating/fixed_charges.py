@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 
 from services.rating.demand_charges import billed_w
-from services.rating.exact_columns import ZERO, Column, Mask, decimal
+from services.rating.exact_columns import ZERO, Column, Mask, decimal, total
 from services.rating.lines import LineColumns, Words, in_words
 from services.rating.pricing_context import PricingContext
 from services.rating.proration import counted_in_words
@@ -134,8 +134,8 @@ def _load_in_words(
 def _earlier_in_year(charge: MinimumCharge, context: PricingContext) -> Column:
     """What was charged this year by earlier bills, and by earlier parts of this one."""
     earlier = context.measured("charged_this_year_minor", charge).times(context.minor_unit)
-    parts = sum((context.charged_before.get(code, Fraction(0)) for code in charge.of), Fraction(0))
-    return earlier + Column.constant(parts)
+    before = context.charged_before
+    return total([earlier, *(before[code] for code in charge.of if code in before)])
 
 
 def _less_others(context: PricingContext, stated: _Stated, others: Column) -> Words:

@@ -70,27 +70,42 @@ class PricedLine:
         """Which bills have this line."""
         return _ALL if self.columns.shown is None else self.columns.shown
 
-    def is_on(self, row: int) -> bool:
-        """Whether a bill has this line."""
-        return bool(self.shown[row if len(self.shown) > 1 else 0])
-
-    def printed(self, row: int, *, places: int, part: Period | None = None) -> BillLine:
-        """The line of one bill, in a currency of so many places."""
+    def printed(
+        self, rows: int, *, places: int, part: Period | None = None
+    ) -> list[BillLine | None]:
+        """The line of each bill, None where it has none, in a currency of so many places."""
         line = self.columns
-        slabs = [_slab_part(s, row, places) for s in line.slabs if s.used.at(row)]
-        detail = line.detail(row) if line.detail else None
-        return BillLine(
-            code=line.code,
-            description=f"{line.description}, {detail}" if detail else line.description,
-            tax=line.tax,
-            quantity=_quantity_text(line, row, places),
-            unit=line.unit,
-            rate=_rate_text(line, slabs, row),
-            amount_minor=int(self.amount_minor[row if len(self.amount_minor) > 1 else 0]),
-            slabs=tuple(slabs),
-            note=line.note(row) if line.note else None,
-            part=part,
-        )
+        quantities = _quantity_texts(line, rows, places)
+        amounts = np.broadcast_to(self.amount_minor, rows).tolist()
+        slabs = _slab_parts(line.slabs, rows, places)
+        found: list[BillLine | None] = []
+        for row, is_on in enumerate(np.broadcast_to(self.shown, rows).tolist()):
+            if not is_on:
+                found.append(None)
+                continue
+            detail = line.detail(row) if line.detail else None
+            found.append(
+                BillLine(
+                    code=line.code,
+                    description=f"{line.description}, {detail}" if detail else line.description,
+                    tax=line.tax,
+                    quantity=quantities[row],
+                    unit=line.unit,
+                    rate=_rate_text(line, slabs[row], row),
+                    amount_minor=amounts[row],
+                    slabs=slabs[row],
+                    note=line.note(row) if line.note else None,
+                    part=part,
+                )
+            )
+        return found
+
+
+def by_bill(printed: Sequence[Sequence[BillLine | None]], bills: int) -> list[tuple[BillLine, ...]]:
+    """Of each of so many bills the lines that it has, of all their lines, each printed for all."""
+    if not printed:
+        return [()] * bills
+    return [tuple(line for line in of_bill if line) for of_bill in zip(*printed, strict=True)]
 
 
 def used_lines(lines: Sequence[LineColumns]) -> list[LineColumns]:
@@ -117,13 +132,21 @@ def bounds_in_words(start: Fraction, end: Fraction | None, unit: str) -> str:
     return f"above {decimal_text(start)} {unit}" if start else f"all {unit}"
 
 
-def _quantity_text(line: LineColumns, row: int, places: int) -> str:
-    value = line.quantity.at(row)
+def _quantity_texts(line: LineColumns, rows: int, places: int) -> list[str]:
+    quantity = line.quantity
     if line.unit == "%":
-        return _money_text(value, places)
+        if 10**_MONEY_PLACES % quantity.den == 0:
+            return quantity.texts(rows, least_places=places)
+        return _each(quantity, rows, lambda value: _money_text(value, places))
     if line.unit in _COUNTED:
-        return count_text(value)
-    return decimal_text(value)
+        return _each(quantity, rows, count_text)
+    return quantity.texts(rows)
+
+
+def _each(column: Column, rows: int, text: Callable[[Fraction], str]) -> list[str]:
+    if len(column.num) == 1:
+        return [text(column.at(0))] * rows
+    return [text(column.at(row)) for row in range(rows)]
 
 
 def _money_text(value: Fraction, places: int) -> str:
@@ -142,12 +165,26 @@ def _rate_text(line: LineColumns, slabs: Sequence[SlabPart], row: int) -> str | 
     return rates[0] if len(rates) == 1 else None
 
 
-def _slab_part(slab: SlabColumns, row: int, places: int) -> SlabPart:
-    end = None if slab.end is None else slab.end.at(row)
-    return SlabPart(
-        from_kwh=decimal_text(slab.start.at(row) / 1000),
-        to_kwh=None if end is None else decimal_text(end / 1000),
-        quantity=decimal_text(slab.used.at(row) / 1000),
-        rate=slab.rate,
-        amount=decimal_text(slab.amount.at(row), least_places=places),
-    )
+def _slab_parts(slabs: Sequence[SlabColumns], rows: int, places: int) -> list[tuple[SlabPart, ...]]:
+    """Of each bill the parts in the slabs that it used."""
+    if not slabs:
+        return [()] * rows
+    used = [np.broadcast_to(slab.used.num, rows).tolist() for slab in slabs]
+    texts = [
+        (
+            slab.start.texts(rows, over=1000),
+            [None] * rows if slab.end is None else slab.end.texts(rows, over=1000),
+            slab.used.texts(rows, over=1000),
+            [slab.rate] * rows,
+            slab.amount.texts(rows, least_places=places),
+        )
+        for slab in slabs
+    ]
+    parts = [
+        [
+            SlabPart(*text) if wh else None
+            for wh, text in zip(whs, zip(*of, strict=True), strict=True)
+        ]
+        for whs, of in zip(used, texts, strict=True)
+    ]
+    return [tuple(part for part in of_bill if part) for of_bill in zip(*parts, strict=True)]

@@ -58,7 +58,7 @@ class PricingContext:
     whole: Period | None = None
     charged: dict[str, Column] = field(default_factory=dict)
     # What earlier parts of the same bill were charged, by code.
-    charged_before: Mapping[str, Fraction] = field(default_factory=dict)
+    charged_before: Mapping[str, Column] = field(default_factory=dict)
     billed_as: tuple[Period, ...] = ()
     # Of several bills: the last one alone, for its demand; what those before were charged for it.
     last_bill: "PricingContext | None" = None

@@ -1,6 +1,6 @@
 """A priced bill: its lines with quantity, rate and amount, and how they are kept as JSON."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import date
 from typing import Any, Literal, Self
@@ -29,14 +29,16 @@ class SlabPart:
     rate: str
     amount: str
 
-    def to_json(self) -> dict[str, str | None]:
-        """A JSON object of strings, under the names of the fields."""
-        return {name: getattr(self, name) for name in self.__slots__}
+    def to_json(self) -> list[str | None]:
+        """A JSON array of strings, in the order of the fields."""
+        return [self.from_kwh, self.to_kwh, self.quantity, self.rate, self.amount]
 
     @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """Read back what to_json wrote."""
-        return cls(**{name: data[name] for name in cls.__slots__})
+    def from_json(cls, data: Sequence[Any] | Mapping[str, Any]) -> Self:
+        """Read back what to_json wrote, or an object as older versions did."""
+        if isinstance(data, Mapping):
+            return cls(**{name: data[name] for name in cls.__slots__})
+        return cls(*data)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,30 +63,47 @@ class BillLine:
     part: Period | None = None
     billed_before: bool = False
 
-    def to_json(self) -> dict[str, Any]:
-        """A JSON object of integers, strings and booleans; without what there is none of."""
-        written = {name: getattr(self, name) for name in _ALWAYS}
+    def to_json(self) -> list[Any]:
+        """A JSON array of integers, strings and booleans, since names would be most of a bill.
+
+        What only some lines have comes last, in an object.
+        """
+        written = [
+            self.code,
+            self.description,
+            self.tax,
+            self.quantity,
+            self.unit,
+            self.rate,
+            self.amount_minor,
+        ]
+        more: dict[str, Any] = {}
         if self.slabs:
-            written["slabs"] = [part.to_json() for part in self.slabs]
+            more["slabs"] = [part.to_json() for part in self.slabs]
         if self.note is not None:
-            written["note"] = self.note
+            more["note"] = self.note
         if self.part is not None:
             start, end = self.part.start.isoformat(), self.part.end.isoformat()
-            written["part"] = {"start": start, "end": end}
+            more["part"] = {"start": start, "end": end}
         if self.billed_before:
-            written["billed_before"] = True
-        return written
+            more["billed_before"] = True
+        return [*written, more] if more else written
 
     @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """Read back what to_json wrote."""
-        days = data.get("part")
+    def from_json(cls, data: Sequence[Any] | Mapping[str, Any]) -> Self:
+        """Read back what to_json wrote, or an object as older versions did."""
+        if isinstance(data, Mapping):
+            always, more = {name: data[name] for name in _ALWAYS}, data
+        else:
+            always = dict(zip(_ALWAYS, data, strict=False))
+            more = data[len(_ALWAYS)] if len(data) > len(_ALWAYS) else {}
+        days = more.get("part")
         return cls(
-            **{name: data[name] for name in _ALWAYS},
-            slabs=tuple(map(SlabPart.from_json, data.get("slabs", ()))),
-            note=data.get("note"),
+            **always,
+            slabs=tuple(map(SlabPart.from_json, more.get("slabs", ()))),
+            note=more.get("note"),
             part=Period(*(date.fromisoformat(days[e]) for e in ("start", "end"))) if days else None,
-            billed_before=bool(data.get("billed_before")),
+            billed_before=bool(more.get("billed_before")),
         )
 
 

@@ -76,7 +76,7 @@ def wall_clock(axis: TimeAxis) -> WallClock:
 def one_label(labels: Labels, *, of: str) -> Labels:
     """The label of each interval, from those of its quarters of an hour: (T, quarters) to (T,).
 
-    Raises UnableToPriceBill if an interval has two labels: its energy cannot be told apart.
+    Raises UnableToPriceBill if an interval has two labels: its energy cannot be separated.
     """
     if (labels != labels[:, :1]).any():
         raise UnableToPriceBill(f"An interval lies across the boundary of two {of}.")

@@ -67,7 +67,11 @@ class BillingDeterminants:
 
     def __post_init__(self) -> None:
         for name in _NUMBERS:
-            for number in _numbers_in(getattr(self, name)):
+            value = getattr(self, name)
+            # Most are not there, or are one number that is as it should be.
+            if value is None or (type(value) is int and value >= 0):
+                continue
+            for number in _numbers_in(value):
                 _check(name, number)
 
 
@@ -174,15 +178,16 @@ def _each(value: Any, change: Callable[[Any], Any]) -> Any:
     """The value changed, within mappings too; None stays None."""
     if value is None:
         return None
-    if isinstance(value, Mapping):
+    if isinstance(value, (dict, Mapping)):
         return {key: _each(inner, change) for key, inner in value.items()}
     return change(value)
 
 
 def _numbers_in(value: Any) -> Iterator[Any]:
     """The numbers of a field: one, those of a tuple, those within mappings, or none."""
-    if isinstance(value, (Mapping, tuple)):
-        for inner in value.values() if isinstance(value, Mapping) else value:
+    # A mapping is a dict, but for what somebody else's type is: asking that is slow.
+    if isinstance(value, (dict, tuple, Mapping)):
+        for inner in value if isinstance(value, tuple) else value.values():
             yield from _numbers_in(inner)
     elif value is not None:
         yield value

@@ -4,15 +4,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
+import numpy as np
+
 from services.quantities.period import Period
 from services.rating.engine import lines_of_charges
-from services.rating.exact_columns import Column, share
-from services.rating.lines import PricedLine
+from services.rating.exact_columns import ZERO, Column, share
+from services.rating.lines import PricedLine, by_bill
 from services.rating.pricing_context import PricingContext
 from services.rating.rated_bill import RatedBill, UnableToPriceBill
 from services.rating.rounding import closing_lines, opening_lines
 from services.rating.usage import BillingDeterminants, ByPeriod, UsageBatch
-from services.tariffs import DemandCharge, Tariff
+from services.tariffs import DemandCharge, Tariff, day_number
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,15 @@ class Part:
     usage: BillingDeterminants
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class PartBatch:
+    """As a part, of N bills that have the same days and tariffs."""
+
+    tariff: Tariff
+    period: Period
+    usage: UsageBatch
+
+
 def rate_parts(
     *,
     parts: Sequence[Part],
@@ -49,22 +60,34 @@ def rate_parts(
     the days are those of several bills, `billed_as`, what is due once a bill is due for each, and
     demand is charged as the `last` of them measured it, if it is given. Raises UnableToPriceBill.
     """
+    alone = [
+        PartBatch(part.tariff, part.period, UsageBatch.of_one(part.usage, part.period))
+        for part in parts
+    ]
+    (rated,) = rate_parts_each(parts=alone, whole=whole, billed_as=billed_as, last=last)
+    return rated
+
+
+def rate_parts_each(
+    *,
+    parts: Sequence[PartBatch],
+    whole: Period,
+    billed_as: Sequence[Period] = (),
+    last: LastBill | None = None,
+) -> list[RatedBill]:
+    """Price N bills in the same parts, as `rate_parts` does each. Raises UnableToPriceBill."""
     _check(parts, whole)
     closes = parts[-1].tariff
-    carried = BillingDeterminants(
-        wh=0, carried_minor=sum(part.usage.carried_minor for part in parts)
-    )
-    bills = PricingContext(closes, UsageBatch.of_one(carried, whole))
-    lines: list[tuple[PricedLine, Period | None]] = [(line, None) for line in opening_lines(bills)]
-    charged: dict[str, Fraction] = {}
+    bills = len(parts[0].usage)
+    end = PricingContext(closes, _carried(parts, whole))
+    lines: list[tuple[PricedLine, Period | None]] = [(line, None) for line in opening_lines(end)]
+    charged: dict[str, Column] = {}
     for part in parts:
         priced = _lines_of(part, whole, charged, billed_as, last)
         lines += [(line, _days_of(line, part, billed_as, last)) for line in priced]
-    lines += [(line, None) for line in closing_lines([line for line, _ in lines], bills)]
-    printed = (
-        line.printed(0, places=bills.places, part=days) for line, days in lines if line.is_on(0)
-    )
-    return RatedBill(currency=closes.currency, lines=tuple(printed))
+    lines += [(line, None) for line in closing_lines([line for line, _ in lines], end)]
+    printed = [line.printed(bills, places=end.places, part=days) for line, days in lines]
+    return [RatedBill(currency=closes.currency, lines=own) for own in by_bill(printed, bills)]
 
 
 def split_by_days(
@@ -104,7 +127,7 @@ def split_by_days(
     )
 
 
-def _check(parts: Sequence[Part], whole: Period) -> None:
+def _check(parts: Sequence[PartBatch], whole: Period) -> None:
     if not parts:
         raise UnableToPriceBill("A bill needs at least one part.")
     ends = [whole.start, *(part.period.end for part in parts)]
@@ -115,18 +138,29 @@ def _check(parts: Sequence[Part], whole: Period) -> None:
         raise UnableToPriceBill("The tariffs of one bill must be in one currency.")
 
 
+def _carried(parts: Sequence[PartBatch], whole: Period) -> UsageBatch:
+    """What the bills before carried forward, of whole bills."""
+    some = [p.usage.carried_minor for p in parts if p.usage.carried_minor is not None]
+    rows = np.ones(len(parts[0].usage), dtype=np.int64)
+    return UsageBatch(
+        start=rows * day_number(whole.start),
+        end=rows * day_number(whole.end),
+        wh=rows * 0,
+        carried_minor=sum(some[1:], some[0]) if some else None,
+    )
+
+
 def _lines_of(
-    part: Part,
+    part: PartBatch,
     whole: Period,
-    charged: dict[str, Fraction],
+    charged: dict[str, Column],
     billed_as: Sequence[Period],
     last: LastBill | None,
 ) -> list[PricedLine]:
     """The lines of a part; adds to what the parts so far were charged, by code."""
-    usage = UsageBatch.of_one(part.usage, part.period)
     bills = PricingContext(
         part.tariff,
-        usage,
+        part.usage,
         whole=whole,
         charged_before=dict(charged),
         billed_as=tuple(billed_as),
@@ -136,12 +170,12 @@ def _lines_of(
         bills.last_bill, bills.kept = PricingContext(part.tariff, of_last), last.kept
     lines = lines_of_charges(bills)
     for code, amount in bills.charged.items():
-        charged[code] = charged.get(code, Fraction(0)) + amount.at(0)
+        charged[code] = charged.get(code, ZERO) + amount
     return lines
 
 
 def _days_of(
-    line: PricedLine, part: Part, billed_as: Sequence[Period], last: LastBill | None
+    line: PricedLine, part: PartBatch, billed_as: Sequence[Period], last: LastBill | None
 ) -> Period:
     is_of_last = last is not None and line.columns.code in demand_codes(part.tariff)
     return billed_as[-1] if is_of_last else part.period

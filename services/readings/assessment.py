@@ -43,7 +43,7 @@ NOT_SUSPICIOUS = "AI was not asked: the rules found nothing unusual."
 _NOT_DOUBTED = "AI was not asked: the rules doubt nothing."
 _TARIFF_CHANGES = "AI not asked: the tariff changes within the bill's days."
 _SETTLES = "AI not asked: the bill settles estimated bills before it."
-_TARIFF_IS_MORE = "AI not asked: it is not told how to compute all that this tariff has."
+_TARIFF_IS_MORE = "AI not asked: it cannot compute all that this tariff has."
 AS_DRAFT = "The bill is kept as a draft until the office issues it."
 _BY_THE_JOB = "Stored; the monthly job bills it."
 _UNBILLED = (
@@ -523,7 +523,7 @@ class ReadingAssessor:
         if closing.read_at < opening.read_at:
             return (
                 f"Dated before the last billed read of {opening.read_on:%d %b %Y}: kept as "
-                "evidence, and billed only when that bill is voided and made anew."
+                "evidence, and billed only when that bill is voided and reissued."
             )
         if context.same_day or closing.read_on == opening.read_on:
             return "A second reading of this meter on one day: stored, not billed."

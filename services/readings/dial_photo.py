@@ -9,7 +9,7 @@ from typing import Final
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 MOST_BYTES: Final = 10 * 1024 * 1024
-# More than a phone's camera takes unless it is told to; a file of a few kB may claim far more.
+# More than a phone's camera takes unless it is set to; a file of a few kB may claim far more.
 MOST_PIXELS: Final = 24_000_000
 # Enough to read a dial.
 LONGEST_SIDE: Final = 1600

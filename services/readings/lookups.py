@@ -15,7 +15,12 @@ from services.readings.green_button_feed import GreenButtonFeed
 from services.records.base import Page
 from services.records.details import CustomersMeter
 from services.records.readings import Meter, Reading
-from services.records.submissions import ReadingContext, ReadingUnderReview, SubmittedReading
+from services.records.submissions import (
+    CollectedMeter,
+    ReadingContext,
+    ReadingUnderReview,
+    SubmittedReading,
+)
 
 _EXPORTED_AT_ONCE: Final = timedelta(days=31)
 _MOST_EXPORTED_DAYS: Final = 5 * 366
@@ -78,6 +83,11 @@ class ReadingLookups:
         """One meter, in use or closed; raises NotFound."""
         require(principal, Permission.VIEW_CUSTOMERS)
         return self.database.meter(meter_id)
+
+    def collection_of(self, *, meter_id: str, principal: Principal) -> CollectedMeter | None:
+        """The last time that a smart meter was asked for, if it was."""
+        require(principal, Permission.VIEW_CUSTOMERS)
+        return self.database.meter_collection(meter_id=meter_id)
 
     def of_meter(self, *, meter_id: str, limit: int, principal: Principal) -> tuple[Reading, ...]:
         """The newest readings of a meter, `limit` at most."""

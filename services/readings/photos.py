@@ -33,7 +33,7 @@ class MeterPhotos:
     def keep(
         self, *, content: bytes, key: str, meter_serial: str, principal: Principal
     ) -> MeterPhoto:
-        """Keep the photo of a file, made anew; a repeat is answered with the first.
+        """Keep the photo of a file, encoded again; a repeat is answered with the first.
 
         `key` is a UUID. Raises InvalidPhoto, NotFound, IdempotencyKeyReused.
         """

@@ -14,7 +14,7 @@ from services.identity.auth import Principal, require
 from services.identity.permissions import Permission, in_order
 from services.integrations.deadline import Deadline
 from services.outbox.outbox import Outbox
-from services.outbox.steps import OUTBOX_STEPS, Progress, StepLog, StepOutcome, unobserved
+from services.outbox.steps import Progress, StepLog, StepOutcome, unobserved
 from services.quantities.counting import count
 from services.quantities.energy import format_kwh
 from services.readings.assessment import AS_DRAFT, ReadingAssessment, ReadingAssessor
@@ -22,6 +22,7 @@ from services.readings.lookups import may_read_bill_of
 from services.readings.submission import Submission
 from services.records.bills import Bill
 from services.records.jobs import RunRef
+from services.records.outbox import OUTBOX_STEPS
 from services.records.readings import Reading, ReadingSource
 from services.records.submissions import ReadingContext, StoredReading
 from services.telemetry.context import bind
@@ -46,7 +47,7 @@ class Submitted:
 
 @dataclass(frozen=True, slots=True)
 class _HandedIn:
-    """A submission with who handed it in, when (UTC), and how; `deadline` is for the outside."""
+    """A submission with who handed it in, when (UTC), and how; `deadline` is for providers."""
 
     submission: Submission
     principal: Principal

@@ -11,6 +11,8 @@ Key = tuple[str | int, str]
 
 # How far a list is counted: beyond that, counting would cost more than all else of a page.
 COUNTED_TO: Final = 10_000
+# Where it is looked for words, each of which may be in a table of its own.
+FOUND_COUNTED_TO: Final = 1_000
 
 
 class Record(BaseModel):
@@ -48,7 +50,8 @@ class KeyPage(Generic[Item]):
     """The rows of a list between two keys, and whether others come before and after them.
 
     `total` is the length of the whole list, one more than it was counted to where it is longer,
-    and None where nobody asked.
+    and None where nobody asked or it is not known. `is_part` says that the list was looked through
+    for words only up to the last key, or the first one of a page that was walked backwards.
     """
 
     items: tuple[Item, ...]
@@ -57,3 +60,10 @@ class KeyPage(Generic[Item]):
     has_before: bool
     has_after: bool
     total: int | None
+    counted_to: int = COUNTED_TO
+    is_part: bool = False
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether it is known how long the list is."""
+        return self.total is not None and self.total <= self.counted_to

@@ -3,7 +3,8 @@
 import re
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
-from typing import Any, Final, Literal
+from functools import lru_cache
+from typing import Any, Final, Literal, NamedTuple
 
 from pydantic import Field, field_validator
 
@@ -11,9 +12,9 @@ from services.quantities.money import Money
 from services.quantities.quality import Quality
 from services.rating import BillLine, NetBill, RatedBill
 from services.records.base import Record
+from services.records.intervals import NO_DAYS, PackedDays
 from services.records.readings import (
     Installation,
-    IntervalDay,
     MeterConstants,
     Read,
     ReadBetween,
@@ -274,13 +275,12 @@ class TruedUp(Record):
         """What pricing the time up to a read needs."""
         start, end = self.opening, closing
         between = [read for read in self.between if start.read_at < read.read_at < end.read_at]
-        days = (d for d in self.pricing.intervals if start.read_on <= d.day < end.read_on)
         return PricingInputs(
             opening_registers=self.pricing.opening_registers,
             between=tuple(read.registers for read in between if read.registers),
             past=tuple(bill for bill in self.pricing.past if bill.period_end <= start.read_on),
             opening_bank=self.pricing.opening_bank,
-            intervals=tuple(days),
+            intervals=self.pricing.intervals.between(start.read_on, end.read_on),
             rolled_over=any(read.rolled_over for read in between),
         )
 
@@ -299,7 +299,8 @@ class PricingInputs(Record):
     between: tuple[dict[str, int], ...] = ()
     past: tuple[PastBill, ...] = ()
     opening_bank: dict[str, int] = Field(default_factory=dict)
-    intervals: tuple[IntervalDay, ...] = ()
+    # By a factory, since a default that cannot be hashed is copied for each record.
+    intervals: PackedDays = Field(default_factory=lambda: NO_DAYS)
     rolled_over: bool = False
     trued_up: TruedUp | None = None
 
@@ -345,6 +346,37 @@ class BillCandidate(Record):
             connected_va=self.connected_va,
         )
 
+    @property
+    def is_final(self) -> bool:
+        """Whether its bill is up to where the agreement ends: nothing later takes days along."""
+        return self.closing is not None and self.closing.read_on == self.ends_on
+
+
+class LastBill(NamedTuple):
+    """What an agreement was billed last, in Wh and minor units."""
+
+    id: str
+    period_start: date
+    period_end: date
+    consumption_wh: int
+    currency: str
+    total_minor: int
+
+    @property
+    def days(self) -> int:
+        """Local days of its period."""
+        return (self.period_end - self.period_start).days
+
+
+class CandidatePage(Record):
+    """Those of a page of agreements that a monthly run may bill.
+
+    `next` is the last one looked at, after which the next page begins; None when there is none.
+    """
+
+    agreements: tuple[BillCandidate, ...]
+    next: str | None
+
 
 @dataclass(frozen=True, slots=True)
 class Issue:
@@ -358,6 +390,14 @@ class Issue:
     def due_date(self) -> date:
         """The local date by which the bill is to be paid."""
         return self.on + timedelta(days=self.due_days)
+
+
+@lru_cache(maxsize=16)
+def _issue_json(issue: Issue | None) -> tuple[str | None, str | None, str | None]:
+    """Its instant, date and due date, which are the same of many bills."""
+    if issue is None:
+        return None, None, None
+    return issue.at.isoformat(), issue.on.isoformat(), issue.due_date.isoformat()
 
 
 @dataclass(frozen=True, slots=True)
@@ -413,13 +453,15 @@ class NewBill:
 
     def to_json(self) -> dict[str, Any]:
         """As the database's functions take it: integers and strings only."""
-        issue = self.issue
+        issued_at, issued_on, due_date = _issue_json(self.issue)
+        constants, rated = self.constants, self.rated
+        subtotal, tax = rated.subtotal_minor, rated.tax_minor
         return {
             "id": self.id,
             "status": self.status,
             "agreement_id": self.agreement_id,
-            "meter_id": self.constants.meter_id,
-            "multiplier_milli": self.constants.multiplier_milli,
+            "meter_id": constants.meter_id,
+            "multiplier_milli": constants.multiplier_milli,
             "segments": self._segments_json(),
             "tariff_version_id": self.tariff_version_id,
             "opening_reading_id": self.opening.id,
@@ -429,21 +471,23 @@ class NewBill:
             "opening_wh": self.segments[-1].opening.register_wh,
             "closing_wh": self.closing.register_wh,
             "consumption_wh": self.consumption_wh,
-            "currency": self.rated.currency,
-            "lines": [line.to_json() for line in self.rated.lines],
-            "subtotal_minor": self.rated.subtotal_minor,
-            "tax_minor": self.rated.tax_minor,
-            "total_minor": self.rated.total_minor,
+            "currency": rated.currency,
+            "lines": [line.to_json() for line in rated.lines],
+            "subtotal_minor": subtotal,
+            "tax_minor": tax,
+            "total_minor": subtotal + tax,
             "reissue_no": self.reissue_no,
-            "issued_at": issue.at.isoformat() if issue else None,
-            "issued_on": issue.on.isoformat() if issue else None,
-            "due_date": issue.due_date.isoformat() if issue else None,
-            "owed": self.outbox,
+            "issued_at": issued_at,
+            "issued_on": issued_on,
+            "due_date": due_date,
+            # Apart from its id the same for most bills of a batch.
+            "owed_id": self.outbox["id"] if self.outbox else None,
+            "owed": {k: v for k, v in self.outbox.items() if k != "id"} if self.outbox else None,
             "second_opinion": self.second_opinion,
             "usage": self.usage,
             "priced_by": list(self.priced_by) or None,
             "replaces_id": self.replaces_id,
-            "held_because": None if issue else self.held_because or None,
+            "held_because": None if self.issue else self.held_because or None,
         }
 
     def _segments_json(self) -> list[dict[str, Any]] | None:

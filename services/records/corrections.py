@@ -16,7 +16,8 @@ from services.records.bills import (
     TruedUp,
     invoice_reference,
 )
-from services.records.readings import Installation, IntervalDay, Meter, Read, Reading
+from services.records.intervals import PackedDays
+from services.records.readings import Installation, Meter, Read, Reading
 from services.records.tariffs import TariffSpan, TariffSummary, TariffVersion, versions_along
 from services.tariffs import DemandCharge, MinimumCharge, Tariff
 
@@ -67,7 +68,7 @@ class BillChain(Record):
     bills: tuple[ChainBill, ...]
     reads: tuple[Reading, ...]
     tariffs: tuple[TariffVersion, ...]
-    intervals: tuple[IntervalDay, ...]
+    intervals: PackedDays
 
     @field_validator("reads", mode="after")
     @classmethod
@@ -169,9 +170,7 @@ class BillChain(Record):
             between=tuple(read.registers for read in between if read.registers),
             past=tuple(sorted(past, key=lambda bill: bill.period_end, reverse=True)),
             opening_bank=self.opening_bank,
-            intervals=tuple(
-                day for day in self.intervals if opening.read_on <= day.day < closing.read_on
-            ),
+            intervals=self.intervals.between(opening.read_on, closing.read_on),
             rolled_over=any(read.rolled_over for read in between),
         )
 
@@ -245,10 +244,36 @@ class MeterToCorrect(Record):
     bills: int
     since: date
     total_minor: int
+    # The first of these bills, in whose order they are listed.
+    ended_on: date
+    bill_id: str
+
+
+class ReachSums(Record):
+    """What bills of one currency add up to, and what of that is paid, in minor units."""
+
+    currency: str
+    total_minor: int
+    paid_minor: int
+
+
+class TariffReach(Record):
+    """How many bills a version of a tariff priced that are not void, and of how many customers.
+
+    Customers are counted to 10,001.
+    """
+
+    bills: int
+    issued: int
+    customers: int
+    sums: tuple[ReachSums, ...]
 
 
 class BillsToCorrect(Record):
-    """How many bills a corrected version priced, since which day, and some of their meters."""
+    """How many bills a corrected version priced, since which day, and some of their meters.
+
+    Of many `since` is the first day of the oldest thousand; meters are counted to 10,001.
+    """
 
     bills: int
     meters_in_all: int

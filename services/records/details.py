@@ -10,6 +10,7 @@ from services.records.corrections import Correction
 from services.records.ledger import (
     Account,
     Allocation,
+    EntryKind,
     InstalmentPlan,
     LedgerEntry,
     Payment,
@@ -151,3 +152,31 @@ class BilledUse(Record):
     period_start: date
     period_end: date
     consumption_wh: int
+
+
+class PrintedEntry(Record):
+    """An entry of the account between two bills; a debit is above 0."""
+
+    kind: EntryKind
+    amount_minor: int
+    on: date
+    method: str
+    reference: str
+
+
+class BillDocumentFacts(Record):
+    """A bill, its readings, and its account since the bill before it.
+
+    `used_before` is the meter's Wh by month (its 1st); `replaces` is the number of a void bill;
+    `payment_url` is the link that was made at its issue.
+    """
+
+    bill: Bill
+    opening: Reading
+    closing: Reading
+    language: str
+    replaces: int | None
+    payment_url: str | None
+    brought_forward_minor: int
+    entries: tuple[PrintedEntry, ...]
+    used_before: dict[date, int]

@@ -5,6 +5,7 @@ from datetime import date, datetime
 from typing import Any, Literal, NamedTuple
 
 from services.records.base import Page, Record
+from services.records.jobs import JobRun
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +17,9 @@ class DraftFilter:
     tariff: str | None = None
     currency: str | None = None
     outliers_only: bool = False
+    # Made since the last bill run began, for periods up to its date; and without those held.
+    of_last_run: bool = False
+    without_held: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,14 +29,6 @@ class DraftChoice:
     fitting: DraftFilter = DraftFilter()
     without: frozenset[str] = frozenset()
     only: frozenset[str] | None = None
-
-
-class ChosenDraft(NamedTuple):
-    """A draft about to be issued: its id, currency and total."""
-
-    id: str
-    currency: str
-    total_minor: int
 
 
 class PastUse(NamedTuple):
@@ -115,6 +111,54 @@ class DraftTotals(Record):
         return sum(sums.number for sums in self.totals)
 
 
+class IssueRun(Record):
+    """Drafts that somebody approved together, and how far issuing them has come.
+
+    Of `number` drafts those up to the place `reached` were looked at and `issued` became bills;
+    the others were sent back or issued meanwhile, or refused, the last with the `refusal`.
+    """
+
+    id: str
+    started_by: str
+    started_at: datetime
+    status: Literal["running", "done"]
+    number: int
+    reached: int
+    issued: int
+    first_number: int | None
+    last_number: int | None
+    refusal: str
+    finished_at: datetime | None
+
+
+class BillRunSums(Record):
+    """What bills of a run in one currency add up to; `drafts` of them are drafts still."""
+
+    currency: str
+    number: int
+    held: int
+    drafts: int = 0
+    consumption_wh: int
+    total_minor: int
+
+
+class BillRunPreviewed(Record):
+    """What a run was to make by its last preview; all of it if that was `whole`."""
+
+    worked_out_at: datetime
+    looked_at: int
+    whole: bool
+    totals: tuple[BillRunSums, ...]
+
+
+class BillRunResult(Record):
+    """The bill run that began last, what its preview said, and what it made."""
+
+    run: JobRun | None
+    preview: BillRunPreviewed | None
+    made: tuple[BillRunSums, ...]
+
+
 class DraftReview(Record):
     """What issuing the chosen drafts would bill, and a page of those that fit a filter."""
 
@@ -131,6 +175,7 @@ ApprovalKind = Literal[
     "waiver",
     "tariff",
     "tariff_correction",
+    "supply",
 ]
 ApprovalState = Literal["pending", "approved", "rejected", "done", "failed", "expired"]
 

@@ -6,8 +6,9 @@ from typing import Literal
 
 from services.records.ai import AiSpending
 from services.records.base import Record
+from services.records.messages import QueuedMessages
 
-RunStatus = Literal["running", "done", "failed", "interrupted", "disregarded"]
+RunStatus = Literal["running", "paused", "done", "failed", "interrupted", "disregarded"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,15 @@ class JobRun(Record):
     detail: str
     started_at: datetime
     finished_at: datetime | None
+    # How much there is to look at in all, about; None where nobody counted.
+    expected_count: int | None = None
+
+    @property
+    def share_done(self) -> float | None:
+        """From 0 to 1, how much of it has been looked at; None where nobody knows."""
+        if not self.expected_count:
+            return None
+        return min((self.done_count + self.failed_count) / self.expected_count, 1.0)
 
     def ref(self, *, lease_seconds: int) -> RunRef:
         """What the writes of this attempt are checked by."""
@@ -118,9 +128,14 @@ class BillingDays(Record):
 
 
 class JobHistory(Record):
-    """What jobs ran since the installation (UTC); `late_reads` wait for the monthly bills."""
+    """What jobs ran since the installation (UTC); `late_reads` wait for the monthly bills.
+
+    Smart meters wait to be asked for again (`meters_wait`), some by now (`meters_due`).
+    """
 
     late_reads: bool
+    meters_wait: bool
+    meters_due: bool
     cycles: tuple[BillingCycle, ...]
     installed_at: datetime
     # By job.
@@ -224,6 +239,7 @@ class OperationFigures(Record):
     outbox_oldest_at: datetime | None
     outbox_failed: int
     outbox_steps: tuple[OutboxStepCount, ...]
+    messages: tuple[QueuedMessages, ...]
     readings: dict[str, int]
     bills: int
     ai: AiSpending
@@ -233,7 +249,7 @@ class OperationFigures(Record):
 
 
 class OperationsAlert(Record):
-    """Something that was wrong, from when until when, and when each channel was told (UTC).
+    """Something that was wrong, from when until when, and when each channel was notified (UTC).
 
     `told` has an instant for "<channel>/begin" and "<channel>/end".
     """
@@ -247,7 +263,7 @@ class OperationsAlert(Record):
     told: dict[str, datetime]
 
     def is_untold(self, channel: str, what: Literal["begin", "end"]) -> bool:
-        """Whether a channel was not told yet that it began, or that it is over."""
+        """Whether a channel was not notified yet that it began, or that it is over."""
         return f"{channel}/{what}" not in self.told and (
             what == "begin" or self.resolved_at is not None
         )

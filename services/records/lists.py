@@ -7,12 +7,13 @@ from typing import Literal
 from services.records.bills import BillStatus
 from services.records.ledger import PaymentStatus
 from services.records.sessions import UserFilter
-from services.records.submissions import MissedReason
+from services.records.submissions import CollectionOutcome, MissedReason
 
 BillSort = Literal["period", "number", "customer", "total", "due"]
 AccountSort = Literal["account", "name", "balance", "overdue"]
 PointSort = Literal["code"]
 MissedSort = Literal["visit", "times", "place"]
+CollectedSort = Literal["tried", "meter"]
 PaymentSort = Literal["received", "amount", "customer"]
 
 
@@ -95,4 +96,25 @@ class MissedFilter:
     ids: tuple[str, ...] | None = None
 
 
-ListFilter = BillFilter | AccountFilter | PaymentFilter | PointFilter | UserFilter | MissedFilter
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CollectedFilter:
+    """Smart meters that were asked for, with this outcome, or all that `failed`.
+
+    Each word of `text` is part of the meter's serial. `ids` are of meters.
+    """
+
+    text: str = ""
+    outcome: CollectionOutcome | None = None
+    failed: bool = False
+    ids: tuple[str, ...] | None = None
+
+
+ListFilter = (
+    BillFilter
+    | AccountFilter
+    | PaymentFilter
+    | PointFilter
+    | UserFilter
+    | MissedFilter
+    | CollectedFilter
+)

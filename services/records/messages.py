@@ -1,7 +1,7 @@
 """How customers are reached and what was sent to them, as it travels from the database: records."""
 
-from datetime import datetime
-from typing import Literal
+from datetime import datetime, time
+from typing import Final, Literal
 
 from pydantic import Field, SecretStr
 
@@ -9,8 +9,25 @@ from services.records.base import Record
 from services.records.outbox import OutboxKind, StepState
 
 NotificationStatus = Literal[
-    "waiting", "sending", "sent", "not_configured", "failed", "unknown", "given_up"
+    "waiting",
+    "sending",
+    "sent",
+    "not_configured",
+    "failed",
+    "unknown",
+    "given_up",
+    "delivered",
+    "read",
+    "undelivered",
+    "bounced",
 ]
+# Those that no customer got anything of.
+CAME_TO_NOTHING: Final[frozenset[NotificationStatus]] = frozenset(
+    {"failed", "undelivered", "bounced"}
+)
+
+# As the log has the channels that are a customer's own.
+PreferredChannel = Literal["email", "sms", "whatsapp", "discord_customer"]
 
 
 class StoredLink(Record):
@@ -25,17 +42,31 @@ class StoredLink(Record):
 
 
 class CustomerContact(Record):
-    """How a customer is reached. Whoever knows the webhook's address can post there."""
+    """How a customer is reached. Whoever knows the webhook's address can post there.
+
+    Nothing is sent from `quiet_from` to `quiet_until` (local times), nor once they have opted out
+    (`opted_out_at`, UTC).
+    """
 
     customer_id: str
     language: str
     phone: str
+    email: str
     discord_webhook_url: SecretStr | None
     whatsapp_opt_in_at: datetime | None
+    preferred: PreferredChannel | None = None
+    quiet_from: time | None = None
+    quiet_until: time | None = None
+    opted_out_at: datetime | None = None
+    # Since when mail to the address comes back (UTC).
+    email_bounced_at: datetime | None = None
 
 
 class ContactDetails(Record):
-    """A customer's name and how they are reached, for the office; `whatsapp_since` in UTC."""
+    """A customer's name and how they are reached, for the office; `whatsapp_since` in UTC.
+
+    The quiet hours are local times.
+    """
 
     name: str
     phone: str
@@ -44,15 +75,43 @@ class ContactDetails(Record):
     language: str
     whatsapp_since: datetime | None
     has_discord: bool
+    preferred: PreferredChannel | None
+    quiet_from: time | None
+    quiet_until: time | None
+    opted_out: bool
+    email_bounced_at: datetime | None = None
 
 
 class NotificationClaim(Record):
-    """Whether a message is to be sent now; if not, what became of it before."""
+    """Whether a message is to be sent now; if not, what became of it before.
+
+    `queued` says that its turn on the channel has not come.
+    """
 
     send: bool
     status: NotificationStatus
     error: str
     message_id: str
+    queued: bool = False
+
+
+class QueuedMessages(Record):
+    """How many messages wait for their turn on a channel, and the oldest since when (UTC)."""
+
+    channel: str
+    waiting: int
+    since: datetime
+
+
+class MessageEvent(Record):
+    """Something that happened to a message, at an instant (UTC).
+
+    `state` is a status, or "queued", or "held" while its time has not come.
+    """
+
+    at: datetime
+    state: str
+    why: str = ""
 
 
 class Notification(Record):
@@ -73,10 +132,36 @@ class Notification(Record):
     message_id: str
     created_at: datetime
     updated_at: datetime
+    customer_id: str | None = None
+    life: tuple[MessageEvent, ...] = ()
     outbox_id: str | None = Field(validation_alias="owed_id")
     outbox_status: Literal["open", "finished", "given_up"] | None = Field(
         validation_alias="owed_status"
     )
+
+
+class CustomerReply(Record):
+    """What a customer answered to a message, received at an instant (UTC).
+
+    `customer_id` is None where nobody knows whose address or number it came from.
+    """
+
+    id: str
+    customer_id: str | None
+    account_no: str | None
+    customer_name: str | None
+    channel: Literal["email", "whatsapp"]
+    sender: str
+    subject: str
+    body: str
+    received_at: datetime
+
+
+class MailboxMark(Record):
+    """How far a mailbox was read: up to a number, in one of the numberings of its server."""
+
+    uid_validity: int
+    last_uid: int
 
 
 class FailedWork(Record):

@@ -1,9 +1,10 @@
 """Outbox entries with the state of each step: records."""
 
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Final, Literal
+from typing import Any, Final, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from services.records.base import Record
 from services.records.bills import Bill
@@ -16,11 +17,26 @@ OutboxKind = Literal[
     "bill_issued",
     "payment_reminder",
     "overdue_notice",
+    "disconnection_notice",
     "payment_received",
     "balance_changed",
     "bill_corrected",
 ]
 StepStatus = Literal["running", "done", "pending", "skipped", "failed"]
+# Who does which steps, each on its own: the graph 8, Stripe 9 and 10, messages 11 to 13.
+Lane = Literal["graph", "links", "messages"]
+
+# The steps after the commit at step 7, by occasion.
+OUTBOX_STEPS: Final[Mapping[OutboxKind, tuple[int, ...]]] = {
+    "bill_issued": (8, 9, 10, 11, 12, 13),
+    "payment_reminder": (11, 12, 13),
+    "overdue_notice": (11, 12, 13),
+    "disconnection_notice": (11, 12, 13),
+    "payment_received": (11, 12, 13),
+    "balance_changed": (9, 10),
+    "bill_corrected": (11, 12, 13),
+}
+NOT_CONFIGURED: Final = "not configured"
 
 
 class StepState(Record):
@@ -30,6 +46,18 @@ class StepState(Record):
     detail: str = ""
     # What later steps need of this one, such as the text of the message.
     facts: dict[str, str] = Field(default_factory=dict)
+
+
+_NOT_CONFIGURED: Final = StepState(status="skipped", detail=NOT_CONFIGURED)
+
+
+def steps_json(steps: Mapping[int, StepState]) -> dict[str, Any]:
+    """As the outbox keeps steps: without those whose service was not configured."""
+    return {
+        str(step): state.model_dump(exclude_defaults=True)
+        for step, state in steps.items()
+        if state != _NOT_CONFIGURED
+    }
 
 
 class OutboxEntry(Record):
@@ -44,6 +72,14 @@ class OutboxEntry(Record):
     lease_owner: str | None = None
     created_at: datetime
     bill: Bill | None = None
+    # The channel on which a message's turn has come, where it waited for that.
+    granted: str = ""
     # Which one, where a bill has several of a kind, and what it is about.
     occasion: str = ""
     facts: dict[str, str] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _with_all_steps(self) -> Self:
+        for step in OUTBOX_STEPS[self.kind]:
+            self.steps.setdefault(step, _NOT_CONFIGURED)
+        return self

@@ -39,7 +39,10 @@ class CurrencyFigures(Record):
 
 
 class Overview(Record):
-    """How many things need a person, and the figures of each currency."""
+    """How many things need a person, and the figures of each currency.
+
+    Things are counted as far as a list is (COUNTED_TO and one more), but drafts to the last.
+    """
 
     flagged: int
     flagged_payments: int

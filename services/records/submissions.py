@@ -209,6 +209,41 @@ class MissedMeter(Record):
     has_photo: bool
 
 
+CollectionOutcome = Literal[
+    "collected", "doubted", "no_answer", "not_believed", "not_stored", "not_asked"
+]
+
+
+class MeterToAsk(Meter):
+    """A smart meter, and how often the run has asked for it before."""
+
+    tries: int
+
+
+class CollectedMeter(Record):
+    """The last time that a smart meter was asked for; times are UTC, `id` is the meter's.
+
+    `reason` is why there is no reading. It is asked for again at `next_try_at`, or was put on the
+    round at `round_at`; `collected_at` is when a reading was last had.
+    """
+
+    id: str
+    meter_serial: str
+    service_point_id: str
+    code: str
+    address: str
+    customer_name: str | None
+    tried_at: datetime
+    tries: int
+    outcome: CollectionOutcome
+    reason: str
+    reading_id: str | None
+    collected_at: datetime | None
+    next_try_at: datetime | None
+    give_up_at: datetime | None
+    round_at: datetime | None
+
+
 class Round(Record):
     """A reading route and how its round stands; the route of places that are on none is empty.
 

@@ -6,7 +6,7 @@ from functools import cached_property
 from itertools import pairwise, zip_longest
 from typing import Any
 
-from services.quantities.period import Period
+from services.quantities.period import Period, written_day
 from services.rating import UnableToPriceBill
 from services.records.base import Record
 from services.tariffs import Tariff, parse_tariff
@@ -139,5 +139,5 @@ def version_in_force(versions: Sequence[TariffVersion], *, on: date) -> TariffVe
     in_force = [v for v in versions if v.effective_from <= on]
     if not in_force:
         code = versions[0].code if versions else "this meter's tariff"
-        raise NoTariffInForce(f"No version of {code} is in force on {on:%d %B %Y}.")
+        raise NoTariffInForce(f"No version of {code} is in force on {written_day(on)}.")
     return max(in_force, key=lambda v: v.effective_from)

@@ -89,10 +89,10 @@ def _figures(bill: NewBill) -> Sequence[Any]:
 
 
 def _without_ids(rows: Any) -> Any:
-    """Without what is made anew each time: ids, and the time of day of now."""
+    """Without what differs each time: ids, the time of day of now, and who asks."""
     if isinstance(rows, Mapping):
         dropped = {"id", "closing_reading_id", "opening_reading_id", "read_at", "removed_at"}
-        dropped |= {"installed_at", "opened_at", "decision_reason", "received_at"}
+        dropped |= {"installed_at", "opened_at", "decision_reason", "received_at", "submitted_by"}
         return {k: _without_ids(v) for k, v in rows.items() if k not in dropped}
     if isinstance(rows, list | tuple):
         return [_without_ids(row) for row in rows]

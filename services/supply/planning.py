@@ -140,7 +140,7 @@ class Planning:
         return tuple(_changes(beyond, opening, closing, made)), tuple(made[1:] if beyond else made)
 
     def _settled_at_end(self, chain: BillChain, closing: Read) -> tuple[BillChange, ...]:
-        """The last bill made anew where it ends on the day and kWh are left in its banks."""
+        """The last bill reissued where it ends on the day and kWh are left in its banks."""
         last = chain.bills[-1] if chain.bills else None
         if (
             last is None
@@ -151,7 +151,7 @@ class Planning:
         return self._last_anew(last, ends_on=last.period_end, why=_SETTLED)
 
     def unsettled(self, chain: BillChain) -> tuple[BillChange, ...]:
-        """The last bill made anew where it settled kWh because the agreement was to end with it."""
+        """The last bill reissued where it settled kWh because the agreement was to end with it."""
         last = chain.bills[-1] if chain.bills else None
         if last is None or last.period_end != chain.ends_on or last.net is None:
             return ()

@@ -8,7 +8,7 @@ from typing import Any
 from services.billing.chain_retry import BILLS_MADE, price_until_stored
 from services.billing.issuing import BillIssuer
 from services.corrections.bill_changes import back_billing_warning
-from services.corrections.rebilling import TOLD_WITH_CORRECTION, FiguresChanged, NotAcknowledged
+from services.corrections.rebilling import SENT_WITH_CORRECTION, FiguresChanged, NotAcknowledged
 from services.database.service import DatabaseService
 from services.identity.audit_reason import ReasonMissing
 from services.identity.auth import Principal, require
@@ -18,7 +18,9 @@ from services.quantities.period import local_date
 from services.readings.assessment import ReadingAssessor
 from services.records.base import Page
 from services.records.bills import NewBill
+from services.records.drafts import ApprovalRequest
 from services.records.supply import Place, SupplyChange, UnbilledUse
+from services.supply.approval import change_of, pass_or_ask_for
 from services.supply.changes import (
     Change,
     Disconnect,
@@ -128,7 +130,7 @@ class Supply:
 
         Raises as `plan` does, and ReasonMissing, NotAcknowledged where the rules doubt a reading,
         or bills reach far back, and nobody says that it is right, FiguresChanged, MeterTooBusy,
-        IllegalChange.
+        IllegalChange; AwaitsApproval where it lowers bills and a second person is to approve that.
         """
         require(principal, Permission.CHANGE_SUPPLY)
         why = reason.strip()
@@ -150,9 +152,33 @@ class Supply:
                 raise NotAcknowledged(f"{plan.warning} Say that you have seen this.")
             if plan.doubts and not acknowledged:
                 raise NotAcknowledged("Say that the readings are right, whatever the rules doubt.")
+            pass_or_ask_for(
+                plan,
+                change,
+                database=self.database,
+                change_id=change_id,
+                previewed=previewed,
+                reason=why,
+                acknowledged=acknowledged,
+                principal=principal,
+            )
             return self._store(plan, change_id, why, principal, now)
 
         return price_until_stored(once, otherwise=BILLS_MADE)
+
+    def execute_approved(
+        self, request: ApprovalRequest, principal: Principal, now: datetime
+    ) -> SupplyChange:
+        """Do an approved change; raises as `execute` does, such as when a reading came since."""
+        require(principal, Permission.VOID_BILLS)
+        payload = dict(request.payload)
+        return self.execute(
+            change_of(payload.pop("change")),
+            change_id=request.action_id,
+            principal=principal,
+            now=now,
+            **payload,
+        )
 
     def undo(
         self, change_id: str, *, undo_id: str, reason: str, principal: Principal
@@ -209,14 +235,14 @@ class Supply:
         return database.change_supply(actor=actor, change=row)
 
     def _with_outboxes(self, plan: SupplyPlan) -> list[NewBill]:
-        """Those that are reissued are told of with the correction, the others as new ones are."""
+        """Those that are reissued share the message about the correction; others have their own."""
         reissued = {change.new.id for change in plan.changes if change.new}
         new = [bill.unattended() for bill in plan.made if bill.id not in reissued]
-        told = {bill.id: bill for bill in self.issuer.with_all_outboxes(new)}
+        shared = {bill.id: bill for bill in self.issuer.with_all_outboxes(new)}
         return [
-            told[bill.id]
-            if bill.id in told
-            else self.issuer.with_outbox(bill, unsaid=TOLD_WITH_CORRECTION)
+            shared[bill.id]
+            if bill.id in shared
+            else self.issuer.with_outbox(bill, unsaid=SENT_WITH_CORRECTION)
             for bill in plan.made
         ]
 

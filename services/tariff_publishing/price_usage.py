@@ -4,10 +4,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from services.billing.pricing import Price, priced
+from services.billing.pricing import Price, parts_of, priced
 from services.importing.source import UnreadableFile, read_text
 from services.importing.tariff_files import json_of
 from services.metering.interval_rules import sum_tolerance
+from services.metering.interval_table import MeteredIntervals
 from services.metering.measured import Metering
 from services.metering.past_bills import PastBills
 from services.metering.registers import WrongRegisters, measure_of, names_for
@@ -15,6 +16,7 @@ from services.quantities.counting import count
 from services.quantities.energy import format_kwh
 from services.quantities.period import written_day
 from services.rating import UnableToPriceBill
+from services.records.intervals import IntervalDays
 from services.records.readings import IntervalDay, MeterConstants
 from services.records.tariffs import TariffVersion
 from services.tariff_publishing.usage_file import TOTAL, UsageFile
@@ -76,11 +78,13 @@ def price_usage(
         registers={},
         counted={name: wh for name, wh in counted.items() if name != TOTAL},
         maxima=usage.maxima(),
-        days=intervals,
+        intervals=MeteredIntervals.alone(IntervalDays.of(intervals), zone=zone)
+        if intervals
+        else None,
         zone=zone,
         past=PastBills().under(versions, tariff_id="", until=usage.period.end),
     )
-    return priced(metering, versions)
+    return priced(metering, parts_of(metering, versions))
 
 
 def _tariffs_of(path: Path) -> Iterable[Tariff]:

@@ -10,6 +10,7 @@ from services.database.service import DatabaseService
 from services.identity.auth import Principal, require
 from services.identity.permissions import Permission
 from services.importing.rows import derived_id
+from services.records.corrections import TariffReach
 from services.records.drafts import ApprovalRequest
 from services.records.tariffs import (
     PublishedVersion,
@@ -63,6 +64,11 @@ class TariffPublishing:
             self.database.tariff_versions(),
             key=lambda version: (version.code, -version.effective_from.toordinal()),
         )
+
+    def reach(self, *, version_id: str, principal: Principal) -> TariffReach:
+        """What the bills add up to that a version priced; raises NotAllowed."""
+        require(principal, Permission.VIEW_TARIFFS)
+        return self.database.tariff_reach(version_id=version_id)
 
     def from_template(
         self, template: Template, *, currency: str, begins: date, principal: Principal

@@ -109,7 +109,7 @@ def place_in_words(tariff: object, path: str) -> str:
 
 
 def steps_of(tariff: object, path: str) -> Iterator[Step]:
-    """The names and positions of a path; names that hold dots are told by the JSON itself."""
+    """The names and positions of a path; names that hold dots are known from the JSON itself."""
     value, left = tariff, path
     while left:
         if left.startswith("["):

@@ -143,7 +143,8 @@ Rate = Annotated[str, BeforeValidator(_decimal_text)]
 NotNegative = Annotated[Rate, AfterValidator(_not_negative)]
 Positive = Annotated[Rate, AfterValidator(_positive)]
 Ratio = Annotated[str, BeforeValidator(_ratio_text)]
-Code = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
+CODE_PATTERN: Final = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"
+Code = Annotated[str, StringConstraints(pattern=CODE_PATTERN)]
 # No control characters (Postgres keeps no NUL in jsonb), and not blank.
 _PRINTABLE: Final = r"^[^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f][^\x00-\x1f\x7f]*$"
 Text = Annotated[str, StringConstraints(pattern=_PRINTABLE)]

@@ -18,8 +18,11 @@ OPENAI: Final = "AI"
 NEO4J: Final = "Graph"
 AUTH0: Final = "Sign-in service"
 HEAD_END: Final = "Smart-meter head-end"
+GREEN_BUTTON: Final = "Green Button server"
 DISCORD: Final = "Discord"
 WHATSAPP: Final = "WhatsApp"
+EMAIL: Final = "E-mail"
+SMS: Final = "SMS"
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from pydantic import ValidationError
 
 from services.quantities.money import InvalidMoney, UnknownCurrency
 from services.quantities.typed import typed_money
+from services.records.reports.account_codes import DEFAULT_CODES
 from services.utility_settings.model import SENTENCES, LiveSettings, UtilityValues
 
 
@@ -23,7 +24,8 @@ def checked(body: Mapping[str, Any], *, held: LiveSettings) -> dict[str, Any]:
 
     `fees` are amounts as people type them, by currency and kind; an empty one is no fee. Those of
     a currency take the place of the fees of that currency in `held`. `refund_limits` are amounts
-    by currency in the same way; an empty one is no limit.
+    by currency in the same way; an empty one is no limit. `account_codes` are all of
+    them by account.
     """
     locked = [name for name in body if name in held.model_fields_set]
     problems = [f"{name.upper()} sets this; change it there." for name in locked]
@@ -33,12 +35,19 @@ def checked(body: Mapping[str, Any], *, held: LiveSettings) -> dict[str, Any]:
     if "refund_limits" in values:
         limits = held.refund_limits | _limits(values["refund_limits"])
         values["refund_limits"] = {currency: of for currency, of in limits.items() if of != 0}
+    if "account_codes" in values:
+        values["account_codes"] = _account_codes(values["account_codes"])
     if problems or (problems := _problems(values)):
         raise InvalidSettings(problems)
     stored = UtilityValues.model_validate(values).model_dump(mode="json", include=set(values))
     if "fees" in stored:
         stored["fees"] = {currency: of for currency, of in stored["fees"].items() if of}
     return stored
+
+
+def _account_codes(typed: Mapping[str, str]) -> dict[str, str]:
+    codes = {key.strip(): " ".join(code.split()) for key, code in typed.items()}
+    return {key: code for key, code in codes.items() if code != DEFAULT_CODES.get(key)}
 
 
 def _problems(values: Mapping[str, Any]) -> list[str]:

@@ -10,6 +10,7 @@ from babel import Locale, UnknownLocaleError
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from services.messages.contact_rules import email_address, language_tag
+from services.records.reports.account_codes import AccountCodes
 from services.records.use_limits import LimitsFor
 from services.settings import (
     ContactLines,
@@ -134,6 +135,7 @@ class UtilityValues(BaseModel):
     validation_limits: ValidationRows = ()
     four_eyes: tuple[FourEyes, ...] = ()
     refund_limits: RefundLimits = Field(default_factory=dict)
+    account_codes: AccountCodes = Field(default_factory=dict)
 
 
 # Ends the sentence about a wrong value; the same for all that can be wrong with it.
@@ -157,6 +159,9 @@ SENTENCES: Final[Mapping[str, str]] = {
     "below 90 or less; there is one set of them for the same tariff and months.",
     "four_eyes": "A second person may approve refunds, voids and tariffs.",
     "refund_limits": "A limit for refunds must be an amount above 0, such as 5000.00.",
+    "account_codes": "Each account needs a code of up to 20 letters, digits, dots and dashes, such "
+    "as 1200. Only accounts of money, of revenue and of tax may share one among themselves; a rate "
+    "of tax is a number such as 18.",
     "fees": "A fee must be an amount above 0, such as 250.00.",
 }
 
@@ -178,6 +183,7 @@ class LiveSettings(Settings):
     validation_limits: tuple[LimitsFor, ...] = ()
     four_eyes: tuple[FourEyes, ...] = ()
     refund_limits: RefundLimits = Field(default_factory=dict)
+    account_codes: AccountCodes = Field(default_factory=dict)
 
 
 NAMES: Final = tuple(UtilityValues.model_fields)

@@ -4,12 +4,14 @@ import json
 from collections.abc import Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Any
+from urllib.parse import parse_qsl
 
 from flask import Request
 from werkzeug.exceptions import RequestEntityTooLarge
 
 LARGEST_BODY = 1024 * 1024  # bytes
 
+_MOST_FIELDS = 100
 _LONGEST_INT = 60  # digits; longer ones are slow to convert, and Python refuses them from 4,300 on
 
 
@@ -52,6 +54,17 @@ def read_bytes(request: Request) -> bytes:
     if len(data) > LARGEST_BODY:
         raise RequestEntityTooLarge
     return data
+
+
+def read_form(request: Request) -> list[tuple[str, str]]:
+    """The request's form, field by field; raises UnusableBody, RequestEntityTooLarge."""
+    if request.mimetype != "application/x-www-form-urlencoded":
+        raise UnusableBody("Send a form (application/x-www-form-urlencoded).")
+    try:
+        text = read_bytes(request).decode("utf-8")
+        return parse_qsl(text, keep_blank_values=True, max_num_fields=_MOST_FIELDS, errors="strict")
+    except ValueError:
+        raise UnusableBody("The form cannot be read.") from None
 
 
 def _int(text: str) -> int | Decimal:

@@ -21,6 +21,8 @@ from typing import Any, Final
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
+from services.web.heads import HeadLimits
+
 if sys.platform != "win32":
     import resource
 
@@ -93,14 +95,22 @@ class ConnectionLimits:
             accept(protocol, transport)
             self._admit(protocol)
 
+        receive = AutoHTTPProtocol.data_received
+        heads = HeadLimits(receive, end=_end)
+
+        def data_received(protocol: Any, data: bytes) -> None:
+            heads.receive(protocol, data)
+
         # Streamlit makes uvicorn's configuration, and lets nobody choose the protocol's class.
         setattr(AutoHTTPProtocol, "connection_made", connection_made)  # noqa: B010
+        setattr(AutoHTTPProtocol, "data_received", data_received)  # noqa: B010
         looking = asyncio.create_task(self._keep_looking())
         try:
             yield
         finally:
             looking.cancel()
             setattr(AutoHTTPProtocol, "connection_made", accept)  # noqa: B010
+            setattr(AutoHTTPProtocol, "data_received", receive)  # noqa: B010
 
     def _admit(self, protocol: Any) -> None:
         self._open = protocol.server_state.connections

@@ -15,6 +15,7 @@ from services.database.errors import (
 )
 from services.database.transport import DatabaseRefused, DiskFull, TemporaryDatabaseError
 from services.identity.auth import NotAllowed, NotSignedIn, SignInUnavailable
+from services.messages.reports import ReportRefused
 from services.metering.recent_use import UnableToCompareReads
 from services.metering.register_arithmetic import ReadingTooLong
 from services.payments.payment_received import SignatureRefused
@@ -35,6 +36,7 @@ TRY_AGAIN = "The database cannot be reached just now. Send the same again: it co
 _EXPECTED: tuple[tuple[type[Exception], int, str], ...] = (
     (UnusableBody, 400, "bad_request"),
     (SignatureRefused, 400, "bad_signature"),
+    (ReportRefused, 403, "bad_signature"),
     (NotAnEvent, 400, "bad_request"),
     (NotSignedIn, 401, "not_signed_in"),
     (NotAllowed, 403, "not_allowed"),

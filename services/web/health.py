@@ -58,6 +58,8 @@ def _outside(services: Services) -> dict[str, str]:
         "payments": settings.stripe_secret_key,
         "discord": settings.discord_webhook_url,
         "whatsapp": settings.whatsapp_token,
+        "email": settings.customer_email_from,
+        "sms": settings.twilio_auth_token or settings.sms_gateway_url,
         "auth0": settings.auth0_domain,
         "openid": settings.oidc_issuer,
     }

@@ -12,7 +12,7 @@ class RefusedToListen(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Listening:
-    """What a start is told: `address` is Streamlit's `server.address`, None every network."""
+    """How the system starts: `address` is Streamlit's `server.address`, None every network."""
 
     address: str | None
     certificate: bool
@@ -29,29 +29,29 @@ class Reach:
     https: Literal["certificate", "proxy"] | None = None
 
 
-def reach_of(told: Listening) -> Reach:
+def reach_of(start: Listening) -> Reach:
     """Who may reach the app; raises RefusedToListen with the sentence on what to set."""
-    loopback = is_loopback(told.address or "")
-    if loopback and told.trusted_proxy is None:
+    loopback = is_loopback(start.address or "")
+    if loopback and start.trusted_proxy is None:
         return Reach()
-    where = "behind a proxy" if loopback else _place(told.address)
-    if told.demo:
+    where = "behind a proxy" if loopback else _place(start.address)
+    if start.demo:
         raise RefusedToListen(
             f"Refusing to listen {where}: in the demo a role is chosen without a password. "
-            f"Set DEMO=off, {_or_stay(told)}"
+            f"Set DEMO=off, {_or_stay(start)}"
         )
-    if urlsplit(told.public_url).scheme != "https":
+    if urlsplit(start.public_url).scheme != "https":
         raise RefusedToListen(
             f"Refusing to listen {where}: set PUBLIC_URL to the address that people open, such as "
-            f"https://billing.example.org, {_or_stay(told)}"
+            f"https://billing.example.org, {_or_stay(start)}"
         )
-    if not told.certificate and told.trusted_proxy is None:
+    if not start.certificate and start.trusted_proxy is None:
         raise RefusedToListen(
             f"Refusing to listen {where} without HTTPS: passwords and bills could be read on the "
             "way. Name the proxy that does it in TRUSTED_PROXY, or the files of a certificate in "
-            f"STREAMLIT_SERVER_SSL_CERT_FILE and STREAMLIT_SERVER_SSL_KEY_FILE, {_or_stay(told)}"
+            f"STREAMLIT_SERVER_SSL_CERT_FILE and STREAMLIT_SERVER_SSL_KEY_FILE, {_or_stay(start)}"
         )
-    return Reach(beyond=True, https="certificate" if told.certificate else "proxy")
+    return Reach(beyond=True, https="certificate" if start.certificate else "proxy")
 
 
 def is_loopback(address: str) -> bool:
@@ -71,8 +71,8 @@ def _place(address: str | None) -> str:
     return f"on {address}" if address else "on every network of this machine"
 
 
-def _or_stay(told: Listening) -> str:
-    if is_loopback(told.address or ""):
+def _or_stay(start: Listening) -> str:
+    if is_loopback(start.address or ""):
         return "or leave TRUSTED_PROXY empty (docs/deploy.md)."
     return (
         "or listen on 127.0.0.1 (STREAMLIT_SERVER_ADDRESS, or server.address in "

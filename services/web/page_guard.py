@@ -10,6 +10,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from services.web.pace import MessagePace
 
 METRICS_PATH: Final = "/_stcore/metrics"
+# By which programs would drive the pages, were it switched on.
+AGENT_PATH: Final = "/_stcore/agent/"
 _POLICY_VIOLATION: Final = 1008  # The WebSocket close code for "you may not".
 _PORTS: Final = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 _HTTPS_ONLY: Final = {"Strict-Transport-Security": "max-age=31536000"}
@@ -27,9 +29,9 @@ class PageGuard:
     """ASGI middleware around everything that this process answers.
 
     Pages cannot be framed by other sites, WebSockets are only for pages of this site and keep to a
-    person's pace, Streamlit's metrics are closed, and the scheme is the one that is set (`https`),
-    not the one that a request names: X-Forwarded-Proto is anybody's to write. `beyond` this
-    machine, browsers are told to use nothing but https.
+    person's pace, Streamlit's metrics and its way for agents are closed, and the scheme is the one
+    that is set (`https`), not the one that a request names: X-Forwarded-Proto is anybody's to
+    write. `beyond` this machine, browsers must use nothing but https.
     """
 
     def __init__(self, app: ASGIApp, *, public_url: str, tls: bool, beyond: bool = False) -> None:
@@ -66,7 +68,8 @@ class PageGuard:
             await send(message)
 
         app = self._app
-        if scope["path"].rstrip("/").endswith(METRICS_PATH):
+        path = f"{scope['path'].rstrip('/')}/"
+        if path.endswith(f"{METRICS_PATH}/") or AGENT_PATH in path:
             app = PlainTextResponse("Not found", status_code=404)
         scheme = "https" if self._secure else "http"
         await app({**scope, "scheme": scheme}, receive, with_headers)

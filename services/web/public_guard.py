@@ -15,6 +15,7 @@ from services.web.listening import is_loopback
 
 _POLICY_VIOLATION: Final = 1008  # The WebSocket close code for "you may not".
 _PORTS: Final = {"http": 80, "https": 443}
+_MORE_THAN_A_HOST: Final = set("@/?#\\ \t")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +85,8 @@ class PublicGuard:
 
     def _fits(self, host: str, *, local: bool) -> bool:
         """Whether a Host header is the public address; a local program may name this machine."""
-        place = _place(f"https://{host}")
+        # What urlsplit would read as a user, a path or a query is none of a host's.
+        place = None if _MORE_THAN_A_HOST & set(host) else _place(f"https://{host}")
         return place is not None and (place == self._public or (local and is_loopback(place[0])))
 
     def _answer(self, refused: _Refused, scope: Scope) -> Response:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from services.integrations.failures import FinalFailure
-from services.web.certificate import ENDS_SOON, CertificateFiles, sentence_on_end
+from services.web.certificate import CertificateFiles
 from services.web.listening import Reach, RefusedToListen
 
 
@@ -31,10 +31,10 @@ class ReachCheck:
         if self.certificate is None or self.reach.https != "certificate":
             return f"{self.public_url}, with HTTPS by the proxy {self.trusted_proxy}."
         try:
-            ends_at = self.certificate.ends_at()
+            validity = self.certificate.validity()
         except RefusedToListen as error:
             raise FinalFailure(str(error)) from None
-        sentence = sentence_on_end(ends_at, now=self.now())
-        if ends_at - self.now() < ENDS_SOON:
+        sentence = validity.sentence(now=self.now())
+        if not validity.is_safe(now=self.now()):
             raise FinalFailure(sentence)
         return f"{self.public_url}, with HTTPS by a certificate of its own. {sentence}"

@@ -58,8 +58,22 @@ class _TooManyLarge(Exception):
 class WsgiMount:
     """An ASGI app around a WSGI app of small answers; it sees full paths, wherever mounted."""
 
-    def __init__(self, app: "WSGIApplication", *, workers: int) -> None:
+    def __init__(
+        self,
+        app: "WSGIApplication",
+        *,
+        workers: int,
+        largest_body: int = LARGEST_BODY,
+        body_seconds: float | None = None,
+        most_large: int = MOST_LARGE_ARRIVING,
+        most_large_per_address: int = MOST_LARGE_ARRIVING,
+    ) -> None:
         self._app = app
+        self._largest_body = largest_body
+        self._body_seconds = body_seconds
+        self._most_large = most_large
+        self._most_large_per_address = most_large_per_address
+        self._large_of: Counter[str] = Counter()
         self._workers = ThreadPoolExecutor(workers, thread_name_prefix="api")
         self._waiting = 0
         self._waiting_of: Counter[str] = Counter()
@@ -85,10 +99,11 @@ class WsgiMount:
             return _too_many("Too many requests of this address are still arriving.")
         try:
             with _counted(self._arriving_of, group):
-                async with asyncio.timeout(BODY_SECONDS):
-                    return await self._read_body(receive)
+                async with asyncio.timeout(self._body_seconds or BODY_SECONDS):
+                    return await self._read_body(receive, group)
         except _BodyTooLarge:
-            return _refuse(413, "too_large", "The body is larger than 1 MB.")
+            megabytes = self._largest_body // LARGEST_BODY
+            return _refuse(413, "too_large", f"The body is larger than {megabytes} MB.")
         except _TooManyLarge:
             return _too_many("Too many large requests are arriving. Try again shortly.")
         except TimeoutError:
@@ -113,7 +128,7 @@ class WsgiMount:
             finally:
                 self._waiting -= 1
 
-    async def _read_body(self, receive: Receive) -> bytes:
+    async def _read_body(self, receive: Receive, group: str | None) -> bytes:
         body = bytearray()
         discarded = 0
         more = True
@@ -125,7 +140,7 @@ class WsgiMount:
                     raise _SenderGone
                 chunk: bytes = message.get("body", b"")
                 more = message.get("more_body", False)
-                if discarded or len(body) + len(chunk) > LARGEST_BODY:
+                if discarded or len(body) + len(chunk) > self._largest_body:
                     # Most clients read the answer only after they sent all: listen some more.
                     discarded += len(chunk)
                     if not more or discarded > _MOST_DISCARDED:
@@ -133,13 +148,27 @@ class WsgiMount:
                     continue
                 body += chunk
                 if len(body) > _SMALL_BODY and not large:
-                    if self._large >= MOST_LARGE_ARRIVING:
-                        raise _TooManyLarge
-                    self._large += 1
+                    self._begin_large(group)
                     large = True
         finally:
-            self._large -= large
+            if large:
+                self._end_large(group)
         return bytes(body)
+
+    def _begin_large(self, group: str | None) -> None:
+        """Count a large body that arrives; raises _TooManyLarge, uncounted."""
+        of_address = self._large_of[group] if group is not None else 0
+        if self._large >= self._most_large or of_address >= self._most_large_per_address:
+            raise _TooManyLarge
+        self._large += 1
+        if group is not None:
+            self._large_of[group] += 1
+
+    def _end_large(self, group: str | None) -> None:
+        self._large -= 1
+        if group is not None:
+            self._large_of[group] -= 1
+            self._large_of += Counter()  # Without those that are at 0.
 
     async def _answer(self, environ: "WSGIEnvironment", send: Send) -> None:
         loop = asyncio.get_running_loop()

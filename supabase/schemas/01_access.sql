@@ -35,11 +35,11 @@ CREATE TABLE public.audit_log (
     CONSTRAINT audit_log_actor_check CHECK ((actor <> ''::text))
 );
 
-COMMENT ON TABLE public.audit_log IS 'Every change of a customer, meter, tariff, reading, bill, payment or API key: who, when, what before, what after.';
+COMMENT ON TABLE public.audit_log IS 'Every change of a customer, meter, tariff, reading, bill, payment or API key: who, when, what before, what after. A new bill has no row here: it says itself who made it, and when (private.bills_made).';
 
 COMMENT ON COLUMN public.audit_log.before IS 'Of an update: the columns that changed, as they were.';
 
-COMMENT ON COLUMN public.audit_log.after IS 'Of an insert: the row (a bill without its lines, which never change). Of an update: the columns that changed.';
+COMMENT ON COLUMN public.audit_log.after IS 'Of an insert: the row; of a reading only what may change later, of a bill from before nothing: the rest is in the row and in what its updates changed. Of an update: the columns that changed.';
 
 COMMENT ON COLUMN public.audit_log.customer_id IS 'Whom the change concerns, where the row, its bill or its agreement names a customer.';
 
@@ -76,12 +76,15 @@ CREATE TABLE public.installation (
     clock_doubt text DEFAULT ''::text NOT NULL,
     clock_confirmed_at timestamp with time zone,
     clock_confirmed_by text,
+    restored_at timestamp with time zone,
     CONSTRAINT installation_only_row_check CHECK (only_row)
 );
 
 COMMENT ON TABLE public.installation IS 'One row: when this database was made. Jobs due before it are nobody''s to catch up.';
 
 COMMENT ON COLUMN public.installation.clock_doubted_at IS 'What the clock said when it was found to have jumped forward: the jobs wait until it is back before that, or a person confirms it.';
+
+COMMENT ON COLUMN public.installation.restored_at IS 'When a backup was restored into it last: tokens issued before are refused.';
 
 ALTER TABLE ONLY public.installation
     ADD CONSTRAINT installation_pkey PRIMARY KEY (only_row);
@@ -297,11 +300,14 @@ begin
                     when tg_table_name = 'customers' then r.id::uuid
                     when r.n ?| array['bill_id', 'agreement_id'] then private.customer_behind(r.n) end,
                case when tg_table_name = 'meters' then r.id::uuid else (r.n ->> 'meter_id')::uuid end,
-               private.changed_columns(r.n, r.o), private.changed_columns(r.o, r.n)
+               coalesce(c.before, '{}'), coalesce(c.after, '{}')
         from (select n.id::text as id, to_jsonb(o) - 'search_text' as o, to_jsonb(n) - 'search_text' as n
               from new_rows n join old_rows o on o.id = n.id
               where o is distinct from n
-              offset 0) r;
+              offset 0) r
+        cross join lateral (
+            select jsonb_object_agg(e.key, r.o -> e.key) as before, jsonb_object_agg(e.key, e.value) as after
+            from jsonb_each(r.n) e where r.o -> e.key is distinct from e.value) c;
     end if;
     return null;
 end $$;
@@ -470,6 +476,83 @@ COMMENT ON FUNCTION private.audit_delete() IS 'Keeps a row that is taken back in
 
 REVOKE ALL ON FUNCTION private.audit_delete() FROM PUBLIC;
 GRANT ALL ON FUNCTION private.audit_delete() TO service_role;
+
+CREATE FUNCTION private.audit_new_readings() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+    v_actor text := nullif(current_setting('billing.actor', true), '');
+begin
+    if tg_relid <> 'public.readings'::regclass then
+        raise exception using errcode = '42501', message = 'This trigger is of readings alone.';
+    end if;
+    if v_actor is null and exists (select 1 from new_rows) then
+        raise exception using errcode = 'EB400', message = 'A write must name its actor.';
+    end if;
+    insert into public.audit_log (actor, action, table_name, row_id, meter_id, after)
+    select v_actor, 'insert', 'readings', n.id::text, n.meter_id,
+           jsonb_strip_nulls(jsonb_build_object(
+               'status', n.status, 'is_opening', n.is_opening, 'rolled_over', n.rolled_over,
+               'decided_by', n.decided_by, 'decided_at', n.decided_at, 'decision_reason', n.decision_reason))
+    from new_rows n;
+    return null;
+end $$;
+
+COMMENT ON FUNCTION private.audit_new_readings() IS 'Audits new readings by the columns that private.guard_reading lets change later: the others stay in the row as they are.';
+
+REVOKE ALL ON FUNCTION private.audit_new_readings() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.audit_new_readings() TO service_role;
+
+CREATE FUNCTION private.as_inserted(p_table_name text, p_row_id text, p_after jsonb) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select case p_table_name
+        when 'bills' then (
+            select to_jsonb(b) - array['lines', 'created_by', 'number', 'issued_at', 'issued_on', 'due_date', 'overdue_since', 'payment_url', 'void_reason']
+                || jsonb_strip_nulls(jsonb_build_object(
+                       'number', b.number, 'issued_at', b.issued_at, 'issued_on', b.issued_on, 'due_date', b.due_date,
+                       'overdue_since', b.overdue_since, 'payment_url', b.payment_url, 'void_reason', b.void_reason)
+                       -- Of several changes of a column the first one has what was inserted.
+                       || coalesce((select jsonb_object_agg(e.key, e.value order by u.id desc)
+                                    from public.audit_log u cross join lateral jsonb_each(u.before) e
+                                    where u.table_name = 'bills' and u.row_id = p_row_id and u.action = 'update'), '{}'))
+            from public.bills b where b.id = p_row_id::uuid)
+        when 'readings' then (
+            select to_jsonb(r) - array['decided_by', 'decided_at', 'decision_reason']
+            from public.readings r where r.id = p_row_id::uuid)
+        else '{}' end || p_after
+$$;
+
+COMMENT ON FUNCTION private.as_inserted(p_table_name text, p_row_id text, p_after jsonb) IS 'A row as it was inserted, from what the audit trail kept of it and what never changes.';
+
+REVOKE ALL ON FUNCTION private.as_inserted(p_table_name text, p_row_id text, p_after jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.as_inserted(p_table_name text, p_row_id text, p_after jsonb) TO service_role;
+
+CREATE FUNCTION private.check_maker() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_actor text := nullif(current_setting('billing.actor', true), '');
+begin
+    if tg_relid <> 'public.bills'::regclass then
+        raise exception using errcode = '42501', message = 'This trigger is of bills alone.';
+    end if;
+    if v_actor is null and exists (select 1 from new_rows) then
+        raise exception using errcode = 'EB400', message = 'A write must name its actor.';
+    end if;
+    if exists (select 1 from new_rows n where n.created_by is distinct from v_actor) then
+        raise exception using errcode = '42501', message = 'A bill says itself who made it: nobody says it for them.';
+    end if;
+    return null;
+end $$;
+
+COMMENT ON FUNCTION private.check_maker() IS 'A new bill names who makes it, which is who makes the changes of the transaction.';
+
+REVOKE ALL ON FUNCTION private.check_maker() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.check_maker() TO service_role;
 
 CREATE TRIGGER by_triggers_alone BEFORE INSERT ON public.audit_log FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_audit_by_hand();
 

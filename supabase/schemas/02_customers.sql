@@ -128,7 +128,11 @@ ALTER TABLE ONLY public.customers
 ALTER TABLE ONLY public.customers
     ADD CONSTRAINT customers_pkey PRIMARY KEY (id);
 
+CREATE INDEX customers_by_email ON public.customers USING btree (lower(email)) WHERE (email <> ''::text);
+
 CREATE INDEX customers_by_name ON public.customers USING btree (lower(name), id);
+
+CREATE INDEX customers_by_phone ON public.customers USING btree (phone) WHERE (phone <> ''::text);
 
 CREATE INDEX customers_like ON public.customers USING btree (private.identifier_key(account_no));
 
@@ -193,8 +197,11 @@ declare
     v_contact jsonb;
 begin
     select jsonb_build_object(
-        'customer_id', c.id, 'language', c.language, 'phone', c.phone,
-        'discord_webhook_url', k.discord_webhook_url, 'whatsapp_opt_in_at', k.whatsapp_opt_in_at)
+        'customer_id', c.id, 'language', c.language, 'phone', c.phone, 'email', c.email,
+        'discord_webhook_url', k.discord_webhook_url, 'whatsapp_opt_in_at', k.whatsapp_opt_in_at,
+        'preferred', k.preferred, 'quiet_from', k.quiet_from, 'quiet_until', k.quiet_until,
+        'opted_out_at', k.opted_out_at,
+        'email_bounced_at', case when k.bounced_email = c.email then k.bounced_at end)
     into v_contact
     from public.customers c left join public.customer_channels k on k.customer_id = c.id
     where c.id = (p ->> 'customer_id')::uuid;

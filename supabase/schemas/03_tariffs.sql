@@ -251,9 +251,29 @@ CREATE FUNCTION private.refuse_replaced_version() RETURNS trigger
     SET search_path TO ''
     AS $$
 begin
+    -- Who corrects a version waits for the bills that are being stored with it, and they for who does.
+    perform 1 from public.tariff_versions v
+    where v.id = any (array(select distinct b.tariff_version_id from new_rows b)) order by v.id for key share;
     if exists (
-        select 1 from new_rows b
+        with agreed as materialized (
+            select b.agreement_id, b.period_start, b.period_end, b.priced_by, t.tariff_id, t.number
+            from new_rows b
+            cross join lateral (select count(*) as number, (array_agg(y.tariff_id))[1] as tariff_id
+                                from public.agreement_tariffs y where y.agreement_id = b.agreement_id) t)
+        -- Most bills of a batch are of the same days and tariff, which is their agreement's only one.
+        select 1 from (select distinct a.tariff_id, a.period_start, a.period_end, a.priced_by from agreed a where a.number = 1) b
         where b.priced_by is distinct from array(
+            select v.id
+            from (select w.id, w.effective_from,
+                         coalesce(lead(w.effective_from) over (order by w.effective_from), 'infinity') as until
+                  from public.tariff_versions w
+                  where w.tariff_id = b.tariff_id
+                    and not exists (select 1 from public.tariff_versions n where n.replaces_id = w.id)) v
+            where greatest(v.effective_from, b.period_start) < least(v.until, b.period_end)
+            order by v.effective_from)
+        union all
+        select 1 from agreed b
+        where b.number <> 1 and b.priced_by is distinct from array(
             select v.id
             from private.tariff_spans s
             join (select w.id, w.tariff_id, w.effective_from,
@@ -268,6 +288,9 @@ begin
     ) then
         raise exception using errcode = 'EB001',
             message = 'A new version of the tariff came between: the price must be computed again.';
+    end if;
+    if exists (select 1 from new_rows b where b.tariff_version_id <> all (b.priced_by)) then
+        raise exception using errcode = '23503', message = 'The tariff version of a bill must be one that it was priced by.';
     end if;
     return null;
 end $$;

@@ -28,6 +28,8 @@ CREATE INDEX meters_like ON public.meters USING btree (private.identifier_key(se
 
 CREATE INDEX meters_search ON public.meters USING gin (lower(serial) extensions.gin_trgm_ops);
 
+CREATE INDEX meters_smart ON public.meters USING btree (serial) WHERE (kind = 'smart'::text);
+
 ALTER TABLE public.meters ENABLE ROW LEVEL SECURITY;
 
 GRANT SELECT,INSERT,REFERENCES,MAINTAIN,UPDATE ON TABLE public.meters TO service_role;

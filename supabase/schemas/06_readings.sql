@@ -50,6 +50,8 @@ CREATE INDEX readings_by_day ON public.readings USING btree (meter_id, read_on);
 
 CREATE INDEX readings_by_submitter ON public.readings USING btree (submitted_by, created_at DESC);
 
+CREATE INDEX readings_estimated ON public.readings USING btree (read_on, id) WHERE ((source = 'estimated'::text) AND (status = 'accepted'::text));
+
 CREATE INDEX readings_flagged ON public.readings USING btree (created_at) WHERE (status = 'needs_review'::text);
 
 CREATE INDEX readings_judged_by_ai ON public.readings USING btree (created_at) WHERE ((validation #>> '{ai,verdict}'::text[]) IS NOT NULL);
@@ -80,6 +82,8 @@ COMMENT ON TABLE public.idempotency_keys IS 'The key a caller sent with a readin
 
 ALTER TABLE ONLY public.idempotency_keys
     ADD CONSTRAINT idempotency_keys_pkey PRIMARY KEY (caller, key);
+
+CREATE INDEX idempotency_keys_by_time ON public.idempotency_keys USING btree (created_at);
 
 CREATE INDEX idempotency_keys_reading ON public.idempotency_keys USING btree (reading_id);
 
@@ -220,6 +224,8 @@ CREATE INDEX missed_reads_of_meter ON public.missed_reads USING btree (meter_id,
 
 CREATE INDEX missed_reads_of_point ON public.missed_reads USING btree (service_point_id, missed_on);
 
+CREATE INDEX missed_reads_walked ON public.missed_reads USING btree (missed_on, id);
+
 ALTER TABLE public.missed_reads ENABLE ROW LEVEL SECURITY;
 
 GRANT SELECT,INSERT ON TABLE public.missed_reads TO service_role;
@@ -265,6 +271,8 @@ ALTER TABLE ONLY public.meter_photos
 
 ALTER TABLE ONLY public.meter_photos
     ADD CONSTRAINT meter_photos_taken_by_key_key UNIQUE (taken_by, key);
+
+CREATE INDEX meter_photos_by_time ON public.meter_photos USING btree (created_at);
 
 CREATE INDEX meter_photos_content ON public.meter_photos USING btree (sha256);
 
@@ -709,20 +717,6 @@ COMMENT ON FUNCTION public.import_readings(p jsonb) IS 'Stores validated reads, 
 REVOKE ALL ON FUNCTION public.import_readings(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.import_readings(p jsonb) TO service_role;
 
-CREATE FUNCTION private.rolled_over(p_point_id uuid, p_after timestamp with time zone, p_before timestamp with time zone) RETURNS boolean
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    AS $$
-    select exists (select 1 from public.meter_installations i
-                   join public.readings r on r.meter_id = i.meter_id and r.rolled_over and r.status = 'accepted'
-                   where i.service_point_id = p_point_id and r.read_at > p_after and r.read_at < p_before)
-$$;
-
-COMMENT ON FUNCTION private.rolled_over(p_point_id uuid, p_after timestamp with time zone, p_before timestamp with time zone) IS 'Whether a person said of a read at a service point between two instants that the register rolled over.';
-
-REVOKE ALL ON FUNCTION private.rolled_over(p_point_id uuid, p_after timestamp with time zone, p_before timestamp with time zone) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.rolled_over(p_point_id uuid, p_after timestamp with time zone, p_before timestamp with time zone) TO service_role;
-
 CREATE FUNCTION private.reads_between(p_point_id uuid, p_opening_id uuid, p_until timestamp with time zone) RETURNS jsonb
     LANGUAGE sql STABLE
     SET search_path TO ''
@@ -879,21 +873,6 @@ COMMENT ON FUNCTION private.maxima(p_registers jsonb) IS 'Of the registers of a 
 
 REVOKE ALL ON FUNCTION private.maxima(p_registers jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.maxima(p_registers jsonb) TO service_role;
-
-CREATE FUNCTION private.interval_days(p_meters uuid[], p_from date, p_until date) RETURNS jsonb
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    AS $$
-    select coalesce(jsonb_agg(jsonb_strip_nulls(to_jsonb(i)) order by i.day), '[]')
-    from (select distinct on (d.day, d.meter_id) d.day, d.minutes, d.wh, d.quality from public.intervals d
-          where d.meter_id = any (p_meters) and d.day >= p_from and d.day < p_until and array_position(d.wh, null) is null
-          order by d.day, d.meter_id, d.id desc) i
-$$;
-
-COMMENT ON FUNCTION private.interval_days(p_meters uuid[], p_from date, p_until date) IS 'The whole local days of meters'' interval series from a date to before another: [{day, minutes, wh, quality?}].';
-
-REVOKE ALL ON FUNCTION private.interval_days(p_meters uuid[], p_from date, p_until date) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.interval_days(p_meters uuid[], p_from date, p_until date) TO service_role;
 
 CREATE FUNCTION private.each_quality(p_quality smallint[], p_size integer) RETURNS smallint[]
     LANGUAGE sql IMMUTABLE
@@ -1544,6 +1523,23 @@ COMMENT ON FUNCTION private.read_point(p_reading uuid) IS 'What a meter showed a
 REVOKE ALL ON FUNCTION private.read_point(p_reading uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.read_point(p_reading uuid) TO service_role;
 
+CREATE FUNCTION private.keep_claimed_photo() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    if old.created_at > now() - interval '12 months'
+       and exists (select 1 from public.meter_photo_list l where l.id = old.id and (l.reading_id is not null or l.missed_read_id is not null)) then
+        raise exception 'Photos of readings and of missed reads are kept: % is not deleted.', old.id;
+    end if;
+    return old;
+end $$;
+
+COMMENT ON FUNCTION private.keep_claimed_photo() IS 'A photo with a reading or a missed read is evidence, and not deleted within 12 months, however the retention is set.';
+
+REVOKE ALL ON FUNCTION private.keep_claimed_photo() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.keep_claimed_photo() TO service_role;
+
 CREATE FUNCTION private.expect_claims() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -1557,22 +1553,6 @@ COMMENT ON FUNCTION private.expect_claims() IS 'What a photo belongs to comes af
 
 REVOKE ALL ON FUNCTION private.expect_claims() FROM PUBLIC;
 GRANT ALL ON FUNCTION private.expect_claims() TO service_role;
-
-CREATE FUNCTION private.keep_claimed_photo() RETURNS trigger
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-begin
-    if exists (select 1 from public.meter_photo_list l where l.id = old.id and (l.reading_id is not null or l.missed_read_id is not null)) then
-        raise exception 'Photos of readings and of missed reads are kept: % is not deleted.', old.id;
-    end if;
-    return old;
-end $$;
-
-COMMENT ON FUNCTION private.keep_claimed_photo() IS 'A photo with a reading or a missed read is evidence, and never deleted.';
-
-REVOKE ALL ON FUNCTION private.keep_claimed_photo() FROM PUBLIC;
-GRANT ALL ON FUNCTION private.keep_claimed_photo() TO service_role;
 
 CREATE FUNCTION private.forget_photos() RETURNS void
     LANGUAGE plpgsql
@@ -1626,9 +1606,75 @@ COMMENT ON FUNCTION public.note_refused_read(p jsonb) IS 'Keeps a reading that t
 REVOKE ALL ON FUNCTION public.note_refused_read(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.note_refused_read(p jsonb) TO service_role;
 
+CREATE FUNCTION public.reading_contexts(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+declare
+    v_row jsonb;
+    v_one jsonb;
+    v_group jsonb;
+    v_uses jsonb := '{}';
+    v_found jsonb[] := '{}';
+    v_code text;
+    v_message text;
+begin
+    for v_row in select x from jsonb_array_elements(p -> 'rows') x loop
+        begin
+            v_one := public.reading_context(v_row || '{"peers_later": true}');
+            v_group := v_one -> 'peers';
+            if jsonb_typeof(v_group) = 'object' then
+                if not v_uses ? v_group::text then
+                    v_uses := v_uses || jsonb_build_object(v_group::text, private.group_uses(
+                        (v_group ->> 'transformer_id')::uuid, (v_group ->> 'tariff_id')::uuid, (v_group ->> 'on')::date));
+                end if;
+                v_one := v_one || jsonb_build_object(
+                    'peers', private.uses_beside(v_uses -> (v_group::text), (v_one #>> '{meter,id}')::uuid));
+            end if;
+        exception when others then
+            get stacked diagnostics v_code = returned_sqlstate, v_message = message_text;
+            -- A refusal of ours is about this reading alone; anything else is about all.
+            if v_code not like 'EB%' then
+                raise;
+            end if;
+            v_one := jsonb_build_object('refused', jsonb_build_object('code', v_code, 'message', v_message));
+        end;
+        v_found := v_found || v_one;
+    end loop;
+    return jsonb_build_object('contexts', to_jsonb(v_found));
+end $$;
+
+COMMENT ON FUNCTION public.reading_contexts(p jsonb) IS 'public.reading_context for many readings: {rows: what that takes} -> {contexts: its answers in order, or {refused: {code, message}}}.';
+
+REVOKE ALL ON FUNCTION public.reading_contexts(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.reading_contexts(p jsonb) TO service_role;
+
+CREATE FUNCTION private.interval_days(p_point uuid, p_from date, p_until date) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select jsonb_strip_nulls(jsonb_build_object(
+        'days', coalesce(string_agg(i.day::text, ' ' order by i.day), ''),
+        'minutes', coalesce(string_agg(i.minutes::text, ' ' order by i.day), ''),
+        'sizes', coalesce(string_agg(cardinality(i.wh)::text, ' ' order by i.day), ''),
+        'wh', coalesce(string_agg(array_to_string(i.wh, ' '), ' ' order by i.day), ''),
+        'quality', case when count(i.quality) > 0 then string_agg(coalesce(array_to_string(i.quality, ' '), ''), ',' order by i.day) end))
+    from (select distinct on (d.day, d.meter_id) d.day, d.minutes, d.wh, d.quality
+          from public.meter_installations m
+          join public.intervals d on d.meter_id = m.meter_id and d.day >= greatest(p_from, m.installed_on)
+              and d.day < p_until and d.day <= coalesce(m.removed_on, 'infinity')
+          where m.service_point_id = p_point and array_position(d.wh, null) is null
+          order by d.day, d.meter_id, d.id desc) i
+$$;
+
+COMMENT ON FUNCTION private.interval_days(p_point uuid, p_from date, p_until date) IS 'The whole local days that meters measured at a service point from a date to before another, each as a text with spaces between: {days, minutes, sizes: how many intervals each day has, wh: of all of them in order of time, quality?: of each day its codes, with commas between the days}.';
+
+REVOKE ALL ON FUNCTION private.interval_days(p_point uuid, p_from date, p_until date) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.interval_days(p_point uuid, p_from date, p_until date) TO service_role;
+
 CREATE TRIGGER answer_requests AFTER INSERT ON public.readings REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.answer_reading_requests();
 
-CREATE TRIGGER audit_insert AFTER INSERT ON public.readings REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.audit();
+CREATE TRIGGER audit_insert AFTER INSERT ON public.readings REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.audit_new_readings();
 
 CREATE TRIGGER audit_update AFTER UPDATE ON public.readings REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.audit();
 

@@ -117,6 +117,9 @@ COMMENT ON COLUMN public.service_agreements.billing_day IS 'The day of the month
 ALTER TABLE ONLY public.service_agreements
     ADD CONSTRAINT service_agreements_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.service_agreements
+    ADD CONSTRAINT service_agreements_with_customer UNIQUE (id, customer_id);
+
 CREATE INDEX service_agreements_at_point ON public.service_agreements USING btree (service_point_id, starts_on DESC);
 
 CREATE INDEX service_agreements_closing ON public.service_agreements USING btree (closing_reading_id) WHERE (closing_reading_id IS NOT NULL);
@@ -776,28 +779,6 @@ COMMENT ON FUNCTION private.cycles_in_use() IS 'The billing days that agreements
 REVOKE ALL ON FUNCTION private.cycles_in_use() FROM PUBLIC;
 GRANT ALL ON FUNCTION private.cycles_in_use() TO service_role;
 
-CREATE FUNCTION public.billing_cycles_page(p jsonb) RETURNS jsonb
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    AS $$
-    select jsonb_build_object(
-        'cycles', (select coalesce(jsonb_agg(jsonb_build_object(
-                       'billing_day', c -> 'billing_day', 'since', c -> 'since',
-                       'agreements', (select count(*) from public.service_agreements a
-                                      where a.billing_day = (c ->> 'billing_day')::smallint and a.ends_on is null))
-                       order by (c ->> 'billing_day')::integer), '[]')
-                   from jsonb_array_elements(private.cycles_in_use()) c),
-        'routes', (select coalesce(jsonb_agg(jsonb_build_object(
-                       'route', s.route, 'places', s.places, 'billing_day', r.billing_day) order by s.route), '[]')
-                   from (select x.route, count(*) as places from public.service_points x where x.route <> '' group by 1) s
-                   left join public.reading_routes r on r.route = s.route))
-$$;
-
-COMMENT ON FUNCTION public.billing_cycles_page(p jsonb) IS 'The billing days in use and the reading routes: {} -> {cycles: [{billing_day, since, agreements: those that last}], routes: [{route, places, billing_day: null without one of its own}]}.';
-
-REVOKE ALL ON FUNCTION public.billing_cycles_page(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.billing_cycles_page(p jsonb) TO service_role;
-
 CREATE FUNCTION public.set_billing_day(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -838,6 +819,29 @@ COMMENT ON FUNCTION public.set_billing_day(p jsonb) IS 'Bills an agreement, or a
 
 REVOKE ALL ON FUNCTION public.set_billing_day(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.set_billing_day(p jsonb) TO service_role;
+
+CREATE FUNCTION public.billing_cycles_page(p jsonb) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    with kept as materialized (
+        select t.kind, t.name, sum(t.number)::bigint as number from public.supply_totals t
+        where t.kind in ('billing_day', 'route') group by 1, 2 having sum(t.number) <> 0)
+    select jsonb_build_object(
+        'cycles', (select coalesce(jsonb_agg(jsonb_build_object(
+                       'billing_day', c -> 'billing_day', 'since', c -> 'since',
+                       'agreements', coalesce((select k.number from kept k where k.kind = 'billing_day' and k.name = c ->> 'billing_day'), 0))
+                       order by (c ->> 'billing_day')::integer), '[]')
+                   from jsonb_array_elements(private.cycles_in_use()) c),
+        'routes', (select coalesce(jsonb_agg(jsonb_build_object(
+                       'route', k.name, 'places', k.number, 'billing_day', r.billing_day) order by k.name), '[]')
+                   from kept k left join public.reading_routes r on r.route = k.name where k.kind = 'route'))
+$$;
+
+COMMENT ON FUNCTION public.billing_cycles_page(p jsonb) IS 'The billing days in use and the reading routes: {} -> {cycles: [{billing_day, since, agreements: those that last}], routes: [{route, places, billing_day: null without one of its own}]}.';
+
+REVOKE ALL ON FUNCTION public.billing_cycles_page(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.billing_cycles_page(p jsonb) TO service_role;
 
 CREATE FUNCTION public.change_service_point(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql

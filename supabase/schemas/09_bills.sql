@@ -1,6 +1,142 @@
 -- Bills: written by `make schemas`, for reading.
 -- To change something, add a file to supabase/migrations.
 
+CREATE TABLE public.bills (
+    id uuid NOT NULL,
+    number bigint,
+    status text NOT NULL,
+    meter_id uuid NOT NULL,
+    customer_id uuid NOT NULL,
+    tariff_version_id uuid NOT NULL,
+    opening_reading_id uuid NOT NULL,
+    closing_reading_id uuid NOT NULL,
+    period_start date NOT NULL,
+    period_end date NOT NULL,
+    opening_wh bigint NOT NULL,
+    closing_wh bigint NOT NULL,
+    consumption_wh bigint NOT NULL,
+    currency text NOT NULL,
+    lines jsonb NOT NULL,
+    subtotal_minor bigint NOT NULL,
+    tax_minor bigint NOT NULL,
+    total_minor bigint NOT NULL,
+    amount_paid_minor bigint DEFAULT 0 NOT NULL,
+    issued_at timestamp with time zone,
+    issued_on date,
+    due_date date,
+    overdue_since date,
+    payment_url text,
+    reissue_no integer DEFAULT 0 NOT NULL,
+    void_reason text,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    second_opinion jsonb,
+    usage jsonb,
+    replaces_id uuid,
+    priced_by uuid[],
+    held_because text,
+    agreement_id uuid NOT NULL,
+    multiplier_milli integer NOT NULL,
+    segments jsonb,
+    created_by text DEFAULT NULLIF(current_setting('billing.actor'::text, true), ''::text),
+    CONSTRAINT bills_check CHECK ((period_end > period_start)),
+    CONSTRAINT bills_check3 CHECK ((total_minor = (subtotal_minor + tax_minor))),
+    CONSTRAINT bills_check4 CHECK (((status <> 'draft'::text) OR (number IS NULL))),
+    CONSTRAINT bills_check5 CHECK (((status <> 'issued'::text) OR ((number IS NOT NULL) AND (issued_at IS NOT NULL) AND (issued_on IS NOT NULL) AND (due_date IS NOT NULL)))),
+    CONSTRAINT bills_check6 CHECK (((status <> 'void'::text) OR (COALESCE(void_reason, ''::text) <> ''::text))),
+    CONSTRAINT bills_check7 CHECK ((opening_reading_id <> closing_reading_id)),
+    CONSTRAINT bills_created_by_check CHECK ((created_by <> ''::text)),
+    CONSTRAINT bills_currency_check CHECK ((currency ~ '^[A-Z]{3}$'::text)),
+    CONSTRAINT bills_held_because_check CHECK ((held_because <> ''::text)),
+    CONSTRAINT bills_lines_check CHECK ((jsonb_typeof(lines) = 'array'::text)),
+    CONSTRAINT bills_multiplier_milli_check CHECK ((multiplier_milli > 0)),
+    CONSTRAINT bills_number_check CHECK ((number > 0)),
+    CONSTRAINT bills_reissue_no_check CHECK ((reissue_no >= 0)),
+    CONSTRAINT bills_second_opinion_check CHECK (((second_opinion IS NULL) OR (jsonb_typeof(second_opinion) = 'object'::text))),
+    CONSTRAINT bills_segments_check CHECK (((segments IS NULL) OR (jsonb_typeof(segments) = 'array'::text))),
+    CONSTRAINT bills_status_check CHECK ((status = ANY (ARRAY['draft'::text, 'issued'::text, 'void'::text]))),
+    CONSTRAINT bills_usage_check CHECK (((usage IS NULL) OR (jsonb_typeof(usage) = 'object'::text)))
+);
+
+COMMENT ON TABLE public.bills IS 'One bill an agreement and period, from the closing read of the agreement''s last bill that is not void to a later accepted read.';
+
+COMMENT ON COLUMN public.bills.number IS 'Given at issue, without gaps; a void bill keeps it, a draft has none.';
+
+COMMENT ON COLUMN public.bills.period_end IS 'Exclusive: the local date of the closing read.';
+
+COMMENT ON COLUMN public.bills.lines IS 'Array of lines [code, description, tax, quantity, unit, rate, amount_minor, {slabs?: [[from_kwh, to_kwh, quantity, rate, amount]], note?, part?, billed_before?}?]; integers, strings and booleans only. Lines of bills from before are objects with these names. public.bill_lines reads both.';
+
+COMMENT ON COLUMN public.bills.reissue_no IS 'How many void bills opened at the same read before this one.';
+
+COMMENT ON COLUMN public.bills.second_opinion IS 'AI''s own calculation: {model, agrees, held, currency, total, difference, lines, other_lines}, amounts as decimal strings. Given when the bill is made; bills_guard refuses every later change, as of all figures.';
+
+COMMENT ON COLUMN public.bills.usage IS 'What the bill was priced from beside its consumption_wh, in whole Wh, W and minor units; null when there was nothing else.';
+
+COMMENT ON COLUMN public.bills.replaces_id IS 'The void bill that this one was made anew for.';
+
+COMMENT ON COLUMN public.bills.priced_by IS 'The versions of the tariff that its days were priced by, in order; null in bills from before there were corrections.';
+
+COMMENT ON COLUMN public.bills.held_because IS 'Why a person was to look at it before its issue, such as a period longer than its tariff is made for.';
+
+COMMENT ON COLUMN public.bills.segments IS 'Where more than one meter or multiplier measured in the period: [{meter_id, opening_reading_id, closing_reading_id, opening_wh, closing_wh, multiplier_milli, consumption_wh}] in order. Null where it was one. The bill''s own meter, multiplier, opening_wh and closing_wh are those of the last.';
+
+COMMENT ON COLUMN public.bills.created_by IS 'Who made it. Null in bills from before, whose audit record says so.';
+
+ALTER TABLE ONLY public.bills
+    ADD CONSTRAINT bills_number_key UNIQUE (number);
+
+ALTER TABLE ONLY public.bills
+    ADD CONSTRAINT bills_pkey PRIMARY KEY (id);
+
+CREATE INDEX bills_by_due_date ON public.bills USING btree (COALESCE(due_date, 'infinity'::date), id);
+
+CREATE INDEX bills_by_number ON public.bills USING btree (COALESCE(number, '9223372036854775807'::bigint), id);
+
+CREATE INDEX bills_by_total ON public.bills USING btree (total_minor, id);
+
+CREATE INDEX bills_by_version ON public.bills USING btree (tariff_version_id, period_end) WHERE (status <> 'void'::text);
+
+CREATE INDEX bills_chain ON public.bills USING btree (agreement_id, period_end DESC) INCLUDE (period_start, consumption_wh, status) WHERE (status <> 'void'::text);
+
+CREATE INDEX bills_created ON public.bills USING brin (created_at);
+
+CREATE INDEX bills_customer ON public.bills USING btree (customer_id, period_end DESC, id DESC);
+
+CREATE INDEX bills_drafts ON public.bills USING btree (period_end DESC, id DESC) WHERE (status = 'draft'::text);
+
+CREATE INDEX bills_in_arrears ON public.bills USING btree (customer_id, due_date, id) WHERE ((status = 'issued'::text) AND (amount_paid_minor < total_minor) AND (overdue_since IS NOT NULL));
+
+CREATE INDEX bills_in_arrears_by_day ON public.bills USING btree (due_date, id) WHERE ((status = 'issued'::text) AND (amount_paid_minor < total_minor) AND (overdue_since IS NOT NULL));
+
+CREATE INDEX bills_issued_on ON public.bills USING btree (issued_on);
+
+CREATE INDEX bills_meter ON public.bills USING btree (meter_id, period_end DESC);
+
+CREATE UNIQUE INDEX bills_one_closing ON public.bills USING btree (closing_reading_id) WHERE (status <> 'void'::text);
+
+CREATE UNIQUE INDEX bills_one_opening ON public.bills USING btree (opening_reading_id) WHERE (status <> 'void'::text);
+
+CREATE INDEX bills_open_since ON public.bills USING btree (issued_on) WHERE ((status = 'issued'::text) AND (amount_paid_minor < total_minor) AND (overdue_since IS NULL));
+
+CREATE INDEX bills_overdue ON public.bills USING btree (customer_id) INCLUDE (total_minor, amount_paid_minor) WHERE ((status = 'issued'::text) AND (overdue_since IS NOT NULL));
+
+CREATE INDEX bills_partly_paid ON public.bills USING btree (period_end DESC, id DESC) WHERE ((status = 'issued'::text) AND (overdue_since IS NULL) AND (amount_paid_minor > 0) AND (amount_paid_minor < total_minor));
+
+CREATE INDEX bills_recent ON public.bills USING btree (period_end DESC, id DESC) INCLUDE (customer_id, meter_id, number, status, total_minor, amount_paid_minor, overdue_since);
+
+CREATE UNIQUE INDEX bills_replaces_id_key ON public.bills USING btree (replaces_id) WHERE (replaces_id IS NOT NULL);
+
+CREATE INDEX bills_second_opinion ON public.bills USING btree (created_at) WHERE (second_opinion IS NOT NULL);
+
+CREATE INDEX bills_to_dun ON public.bills USING btree (due_date, id) WHERE ((status = 'issued'::text) AND (amount_paid_minor < total_minor) AND (overdue_since IS NULL));
+
+CREATE INDEX bills_void ON public.bills USING btree (agreement_id) WHERE (status = 'void'::text);
+
+CREATE INDEX bills_void_opening ON public.bills USING btree (opening_reading_id) WHERE (status = 'void'::text);
+
+ALTER TABLE public.bills ENABLE ROW LEVEL SECURITY;
+
+GRANT SELECT,INSERT,REFERENCES,MAINTAIN,UPDATE ON TABLE public.bills TO service_role;
+
 CREATE TABLE public.unprinted_bills (
     bill_id uuid NOT NULL,
     reason text NOT NULL,
@@ -88,6 +224,94 @@ ALTER TABLE public.kwh_bank_entries ALTER COLUMN id ADD GENERATED ALWAYS AS IDEN
 
 GRANT USAGE ON SEQUENCE public.kwh_bank_entries_id_seq TO service_role;
 
+CREATE TABLE public.bill_run_previews (
+    scheduled_on date NOT NULL,
+    worked_out_at timestamp with time zone NOT NULL,
+    worked_out_by text NOT NULL,
+    looked_at integer NOT NULL,
+    whole boolean NOT NULL,
+    totals jsonb NOT NULL,
+    CONSTRAINT bill_run_previews_looked_at_check CHECK ((looked_at >= 0)),
+    CONSTRAINT bill_run_previews_totals_check CHECK ((jsonb_typeof(totals) = 'array'::text))
+);
+
+COMMENT ON TABLE public.bill_run_previews IS 'The last preview of each bill run: what it was to make, to be compared with what it made.';
+
+COMMENT ON COLUMN public.bill_run_previews.whole IS 'Whether each agreement was looked at.';
+
+COMMENT ON COLUMN public.bill_run_previews.totals IS '[{currency, number, held, consumption_wh, total_minor}]';
+
+ALTER TABLE ONLY public.bill_run_previews
+    ADD CONSTRAINT bill_run_previews_pkey PRIMARY KEY (scheduled_on);
+
+ALTER TABLE public.bill_run_previews ENABLE ROW LEVEL SECURITY;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.bill_run_previews TO service_role;
+
+CREATE TABLE public.issue_runs (
+    id uuid NOT NULL,
+    started_by text NOT NULL,
+    started_at timestamp with time zone DEFAULT now() NOT NULL,
+    status text DEFAULT 'running'::text NOT NULL,
+    number integer NOT NULL,
+    reached integer DEFAULT 0 NOT NULL,
+    issued integer DEFAULT 0 NOT NULL,
+    first_number bigint,
+    last_number bigint,
+    refusal text DEFAULT ''::text NOT NULL,
+    finished_at timestamp with time zone,
+    CONSTRAINT issue_runs_check CHECK (((reached >= 0) AND (reached <= number))),
+    CONSTRAINT issue_runs_check1 CHECK (((issued >= 0) AND (issued <= reached))),
+    CONSTRAINT issue_runs_number_check CHECK ((number > 0)),
+    CONSTRAINT issue_runs_status_check CHECK ((status = ANY (ARRAY['running'::text, 'done'::text])))
+);
+
+COMMENT ON TABLE public.issue_runs IS 'Drafts that somebody approved together: they are issued in batches, each one transaction that moves "reached" on.';
+
+COMMENT ON COLUMN public.issue_runs.number IS 'How many drafts were chosen.';
+
+COMMENT ON COLUMN public.issue_runs.reached IS 'Up to which place they were looked at; those sent back or issued meanwhile are not counted in "issued".';
+
+COMMENT ON COLUMN public.issue_runs.refusal IS 'Why the last of those that could not be issued was refused; empty where none was.';
+
+ALTER TABLE ONLY public.issue_runs
+    ADD CONSTRAINT issue_runs_pkey PRIMARY KEY (id);
+
+CREATE INDEX issue_runs_recent ON public.issue_runs USING btree (started_at DESC);
+
+CREATE INDEX issue_runs_running ON public.issue_runs USING btree (started_at, id) WHERE (status = 'running'::text);
+
+ALTER TABLE public.issue_runs ENABLE ROW LEVEL SECURITY;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.issue_runs TO service_role;
+
+CREATE TABLE public.issue_run_bills (
+    run_id uuid NOT NULL,
+    place integer NOT NULL,
+    bill_id uuid NOT NULL
+);
+
+COMMENT ON TABLE public.issue_run_bills IS 'The drafts of an issue run in the order of their numbers to be, until the run is done; a draft is in one run at most.';
+
+ALTER TABLE ONLY public.issue_run_bills
+    ADD CONSTRAINT issue_run_bills_bill_id_key UNIQUE (bill_id);
+
+ALTER TABLE ONLY public.issue_run_bills
+    ADD CONSTRAINT issue_run_bills_pkey PRIMARY KEY (run_id, place);
+
+ALTER TABLE public.issue_run_bills ENABLE ROW LEVEL SECURITY;
+
+GRANT SELECT,INSERT,DELETE ON TABLE public.issue_run_bills TO service_role;
+
+ALTER TABLE ONLY public.bills
+    ADD CONSTRAINT bills_agreement_and_customer_fkey FOREIGN KEY (agreement_id, customer_id) REFERENCES public.service_agreements(id, customer_id);
+
+ALTER TABLE ONLY public.bills
+    ADD CONSTRAINT bills_replaces_id_fkey FOREIGN KEY (replaces_id) REFERENCES public.bills(id);
+
+ALTER TABLE ONLY public.unprinted_bills
+    ADD CONSTRAINT unprinted_bills_bill_id_fkey FOREIGN KEY (bill_id) REFERENCES public.bills(id);
+
 ALTER TABLE ONLY public.agreements_to_bill
     ADD CONSTRAINT agreements_to_bill_agreement_id_fkey FOREIGN KEY (agreement_id) REFERENCES public.service_agreements(id);
 
@@ -95,184 +319,16 @@ ALTER TABLE ONLY public.kwh_bank_entries
     ADD CONSTRAINT kwh_bank_entries_agreement_id_fkey FOREIGN KEY (agreement_id) REFERENCES public.service_agreements(id);
 
 ALTER TABLE ONLY public.kwh_bank_entries
-    ADD CONSTRAINT kwh_bank_entries_undoes_id_fkey FOREIGN KEY (undoes_id) REFERENCES public.kwh_bank_entries(id);
-
-CREATE FUNCTION private.reissues(p_opening_reading_id uuid) RETURNS integer
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    AS $$
-    select count(*)::integer from public.bills
-    where opening_reading_id = p_opening_reading_id and status = 'void'
-$$;
-
-REVOKE ALL ON FUNCTION private.reissues(p_opening_reading_id uuid) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.reissues(p_opening_reading_id uuid) TO service_role;
-
-CREATE FUNCTION private.lines_total(p_lines jsonb, p_tax boolean) RETURNS bigint
-    LANGUAGE sql IMMUTABLE
-    SET search_path TO ''
-    AS $$
-    select coalesce(sum((l ->> 'amount_minor')::bigint), 0)::bigint
-    from jsonb_array_elements(p_lines) l
-    where (l ->> 'tax')::boolean = p_tax
-$$;
-
-COMMENT ON FUNCTION private.lines_total(p_lines jsonb, p_tax boolean) IS 'Sum of a bill''s tax lines, or of its other lines, in minor units.';
-
-REVOKE ALL ON FUNCTION private.lines_total(p_lines jsonb, p_tax boolean) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.lines_total(p_lines jsonb, p_tax boolean) TO service_role;
-
-CREATE TABLE public.bills (
-    id uuid NOT NULL,
-    number bigint,
-    status text NOT NULL,
-    meter_id uuid NOT NULL,
-    customer_id uuid NOT NULL,
-    tariff_version_id uuid NOT NULL,
-    opening_reading_id uuid NOT NULL,
-    closing_reading_id uuid NOT NULL,
-    period_start date NOT NULL,
-    period_end date NOT NULL,
-    opening_wh bigint NOT NULL,
-    closing_wh bigint NOT NULL,
-    consumption_wh bigint NOT NULL,
-    currency text NOT NULL,
-    lines jsonb NOT NULL,
-    subtotal_minor bigint NOT NULL,
-    tax_minor bigint NOT NULL,
-    total_minor bigint NOT NULL,
-    amount_paid_minor bigint DEFAULT 0 NOT NULL,
-    issued_at timestamp with time zone,
-    issued_on date,
-    due_date date,
-    overdue_since date,
-    payment_url text,
-    reissue_no integer DEFAULT 0 NOT NULL,
-    void_reason text,
-    created_at timestamp with time zone DEFAULT now() NOT NULL,
-    second_opinion jsonb,
-    usage jsonb,
-    replaces_id uuid,
-    priced_by uuid[],
-    held_because text,
-    agreement_id uuid NOT NULL,
-    multiplier_milli integer NOT NULL,
-    segments jsonb,
-    CONSTRAINT bills_check CHECK ((period_end > period_start)),
-    CONSTRAINT bills_check1 CHECK ((subtotal_minor = private.lines_total(lines, false))),
-    CONSTRAINT bills_check2 CHECK ((tax_minor = private.lines_total(lines, true))),
-    CONSTRAINT bills_check3 CHECK ((total_minor = (subtotal_minor + tax_minor))),
-    CONSTRAINT bills_check4 CHECK (((status <> 'draft'::text) OR (number IS NULL))),
-    CONSTRAINT bills_check5 CHECK (((status <> 'issued'::text) OR ((number IS NOT NULL) AND (issued_at IS NOT NULL) AND (issued_on IS NOT NULL) AND (due_date IS NOT NULL)))),
-    CONSTRAINT bills_check6 CHECK (((status <> 'void'::text) OR (COALESCE(void_reason, ''::text) <> ''::text))),
-    CONSTRAINT bills_check7 CHECK ((opening_reading_id <> closing_reading_id)),
-    CONSTRAINT bills_currency_check CHECK ((currency ~ '^[A-Z]{3}$'::text)),
-    CONSTRAINT bills_held_because_check CHECK ((held_because <> ''::text)),
-    CONSTRAINT bills_lines_check CHECK ((jsonb_typeof(lines) = 'array'::text)),
-    CONSTRAINT bills_multiplier_milli_check CHECK ((multiplier_milli > 0)),
-    CONSTRAINT bills_number_check CHECK ((number > 0)),
-    CONSTRAINT bills_reissue_no_check CHECK ((reissue_no >= 0)),
-    CONSTRAINT bills_second_opinion_check CHECK (((second_opinion IS NULL) OR (jsonb_typeof(second_opinion) = 'object'::text))),
-    CONSTRAINT bills_segments_check CHECK (((segments IS NULL) OR (jsonb_typeof(segments) = 'array'::text))),
-    CONSTRAINT bills_status_check CHECK ((status = ANY (ARRAY['draft'::text, 'issued'::text, 'void'::text]))),
-    CONSTRAINT bills_usage_check CHECK (((usage IS NULL) OR (jsonb_typeof(usage) = 'object'::text)))
-);
-
-COMMENT ON TABLE public.bills IS 'One bill an agreement and period, from the closing read of the agreement''s last bill that is not void to a later accepted read.';
-
-COMMENT ON COLUMN public.bills.number IS 'Given at issue, without gaps; a void bill keeps it, a draft has none.';
-
-COMMENT ON COLUMN public.bills.period_end IS 'Exclusive: the local date of the closing read.';
-
-COMMENT ON COLUMN public.bills.lines IS 'Array of {code, description, tax, quantity, unit, rate, amount_minor, slabs?}; integers and strings only.';
-
-COMMENT ON COLUMN public.bills.reissue_no IS 'How many void bills opened at the same read before this one.';
-
-COMMENT ON COLUMN public.bills.second_opinion IS 'AI''s own calculation: {model, agrees, held, currency, total, difference, lines, other_lines}, amounts as decimal strings. Given when the bill is made; bills_guard refuses every later change, as of all figures.';
-
-COMMENT ON COLUMN public.bills.usage IS 'What the bill was priced from beside its consumption_wh, in whole Wh, W and minor units; null when there was nothing else.';
-
-COMMENT ON COLUMN public.bills.replaces_id IS 'The void bill that this one was made anew for.';
-
-COMMENT ON COLUMN public.bills.priced_by IS 'The versions of the tariff that its days were priced by, in order; null in bills from before there were corrections.';
-
-COMMENT ON COLUMN public.bills.held_because IS 'Why a person was to look at it before its issue, such as a period longer than its tariff is made for.';
-
-COMMENT ON COLUMN public.bills.segments IS 'Where more than one meter or multiplier measured in the period: [{meter_id, opening_reading_id, closing_reading_id, opening_wh, closing_wh, multiplier_milli, consumption_wh}] in order. Null where it was one. The bill''s own meter, multiplier, opening_wh and closing_wh are those of the last.';
-
-ALTER TABLE ONLY public.bills
-    ADD CONSTRAINT bills_number_key UNIQUE (number);
-
-ALTER TABLE ONLY public.bills
-    ADD CONSTRAINT bills_pkey PRIMARY KEY (id);
-
-ALTER TABLE ONLY public.bills
-    ADD CONSTRAINT bills_replaces_id_key UNIQUE (replaces_id);
-
-CREATE INDEX bills_by_due_date ON public.bills USING btree (COALESCE(due_date, 'infinity'::date), id);
-
-CREATE INDEX bills_by_number ON public.bills USING btree (COALESCE(number, '9223372036854775807'::bigint), id);
-
-CREATE INDEX bills_by_total ON public.bills USING btree (total_minor, id);
-
-CREATE INDEX bills_by_version ON public.bills USING btree (tariff_version_id, period_end, id) WHERE (status <> 'void'::text);
-
-CREATE INDEX bills_chain ON public.bills USING btree (agreement_id, period_end DESC) WHERE (status <> 'void'::text);
-
-CREATE INDEX bills_customer ON public.bills USING btree (customer_id, period_end DESC, id DESC);
-
-CREATE INDEX bills_drafts ON public.bills USING btree (period_end DESC, id DESC) WHERE (status = 'draft'::text);
-
-CREATE INDEX bills_issued_on ON public.bills USING btree (issued_on);
-
-CREATE INDEX bills_meter ON public.bills USING btree (meter_id, period_end DESC);
-
-CREATE UNIQUE INDEX bills_one_closing ON public.bills USING btree (closing_reading_id) WHERE (status <> 'void'::text);
-
-CREATE UNIQUE INDEX bills_one_opening ON public.bills USING btree (opening_reading_id) WHERE (status <> 'void'::text);
-
-CREATE INDEX bills_overdue ON public.bills USING btree (customer_id) INCLUDE (total_minor, amount_paid_minor) WHERE ((status = 'issued'::text) AND (overdue_since IS NOT NULL));
-
-CREATE INDEX bills_past_use ON public.bills USING btree (agreement_id, period_end DESC) INCLUDE (period_start, consumption_wh) WHERE (status = 'issued'::text);
-
-CREATE INDEX bills_recent ON public.bills USING btree (period_end DESC, id DESC) INCLUDE (customer_id, meter_id, number, status, total_minor, amount_paid_minor, overdue_since);
-
-CREATE INDEX bills_second_opinion ON public.bills USING btree (created_at) WHERE (second_opinion IS NOT NULL);
-
-CREATE INDEX bills_unpaid ON public.bills USING btree (due_date) WHERE ((status = 'issued'::text) AND (amount_paid_minor < total_minor));
-
-CREATE INDEX bills_void_opening ON public.bills USING btree (opening_reading_id) WHERE (status = 'void'::text);
-
-ALTER TABLE public.bills ENABLE ROW LEVEL SECURITY;
-
-GRANT SELECT,INSERT,REFERENCES,MAINTAIN,UPDATE ON TABLE public.bills TO service_role;
-
-ALTER TABLE ONLY public.bills
-    ADD CONSTRAINT bills_agreement_id_fkey FOREIGN KEY (agreement_id) REFERENCES public.service_agreements(id);
-
-ALTER TABLE ONLY public.bills
-    ADD CONSTRAINT bills_closing_reading_id_fkey FOREIGN KEY (closing_reading_id) REFERENCES public.readings(id);
-
-ALTER TABLE ONLY public.bills
-    ADD CONSTRAINT bills_customer_id_fkey FOREIGN KEY (customer_id) REFERENCES public.customers(id);
-
-ALTER TABLE ONLY public.bills
-    ADD CONSTRAINT bills_meter_id_fkey FOREIGN KEY (meter_id) REFERENCES public.meters(id);
-
-ALTER TABLE ONLY public.bills
-    ADD CONSTRAINT bills_opening_reading_id_fkey FOREIGN KEY (opening_reading_id) REFERENCES public.readings(id);
-
-ALTER TABLE ONLY public.bills
-    ADD CONSTRAINT bills_replaces_id_fkey FOREIGN KEY (replaces_id) REFERENCES public.bills(id);
-
-ALTER TABLE ONLY public.bills
-    ADD CONSTRAINT bills_tariff_version_id_fkey FOREIGN KEY (tariff_version_id) REFERENCES public.tariff_versions(id);
-
-ALTER TABLE ONLY public.unprinted_bills
-    ADD CONSTRAINT unprinted_bills_bill_id_fkey FOREIGN KEY (bill_id) REFERENCES public.bills(id);
+    ADD CONSTRAINT kwh_bank_entries_bill_id_fkey FOREIGN KEY (bill_id) REFERENCES public.bills(id);
 
 ALTER TABLE ONLY public.kwh_bank_entries
-    ADD CONSTRAINT kwh_bank_entries_bill_id_fkey FOREIGN KEY (bill_id) REFERENCES public.bills(id);
+    ADD CONSTRAINT kwh_bank_entries_undoes_id_fkey FOREIGN KEY (undoes_id) REFERENCES public.kwh_bank_entries(id);
+
+ALTER TABLE ONLY public.issue_run_bills
+    ADD CONSTRAINT issue_run_bills_bill_id_fkey FOREIGN KEY (bill_id) REFERENCES public.bills(id);
+
+ALTER TABLE ONLY public.issue_run_bills
+    ADD CONSTRAINT issue_run_bills_run_id_fkey FOREIGN KEY (run_id) REFERENCES public.issue_runs(id);
 
 CREATE VIEW public.reading_list WITH (security_invoker='true') AS
  SELECT r.id,
@@ -327,13 +383,13 @@ CREATE VIEW public.bill_lines WITH (security_invoker='true') AS
     b.status AS bill_status,
     b.currency,
     (l."position")::integer AS "position",
-    (l.line ->> 'code'::text) AS code,
-    (l.line ->> 'description'::text) AS description,
-    ((l.line ->> 'tax'::text))::boolean AS tax,
-    (l.line ->> 'quantity'::text) AS quantity,
-    (l.line ->> 'unit'::text) AS unit,
-    (l.line ->> 'rate'::text) AS rate,
-    ((l.line ->> 'amount_minor'::text))::bigint AS amount_minor
+    COALESCE((l.line ->> 0), (l.line ->> 'code'::text)) AS code,
+    COALESCE((l.line ->> 1), (l.line ->> 'description'::text)) AS description,
+    (COALESCE((l.line ->> 2), (l.line ->> 'tax'::text)))::boolean AS tax,
+    COALESCE((l.line ->> 3), (l.line ->> 'quantity'::text)) AS quantity,
+    COALESCE((l.line ->> 4), (l.line ->> 'unit'::text)) AS unit,
+    COALESCE((l.line ->> 5), (l.line ->> 'rate'::text)) AS rate,
+    (COALESCE((l.line ->> 6), (l.line ->> 'amount_minor'::text)))::bigint AS amount_minor
    FROM (public.bills b
      CROSS JOIN LATERAL jsonb_array_elements(b.lines) WITH ORDINALITY l(line, "position"));
 
@@ -374,6 +430,17 @@ CREATE VIEW public.kwh_bank_list WITH (security_invoker='true') AS
 COMMENT ON VIEW public.kwh_bank_list IS 'The entries of the banks of kWh, each with what its bank then held.';
 
 GRANT SELECT ON TABLE public.kwh_bank_list TO service_role;
+
+CREATE FUNCTION private.reissues(p_opening_reading_id uuid) RETURNS integer
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select count(*)::integer from public.bills
+    where opening_reading_id = p_opening_reading_id and status = 'void'
+$$;
+
+REVOKE ALL ON FUNCTION private.reissues(p_opening_reading_id uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.reissues(p_opening_reading_id uuid) TO service_role;
 
 CREATE FUNCTION private.looks_back(p_tariff_id uuid) RETURNS boolean
     LANGUAGE sql STABLE
@@ -502,84 +569,11 @@ COMMENT ON FUNCTION private.is_outlier(p_past bigint[], p_wh bigint, p_days inte
 REVOKE ALL ON FUNCTION private.is_outlier(p_past bigint[], p_wh bigint, p_days integer, p_total bigint, p_marked boolean) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.is_outlier(p_past bigint[], p_wh bigint, p_days integer, p_total bigint, p_marked boolean) TO service_role;
 
-CREATE VIEW public.draft_list WITH (security_invoker='true') AS
- SELECT id,
-    meter_id,
-    meter_serial,
-    customer_id,
-    account_no,
-    customer_name,
-    tariff_code,
-    period_start,
-    period_end,
-    consumption_wh,
-    currency,
-    subtotal_minor,
-    tax_minor,
-    total_minor,
-    created_at,
-    estimated,
-    tariff_changes,
-    opinion_differs,
-    past_use,
-    private.is_outlier(past_use, consumption_wh, (period_end - period_start), total_minor, (estimated OR tariff_changes OR opinion_differs OR (held_because IS NOT NULL))) AS outlier,
-    search,
-    held_because
-   FROM ( SELECT b.id,
-            b.meter_id,
-            m.serial AS meter_serial,
-            b.customer_id,
-            c.account_no,
-            c.name AS customer_name,
-            t.code AS tariff_code,
-            b.period_start,
-            b.period_end,
-            b.consumption_wh,
-            b.currency,
-            b.subtotal_minor,
-            b.tax_minor,
-            b.total_minor,
-            b.created_at,
-            b.held_because,
-            (('estimated'::text = opening.source) OR ('estimated'::text = closing.source)) AS estimated,
-            (b.lines @> '[{"part": {}}]'::jsonb) AS tariff_changes,
-            COALESCE(((b.second_opinion ->> 'agrees'::text) = 'false'::text), false) AS opinion_differs,
-            ( SELECT ARRAY[z.number, COALESCE(z.q[1], (0)::bigint), COALESCE(z.q[2], (0)::bigint), COALESCE(z.q[3], (0)::bigint)] AS "array"
-                   FROM ( SELECT count(*) AS number,
-                            percentile_disc(ARRAY[(0.25)::double precision, (0.5)::double precision, (0.75)::double precision]) WITHIN GROUP (ORDER BY x.use) AS q
-                           FROM ( SELECT (y.consumption_wh / (y.period_end - y.period_start)) AS use
-                                   FROM public.bills y
-                                  WHERE ((y.agreement_id = b.agreement_id) AND (y.status = 'issued'::text) AND (y.period_end <= b.period_start))
-                                  ORDER BY y.period_end DESC
-                                 LIMIT 12) x) z) AS past_use,
-            lower(concat_ws(' '::text, c.account_no, c.name, m.serial)) AS search
-           FROM ((((((public.bills b
-             JOIN public.meters m ON ((m.id = b.meter_id)))
-             JOIN public.customers c ON ((c.id = b.customer_id)))
-             JOIN public.tariff_versions v ON ((v.id = b.tariff_version_id)))
-             JOIN public.tariffs t ON ((t.id = v.tariff_id)))
-             JOIN public.readings opening ON ((opening.id = b.opening_reading_id)))
-             JOIN public.readings closing ON ((closing.id = b.closing_reading_id)))
-          WHERE (b.status = 'draft'::text)) d;
-
-COMMENT ON VIEW public.draft_list IS 'Bills that wait to be issued, with what tells an unusual one from the others.';
-
-COMMENT ON COLUMN public.draft_list.past_use IS 'Of the last 12 issued bills of the meter: how many there are, and lower quartile, median and upper quartile of their whole Wh a day.';
-
-GRANT SELECT ON TABLE public.draft_list TO service_role;
-
 CREATE FUNCTION private.bill_now(p_bill_id uuid) RETURNS public.bills
     LANGUAGE sql STABLE
     SET search_path TO ''
     AS $$
-    with recursive chain as (
-        select b.id, b.customer_id, 0 as place from public.bills b where b.id = p_bill_id
-        union all
-        -- On another customer's account it is no longer this one's debt, and a draft is none yet.
-        select n.id, n.customer_id, c.place + 1
-        from chain c join public.bills n on n.replaces_id = c.id and n.customer_id = c.customer_id and n.number is not null
-    )
-    select b from public.bills b where b.id = (select id from chain order by place desc limit 1)
+    select b from public.bills b where b.id = (select n.now_id from private.bills_now(array[p_bill_id]) n)
 $$;
 
 COMMENT ON FUNCTION private.bill_now(p_bill_id uuid) IS 'A bill as it is now: the last one made anew in its place for the same customer, or itself.';
@@ -613,22 +607,6 @@ end $$;
 
 REVOKE ALL ON FUNCTION private.check_opening(p_bill jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.check_opening(p_bill jsonb) TO service_role;
-
-CREATE FUNCTION public.draft_choice(p jsonb) RETURNS jsonb
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    AS $$
-    with chosen as materialized (select id, currency, total_minor, period_end from private.drafts_chosen(p))
-    select jsonb_build_object(
-        'mark', (select private.drafts_mark(array_agg(id)) from chosen),
-        'drafts', (select coalesce(jsonb_agg(jsonb_build_array(id, currency, total_minor) order by period_end, id), '[]')
-                   from chosen))
-$$;
-
-COMMENT ON FUNCTION public.draft_choice(p jsonb) IS 'The chosen drafts in the order of their numbers to be: {… as private.drafts_chosen} -> {mark, drafts: [[id, currency, total_minor]]}.';
-
-REVOKE ALL ON FUNCTION public.draft_choice(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.draft_choice(p jsonb) TO service_role;
 
 CREATE FUNCTION public.void_bill(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql
@@ -665,35 +643,16 @@ CREATE FUNCTION public.issue_bills(p jsonb) RETURNS jsonb
     AS $$
 declare
     v_ids uuid[] := array(select (x ->> 'bill_id')::uuid from jsonb_array_elements(p -> 'bills') x);
-    v_expected jsonb := nullif(p -> 'expected', 'null');
     v_drafts uuid[];
-    v_base bigint;
 begin
     perform private.set_actor(p);
-    if (select count(*) from public.bills where id = any (v_ids)) <> cardinality(v_ids) then
+    if (select count(*) from unnest(v_ids) i(id) join public.bills b on b.id = i.id) <> cardinality(v_ids) then
         perform private.refuse('EB404', 'No such bill.');
     end if;
-    perform private.lock_points(array(select a.service_point_id from public.bills b
-                                      join public.service_agreements a on a.id = b.agreement_id where b.id = any (v_ids)));
-    perform private.lock_customers(array(select customer_id from public.bills where id = any (v_ids)));
-    -- A repeat of this call, whose answer was lost, finds them issued at this very moment.
-    if v_expected is not null and v_expected is distinct from (
-        select coalesce(jsonb_object_agg(z.currency, jsonb_build_object('number', z.number, 'total_minor', z.total)), '{}')
-        from (select currency, count(*) as number, sum(total_minor)::bigint as total
-              from public.bills
-              where id = any (v_ids) and (status = 'draft' or (status = 'issued' and issued_at = (p ->> 'issued_at')::timestamptz))
-              group by 1) z) then
-        perform private.refuse('EB005', 'Somebody issued or sent back some of these drafts meanwhile.');
-    elsif exists (select 1 from public.bills where id = any (v_ids) and status = 'void') then
+    v_drafts := private.issue_drafts(v_ids, p);
+    if exists (select 1 from unnest(v_ids) i(id) join public.bills b on b.id = i.id where b.status = 'void') then
         perform private.refuse('EB005', 'A void bill cannot be issued.');
     end if;
-    v_drafts := array(select id from public.bills where id = any (v_ids) and status = 'draft' order by period_end, id for update);
-    update public.counters set last_number = last_number + cardinality(v_drafts)
-    where name = 'bill' and v_drafts <> '{}' returning last_number - cardinality(v_drafts) into v_base;
-    update public.bills
-    set status = 'issued', number = v_base + array_position(v_drafts, id), issued_at = (p ->> 'issued_at')::timestamptz,
-        issued_on = (p ->> 'issued_on')::date, due_date = (p ->> 'due_date')::date
-    where id = any (v_drafts);
     insert into public.outbox (id, bill_id, kind, steps, status, finished_at)
     select o.id, x.bill_id, 'bill_issued', o.steps, o.status, case when o.status <> 'open' then now() end
     from jsonb_to_recordset(p -> 'bills') as x(bill_id uuid, owed jsonb)
@@ -702,15 +661,11 @@ begin
     on conflict (bill_id, kind, occasion) do nothing;
     return jsonb_build_object(
         'issued', cardinality(v_drafts),
-        'first_number', (select min(number) from public.bills where id = any (v_ids)),
-        'last_number', (select max(number) from public.bills where id = any (v_ids)),
-        'bills', case when v_expected is null then
-            (select coalesce(jsonb_agg(private.bill_json(i.id) order by i.place), '[]')
-             from unnest(v_ids) with ordinality as i(id, place))
-            else '[]' end);
+        'bills', (select coalesce(jsonb_agg(private.bill_json(i.id) order by i.place), '[]')
+                  from unnest(v_ids) with ordinality as i(id, place)));
 end $$;
 
-COMMENT ON FUNCTION public.issue_bills(p jsonb) IS 'Approves drafts together, all or none: {actor, bills: [{bill_id, owed}], issued_at, issued_on, due_date, expected?: {currency: {number, total_minor}}} -> {issued, first_number, last_number, bills}. With what is expected it refuses unless all are drafts that add up to it, and answers no bills; without, one issued already is answered as it is.';
+COMMENT ON FUNCTION public.issue_bills(p jsonb) IS 'Approves drafts, all or none: {actor, bills: [{bill_id, owed}], issued_at, issued_on, due_date} -> {issued, bills}. One issued already is answered as it is.';
 
 REVOKE ALL ON FUNCTION public.issue_bills(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.issue_bills(p jsonb) TO service_role;
@@ -781,8 +736,7 @@ CREATE FUNCTION public.draft_totals(p jsonb) RETURNS jsonb
     SET search_path TO ''
     AS $$
     with chosen as materialized (select * from private.drafts_chosen(p)),
-    months as (select m::date as first, (m::date + interval '1 month')::date as next
-               from jsonb_array_elements_text(coalesce(p -> 'compare', '[]')) m)
+    months as (select m::date as first from jsonb_array_elements_text(coalesce(p -> 'compare', '[]')) m)
     select jsonb_build_object(
         'mark', (select private.drafts_mark(array_agg(id)) from chosen),
         'totals', (select coalesce(jsonb_agg(to_jsonb(z) order by z.currency), '[]')
@@ -791,65 +745,23 @@ CREATE FUNCTION public.draft_totals(p jsonb) RETURNS jsonb
                                 sum(tax_minor)::bigint as tax_minor, sum(total_minor)::bigint as total_minor
                          from chosen group by 1) z),
         'issued', (select coalesce(jsonb_agg(to_jsonb(z) order by z.currency, z.month), '[]')
-                   from (select s.first as month, b.currency, count(*) as number,
-                                sum(b.consumption_wh)::bigint as consumption_wh, sum(b.subtotal_minor)::bigint as subtotal_minor,
-                                sum(b.tax_minor)::bigint as tax_minor, sum(b.total_minor)::bigint as total_minor
-                         from months s
-                         join public.bills b on b.period_end > s.first and b.period_end <= s.next and b.status = 'issued'
-                         group by 1, 2) z),
+                   from (select s.first as month, t.currency, sum(t.bills)::bigint as number,
+                                sum(t.consumption_wh)::bigint as consumption_wh, sum(t.subtotal_minor)::bigint as subtotal_minor,
+                                sum(t.tax_minor)::bigint as tax_minor, sum(t.total_minor)::bigint as total_minor
+                         from months s join public.bill_totals t on t.ended_in = s.first and t.state <> 'draft'
+                         group by 1, 2 having sum(t.bills) <> 0) z),
         'waiting', (select coalesce(jsonb_agg(to_jsonb(z) order by z.month desc, z.tariff_code, z.currency), '[]')
-                    from (select date_trunc('month', (b.period_end - 1)::timestamp)::date as month, t.code as tariff_code, b.currency,
-                                 count(*) as number
-                          from public.bills b
-                          join public.tariff_versions v on v.id = b.tariff_version_id
+                    from (select d.ended_in as month, t.code as tariff_code, d.currency, sum(d.bills)::bigint as number
+                          from public.bill_totals d
+                          join public.tariff_versions v on v.id = d.tariff_version_id
                           join public.tariffs t on t.id = v.tariff_id
-                          where b.status = 'draft' group by 1, 2, 3) z))
+                          where d.state = 'draft' group by 1, 2, 3 having sum(d.bills) <> 0) z))
 $$;
 
 COMMENT ON FUNCTION public.draft_totals(p jsonb) IS 'What issuing the chosen drafts would bill, by currency: {… as private.drafts_chosen, compare?: [months]} -> {mark, totals, issued: the same of bills issued for those months, waiting: all drafts by month, tariff and currency}.';
 
 REVOKE ALL ON FUNCTION public.draft_totals(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.draft_totals(p jsonb) TO service_role;
-
-CREATE FUNCTION public.customer_bills(p jsonb) RETURNS jsonb
-    LANGUAGE plpgsql STABLE
-    SET search_path TO ''
-    AS $$
-declare
-    v_customer uuid;
-    v_after public.bills;
-    v_bills jsonb;
-    v_limit integer := (p ->> 'limit')::integer;
-begin
-    select id into v_customer from public.customers
-    where id::text = lower(p ->> 'customer') or account_no = p ->> 'customer'
-    order by id::text = lower(p ->> 'customer') desc limit 1;
-    if not found then
-        perform private.refuse('EB404', 'No such customer.');
-    end if;
-    if p ->> 'after' is not null then
-        select * into v_after from public.bills
-        where id::text = lower(p ->> 'after') and customer_id = v_customer;
-        if not found then
-            perform private.refuse('EB404', 'This customer has no such bill to go on after.');
-        end if;
-    end if;
-    select jsonb_agg(to_jsonb(b) - 'search' order by b.period_end desc, b.id desc) into v_bills
-    from (select * from public.bill_list l
-          where l.customer_id = v_customer and l.status <> 'draft'
-            and (v_after.id is null or (l.period_end, l.id) < (v_after.period_end, v_after.id))
-            and (p ->> 'reader' is null or exists (
-                 select 1 from public.readings r
-                 where r.meter_id = l.meter_id and r.submitted_by = p ->> 'reader'
-                   and r.status in ('accepted', 'superseded')))
-          order by l.period_end desc, l.id desc limit v_limit + 1) b;
-    return jsonb_build_object('bills', coalesce(v_bills, '[]'));
-end $$;
-
-COMMENT ON FUNCTION public.customer_bills(p jsonb) IS 'Bills of a customer (id or account number), newest period first, after a bill, with reader only those of meters that they read: {customer, reader?, after?, limit} -> {bills: up to limit + 1}.';
-
-REVOKE ALL ON FUNCTION public.customer_bills(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.customer_bills(p jsonb) TO service_role;
 
 CREATE FUNCTION public.reading_context(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql STABLE
@@ -922,8 +834,10 @@ begin
         'history', v_past.history,
         'class_use', case when v_tariff is not null and v_past.is_new then private.class_use(v_tariff) end,
         'waiting', v_past.waiting,
-        'peers', case when v_past.is_settled
-                      then private.uses_beside(private.group_uses(s.transformer_id, v_tariff, v_on), v_meter.id) else '[]' end,
+        'peers', case when not v_past.is_settled then '[]'
+                      when (p ->> 'peers_later')::boolean
+                      then jsonb_build_object('transformer_id', s.transformer_id, 'tariff_id', v_tariff, 'on', v_on)
+                      else private.uses_beside(private.group_uses(s.transformer_id, v_tariff, v_on), v_meter.id) end,
         'same_day', exists (select 1 from public.readings r
                             where r.meter_id = v_meter.id and r.status = 'accepted' and r.read_on = v_on),
         'replay', case when v_replay is not null then private.reading_answer(v_replay, 'replay') end,
@@ -933,7 +847,7 @@ begin
             private.looks_back_along(a.id), v_tail, v_at, v_on));
 end $$;
 
-COMMENT ON FUNCTION public.reading_context(p jsonb) IS 'Everything that validating and pricing a read of {meter_serial, read_at, read_on} needs, of the place where the meter was then and of who was supplied there; with {register_wh, registers?, caller, idempotency_key, body_hash} also the reading it repeats.';
+COMMENT ON FUNCTION public.reading_context(p jsonb) IS 'Everything that validating and pricing a read of {meter_serial, read_at, read_on} needs, of the place where the meter was then and of who was supplied there; with {register_wh, registers?, caller, idempotency_key, body_hash} also the reading it repeats. With peers_later it names the group of its peers instead of what they used.';
 
 REVOKE ALL ON FUNCTION public.reading_context(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.reading_context(p jsonb) TO service_role;
@@ -1010,22 +924,15 @@ REVOKE ALL ON FUNCTION private.drafts_mark(p_ids uuid[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.drafts_mark(p_ids uuid[]) TO service_role;
 
 CREATE FUNCTION private.drafts_chosen(p jsonb) RETURNS TABLE(id uuid, period_end date, currency text, consumption_wh bigint, subtotal_minor bigint, tax_minor bigint, total_minor bigint, outlier boolean)
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     SET search_path TO ''
     AS $$
-    select d.id, d.period_end, d.currency, d.consumption_wh, d.subtotal_minor, d.tax_minor, d.total_minor, d.outlier
-    from public.draft_list d
-    where (p ->> 'month' is null or (d.period_end > (p ->> 'month')::date
-                                     and d.period_end <= ((p ->> 'month')::date + interval '1 month')::date))
-      and (p ->> 'tariff' is null or d.tariff_code = p ->> 'tariff')
-      and (p ->> 'currency' is null or d.currency = p ->> 'currency')
-      and (p ->> 'search' is null or d.search ilike all (array(select jsonb_array_elements_text(p -> 'search'))))
-      and (p ->> 'only' is null or d.id in (select i::uuid from jsonb_array_elements_text(p -> 'only') i))
-      and (p ->> 'except' is null or d.id not in (select i::uuid from jsonb_array_elements_text(p -> 'except') i))
-      and (not coalesce((p ->> 'outliers')::boolean, false) or d.outlier)
-$$;
+begin
+    return query execute private.drafts_found(
+        p, 'b.id, b.period_end, b.currency, b.consumption_wh, b.subtotal_minor, b.tax_minor, b.total_minor, s.outlier', '') using p;
+end $$;
 
-COMMENT ON FUNCTION private.drafts_chosen(p jsonb) IS 'Drafts by {month? (its 1st), tariff?, currency?, search?: [patterns], outliers?, only?: [ids], except?: [ids]}.';
+COMMENT ON FUNCTION private.drafts_chosen(p jsonb) IS 'Drafts by {month? (its 1st), tariff?, currency?, search?: [patterns], outliers?, of_last_run?, without_held?, only?: [ids], except?: [ids]}.';
 
 REVOKE ALL ON FUNCTION private.drafts_chosen(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.drafts_chosen(p jsonb) TO service_role;
@@ -1042,49 +949,6 @@ COMMENT ON FUNCTION private.where_it_ends(p_bills uuid[], p_limit integer) IS 'T
 
 REVOKE ALL ON FUNCTION private.where_it_ends(p_bills uuid[], p_limit integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.where_it_ends(p_bills uuid[], p_limit integer) TO service_role;
-
-CREATE FUNCTION private.last_bill_with(p_tariff uuid) RETURNS uuid
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    AS $$
-    select b.id
-    from public.tariff_versions v
-    cross join lateral (
-        select id, period_end from public.bills
-        where tariff_version_id = v.id and status <> 'void'
-        order by period_end desc, id desc limit 1) b
-    where v.tariff_id = p_tariff
-    order by b.period_end desc, b.id desc limit 1
-$$;
-
-COMMENT ON FUNCTION private.last_bill_with(p_tariff uuid) IS 'The bill that ends last of those, drafts too, that were made with any version of a tariff.';
-
-REVOKE ALL ON FUNCTION private.last_bill_with(p_tariff uuid) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.last_bill_with(p_tariff uuid) TO service_role;
-
-CREATE VIEW public.tariff_list WITH (security_invoker='true') AS
- SELECT id,
-    code,
-    name,
-    currency,
-    ( SELECT count(*) AS count
-           FROM (public.agreement_tariffs y
-             JOIN public.service_agreements a ON ((a.id = y.agreement_id)))
-          WHERE ((y.tariff_id = t.id) AND (a.ends_on IS NULL) AND (NOT (EXISTS ( SELECT 1
-                   FROM public.agreement_tariffs n
-                  WHERE ((n.agreement_id = y.agreement_id) AND (n.starts_on > y.starts_on))))))) AS meters,
-    ( SELECT b.period_end
-           FROM public.bills b
-          WHERE (b.id = private.last_bill_with(t.id))) AS billed_until,
-    ( SELECT jsonb_agg(v.effective_from ORDER BY v.effective_from) AS jsonb_agg
-           FROM private.versions_in_force(t.id) v(id, tariff_id, effective_from, definition, created_at, replaces_id, correction_reason)) AS begins
-   FROM public.tariffs t;
-
-COMMENT ON COLUMN public.tariff_list.billed_until IS 'The end of the last bill made with it, draft or issued: a new version begins then or later. Null without bills.';
-
-COMMENT ON COLUMN public.tariff_list.begins IS 'The dates from which its versions hold, in order.';
-
-GRANT SELECT,INSERT,REFERENCES,DELETE,TRUNCATE,MAINTAIN,UPDATE ON TABLE public.tariff_list TO service_role;
 
 CREATE FUNCTION private.void_one(p_bill_id uuid, p_reason text, p_on date) RETURNS void
     LANGUAGE plpgsql
@@ -1107,38 +971,24 @@ COMMENT ON FUNCTION private.void_one(p_bill_id uuid, p_reason text, p_on date) I
 REVOKE ALL ON FUNCTION private.void_one(p_bill_id uuid, p_reason text, p_on date) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.void_one(p_bill_id uuid, p_reason text, p_on date) TO service_role;
 
-CREATE FUNCTION private.guard_bill() RETURNS trigger
-    LANGUAGE plpgsql
+CREATE FUNCTION private.last_bill_with(p_tariff uuid) RETURNS uuid
+    LANGUAGE sql STABLE
     SET search_path TO ''
     AS $$
-declare
-    v_at_issue constant text[] := array['number', 'issued_at', 'issued_on', 'due_date'];
-    v_later constant text[] := array['status', 'amount_paid_minor', 'overdue_since', 'payment_url', 'void_reason'];
-begin
-    if new.status <> old.status and not (
-        (old.status = 'draft' and new.status in ('issued', 'void'))
-        or (old.status = 'issued' and new.status = 'void')
-    ) then
-        raise exception using errcode = 'EB005', message = format('A bill that is %s cannot become %s.', old.status, new.status);
-    end if;
-    if old.status = 'void' and to_jsonb(new) <> to_jsonb(old) then
-        raise exception using errcode = 'EB005', message = 'A void bill does not change.';
-    end if;
-    if to_jsonb(new) - v_at_issue - v_later <> to_jsonb(old) - v_at_issue - v_later
-       or (not (old.status = 'draft' and new.status = 'issued')
-           and (new.number, new.issued_at, new.issued_on, new.due_date)
-               is distinct from (old.number, old.issued_at, old.issued_on, old.due_date)) then
-        raise exception using errcode = 'EB005',
-            message = 'A bill''s figures never change: void it and issue a new one.';
-    end if;
-    if new.status = 'void' and old.status <> 'void' and old.amount_paid_minor <> 0 then
-        raise exception using errcode = 'EB005', message = 'A bill with payments cannot be voided: they return to the account first.';
-    end if;
-    return new;
-end $$;
+    select b.id
+    from public.tariff_versions v
+    cross join lateral (
+        select id, period_end from public.bills
+        where tariff_version_id = v.id and status <> 'void'
+        order by period_end desc limit 1) b
+    where v.tariff_id = p_tariff
+    order by b.period_end desc limit 1
+$$;
 
-REVOKE ALL ON FUNCTION private.guard_bill() FROM PUBLIC;
-GRANT ALL ON FUNCTION private.guard_bill() TO service_role;
+COMMENT ON FUNCTION private.last_bill_with(p_tariff uuid) IS 'A bill that ends last of those, drafts too, that were made with any version of a tariff.';
+
+REVOKE ALL ON FUNCTION private.last_bill_with(p_tariff uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.last_bill_with(p_tariff uuid) TO service_role;
 
 CREATE FUNCTION private.join_chain(p_bills jsonb) RETURNS void
     LANGUAGE plpgsql
@@ -1228,62 +1078,6 @@ COMMENT ON FUNCTION public.send_back_drafts(p jsonb) IS 'Voids drafts, all or no
 REVOKE ALL ON FUNCTION public.send_back_drafts(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.send_back_drafts(p jsonb) TO service_role;
 
-CREATE FUNCTION private.insert_bills(p_bills jsonb) RETURNS void
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-declare
-    v_issued integer;
-    v_base bigint;
-begin
-    perform private.lock_customers(array(
-        select a.customer_id from public.service_agreements a
-        where a.id in (select (b ->> 'agreement_id')::uuid from jsonb_array_elements(p_bills) b)));
-    select count(*) into v_issued from jsonb_array_elements(p_bills) b where b ->> 'status' = 'issued';
-    if v_issued > 0 then
-        update public.counters set last_number = last_number + v_issued where name = 'bill'
-        returning last_number - v_issued into v_base;
-    end if;
-    insert into public.bills (
-        id, number, status, agreement_id, meter_id, customer_id, tariff_version_id, opening_reading_id, closing_reading_id,
-        period_start, period_end, opening_wh, closing_wh, consumption_wh, currency, lines,
-        subtotal_minor, tax_minor, total_minor, issued_at, issued_on, due_date, reissue_no, second_opinion, usage,
-        replaces_id, priced_by, held_because, multiplier_milli, segments)
-    select b.id,
-           case when b.status = 'issued'
-                then v_base + row_number() over (partition by b.status = 'issued' order by b.position) end,
-           b.status, b.agreement_id, b.meter_id, a.customer_id, b.tariff_version_id, b.opening_reading_id, b.closing_reading_id,
-           b.period_start, b.period_end, b.opening_wh, b.closing_wh, b.consumption_wh, b.currency, b.lines,
-           b.subtotal_minor, b.tax_minor, b.total_minor, b.issued_at, b.issued_on, b.due_date, b.reissue_no,
-           nullif(b.second_opinion, 'null'::jsonb), nullif(b.usage, 'null'::jsonb), b.replaces_id, b.priced_by,
-           b.held_because, b.multiplier_milli, nullif(b.segments, 'null'::jsonb)
-    from rows from (jsonb_to_recordset(p_bills) as (
-             id uuid, status text, meter_id uuid, tariff_version_id uuid, opening_reading_id uuid,
-             closing_reading_id uuid, period_start date, period_end date, opening_wh bigint, closing_wh bigint,
-             consumption_wh bigint, currency text, lines jsonb, subtotal_minor bigint, tax_minor bigint,
-             total_minor bigint, issued_at timestamptz, issued_on date, due_date date, reissue_no integer,
-             second_opinion jsonb, usage jsonb, replaces_id uuid, priced_by uuid[],
-             held_because text, agreement_id uuid, multiplier_milli integer, segments jsonb)
-         ) with ordinality as b(
-             id, status, meter_id, tariff_version_id, opening_reading_id, closing_reading_id, period_start,
-             period_end, opening_wh, closing_wh, consumption_wh, currency, lines, subtotal_minor, tax_minor,
-             total_minor, issued_at, issued_on, due_date, reissue_no, second_opinion, usage, replaces_id, priced_by,
-             held_because, agreement_id, multiplier_milli, segments, position)
-    join public.service_agreements a on a.id = b.agreement_id;
-    insert into public.outbox (id, bill_id, kind, steps, facts, status, finished_at, lease_owner, lease_until)
-    select o.id, b.id, 'bill_issued', o.steps, coalesce(o.facts, '{}'), o.status, case when o.status <> 'open' then now() end,
-           o.lease_owner, now() + make_interval(secs => o.lease_seconds)
-    from jsonb_to_recordset(p_bills) as b(id uuid, owed jsonb)
-    cross join lateral jsonb_to_record(b.owed) as o(
-        id uuid, steps jsonb, facts jsonb, status text, lease_owner text, lease_seconds integer)
-    where b.owed is not null and b.owed <> 'null'::jsonb;
-end $$;
-
-COMMENT ON FUNCTION private.insert_bills(p_bills jsonb) IS 'Inserts bills, numbers the issued ones in order without gaps, and writes the work each owes. The caller has locked the service points.';
-
-REVOKE ALL ON FUNCTION private.insert_bills(p_bills jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.insert_bills(p_bills jsonb) TO service_role;
-
 CREATE FUNCTION private.check_chain_whole() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -1302,6 +1096,19 @@ end $$;
 
 REVOKE ALL ON FUNCTION private.check_chain_whole() FROM PUBLIC;
 GRANT ALL ON FUNCTION private.check_chain_whole() TO service_role;
+
+CREATE FUNCTION private.insert_bills(p_bills jsonb) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    perform private.insert_bill_rows(array(select b from jsonb_populate_recordset(null::public.bills, p_bills) b), p_bills);
+end $$;
+
+COMMENT ON FUNCTION private.insert_bills(p_bills jsonb) IS 'Inserts bills, numbers the issued ones in order without gaps, and writes the work each owes. The caller has locked the service points.';
+
+REVOKE ALL ON FUNCTION private.insert_bills(p_bills jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.insert_bills(p_bills jsonb) TO service_role;
 
 CREATE FUNCTION private.chain_tail(p_agreement_id uuid) RETURNS uuid
     LANGUAGE sql STABLE
@@ -1356,6 +1163,65 @@ COMMENT ON FUNCTION public.billed_use(p jsonb) IS 'What the bills of a customer 
 REVOKE ALL ON FUNCTION public.billed_use(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.billed_use(p jsonb) TO service_role;
 
+CREATE FUNCTION private.bills_now(p_bills uuid[]) RETURNS TABLE(bill_id uuid, now_id uuid)
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    with recursive chain as (
+        select b.id as first_id, b.id, b.customer_id, 0 as place from public.bills b where b.id = any (p_bills)
+        union all
+        -- On another customer's account it is no longer this one's debt, and a draft is none yet.
+        select c.first_id, n.id, n.customer_id, c.place + 1
+        from chain c join public.bills n on n.replaces_id = c.id and n.customer_id = c.customer_id and n.number is not null
+    )
+    select distinct on (c.first_id) c.first_id, c.id from chain c order by c.first_id, c.place desc
+$$;
+
+COMMENT ON FUNCTION private.bills_now(p_bills uuid[]) IS 'Bills as they are now: of each the last one made anew in its place for the same customer, or itself.';
+
+REVOKE ALL ON FUNCTION private.bills_now(p_bills uuid[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.bills_now(p_bills uuid[]) TO service_role;
+
+CREATE FUNCTION public.save_bill_run_preview(p jsonb) RETURNS jsonb
+    LANGUAGE sql
+    SET search_path TO ''
+    AS $$
+    insert into public.bill_run_previews (scheduled_on, worked_out_at, worked_out_by, looked_at, whole, totals)
+    values ((p ->> 'scheduled_on')::date, (p ->> 'worked_out_at')::timestamptz, p ->> 'actor', (p ->> 'looked_at')::integer,
+            (p ->> 'whole')::boolean, p -> 'totals')
+    on conflict (scheduled_on) do update
+    set worked_out_at = excluded.worked_out_at, worked_out_by = excluded.worked_out_by, looked_at = excluded.looked_at,
+        whole = excluded.whole, totals = excluded.totals
+    returning jsonb_build_object('scheduled_on', scheduled_on)
+$$;
+
+COMMENT ON FUNCTION public.save_bill_run_preview(p jsonb) IS 'Keeps the preview of a run, in place of an earlier one: {actor, scheduled_on, worked_out_at, looked_at, whole, totals: [{currency, number, held, consumption_wh, total_minor}]} -> {scheduled_on}.';
+
+REVOKE ALL ON FUNCTION public.save_bill_run_preview(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.save_bill_run_preview(p jsonb) TO service_role;
+
+CREATE FUNCTION public.last_bill_run(p jsonb) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    with run as materialized (select * from private.last_bill_run_of()),
+    made as (
+        select b.currency, count(*) as number, count(*) filter (where b.held_because is not null) as held,
+               count(*) filter (where b.status = 'draft') as drafts,
+               sum(b.consumption_wh)::bigint as consumption_wh, sum(b.total_minor)::bigint as total_minor
+        from run r join public.bills b on b.created_at >= r.begun_at and b.period_end <= r.scheduled_on and b.status <> 'void'
+        group by 1)
+    select jsonb_build_object(
+        'run', (select private.run_json('monthly_bills', r.scheduled_on) from run r),
+        'preview', (select to_jsonb(w) from run r join public.bill_run_previews w on w.scheduled_on = r.scheduled_on),
+        'made', (select coalesce(jsonb_agg(to_jsonb(m) order by m.currency), '[]') from made m))
+$$;
+
+COMMENT ON FUNCTION public.last_bill_run(p jsonb) IS 'The run of the monthly bills that began last: {} -> {run or null, preview: row of bill_run_previews or null, made: [{currency, number, held, drafts: that are drafts still, consumption_wh, total_minor}] of its bills that are not void}.';
+
+REVOKE ALL ON FUNCTION public.last_bill_run(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.last_bill_run(p jsonb) TO service_role;
+
 CREATE FUNCTION private.add_to_kwh_bank() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -1395,6 +1261,39 @@ COMMENT ON FUNCTION private.undo_in_kwh_bank() IS 'Takes back what a bill that b
 
 REVOKE ALL ON FUNCTION private.undo_in_kwh_bank() FROM PUBLIC;
 GRANT ALL ON FUNCTION private.undo_in_kwh_bank() TO service_role;
+
+CREATE FUNCTION private.drafts_found(p jsonb, p_columns text, p_end text) RETURNS text
+    LANGUAGE sql IMMUTABLE
+    SET search_path TO ''
+    AS $_$
+    -- Only what is asked for is looked up.
+    select format('select %s from public.bills b', p_columns)
+        || case when p_columns like '%s.outlier%' or coalesce((p ->> 'outliers')::boolean, false)
+                then ' join public.draft_signs s on s.bill_id = b.id' else '' end
+        || case when jsonb_array_length(coalesce(nullif(p -> 'search', 'null'), '[]')) > 0
+                then ' join public.customers c on c.id = b.customer_id join public.meters m on m.id = b.meter_id' else '' end
+        || case when p ->> 'tariff' is not null
+                then ' join public.tariff_versions v on v.id = b.tariff_version_id join public.tariffs t on t.id = v.tariff_id' else '' end
+        || case when coalesce((p ->> 'of_last_run')::boolean, false)
+                then ' join private.last_bill_run_of() r on b.created_at >= r.begun_at and b.period_end <= r.scheduled_on' else '' end
+        || ' where b.status = ''draft'''
+        || case when p ->> 'month' is not null then
+                ' and b.period_end > ($1 ->> ''month'')::date and b.period_end <= (($1 ->> ''month'')::date + interval ''1 month'')::date' else '' end
+        || case when p ->> 'tariff' is not null then ' and t.code = $1 ->> ''tariff''' else '' end
+        || case when p ->> 'currency' is not null then ' and b.currency = $1 ->> ''currency''' else '' end
+        || case when jsonb_array_length(coalesce(nullif(p -> 'search', 'null'), '[]')) > 0
+                then ' and lower(concat_ws('' '', c.account_no, c.name, m.serial)) ilike all (array(select jsonb_array_elements_text($1 -> ''search'')))' else '' end
+        || case when p ->> 'only' is not null then ' and b.id in (select i::uuid from jsonb_array_elements_text($1 -> ''only'') i)' else '' end
+        || case when p ->> 'except' is not null then ' and b.id not in (select i::uuid from jsonb_array_elements_text($1 -> ''except'') i)' else '' end
+        || case when coalesce((p ->> 'outliers')::boolean, false) then ' and s.outlier' else '' end
+        || case when coalesce((p ->> 'without_held')::boolean, false) then ' and b.held_because is null' else '' end
+        || ' ' || p_end
+$_$;
+
+COMMENT ON FUNCTION private.drafts_found(p jsonb, p_columns text, p_end text) IS 'The statement that selects columns of drafts (b) and their signs (s), in which $1 is p: as private.drafts_chosen takes it. The texts come from the functions below only.';
+
+REVOKE ALL ON FUNCTION private.drafts_found(p jsonb, p_columns text, p_end text) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.drafts_found(p jsonb, p_columns text, p_end text) TO service_role;
 
 CREATE FUNCTION private.check_kwh_bank() RETURNS trigger
     LANGUAGE plpgsql
@@ -1457,106 +1356,6 @@ COMMENT ON FUNCTION private.settled_from(p_agreement_id uuid, p_opening_id uuid)
 REVOKE ALL ON FUNCTION private.settled_from(p_agreement_id uuid, p_opening_id uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.settled_from(p_agreement_id uuid, p_opening_id uuid) TO service_role;
 
-CREATE FUNCTION private.check_new_bills() RETURNS trigger
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-begin
-    -- Somebody moved, or a meter was exchanged, between pricing and storing.
-    if exists (
-        select 1 from new_rows b join public.service_agreements a on a.id = b.agreement_id
-        where b.period_start < a.starts_on or b.period_end > coalesce(a.ends_on, 'infinity')
-    ) then
-        raise exception using errcode = 'EB001', message = 'The agreement changed meanwhile: the price must be computed again.';
-    end if;
-    if exists (
-        with parts as (
-            select b.id, a.service_point_id, s.*, lag(s.closing_id) over (partition by b.id order by s.place) as before,
-                   s.place = count(*) over (partition by b.id) as is_last, b.opening_reading_id as opens_at
-            from new_rows b
-            join public.service_agreements a on a.id = b.agreement_id
-            cross join lateral (
-                select 1 as place, b.meter_id, b.opening_reading_id as opening_id, b.closing_reading_id as closing_id,
-                       b.opening_wh, b.closing_wh, b.multiplier_milli, b.consumption_wh as wh
-                where b.segments is null
-                union all
-                select x.place, x.meter_id, x.opening_reading_id, x.closing_reading_id, x.opening_wh, x.closing_wh,
-                       x.multiplier_milli, x.consumption_wh
-                from rows from (jsonb_to_recordset(b.segments) as (
-                         meter_id uuid, opening_reading_id uuid, closing_reading_id uuid, opening_wh bigint,
-                         closing_wh bigint, multiplier_milli integer, consumption_wh bigint)) with ordinality x(
-                         meter_id, opening_reading_id, closing_reading_id, opening_wh, closing_wh, multiplier_milli,
-                         consumption_wh, place)
-                where b.segments is not null) s
-        )
-        select 1
-        from new_rows b
-        join public.service_agreements a on a.id = b.agreement_id
-        join public.readings o on o.id = b.opening_reading_id
-        join public.readings c on c.id = b.closing_reading_id
-        where b.customer_id <> a.customer_id
-           or b.period_start <> o.read_on or b.period_end <> c.read_on
-           or o.status <> 'accepted' or c.status <> 'accepted' or c.read_at <= o.read_at
-           or not exists (select 1 from parts p where p.id = b.id and p.is_last and p.closing_id = c.id
-                          and p.meter_id = b.meter_id and p.opening_wh = b.opening_wh and p.closing_wh = b.closing_wh
-                          and p.multiplier_milli = b.multiplier_milli)
-           or b.consumption_wh <> (select sum(p.wh) from parts p where p.id = b.id)
-        union all
-        select 1
-        from parts p
-        join public.meters m on m.id = p.meter_id
-        join public.readings o on o.id = p.opening_id
-        join public.readings c on c.id = p.closing_id
-        left join lateral (
-            -- The installation that measured it, and where the one before it at this place ended.
-            select i.opening_reading_id,
-                   (select e.closing_reading_id from public.meter_installations e
-                    where e.service_point_id = i.service_point_id and e.removed_at <= i.installed_at
-                    order by e.removed_at desc limit 1) as ended_at
-            from public.meter_installations i
-            where i.meter_id = p.meter_id and i.service_point_id = p.service_point_id
-              and i.multiplier_milli = p.multiplier_milli
-              and i.installed_at <= o.read_at and (i.removed_at is null or i.removed_at >= c.read_at)
-            order by i.installed_at desc limit 1) i on true
-        where i.opening_reading_id is null
-           or o.meter_id <> p.meter_id or c.meter_id <> p.meter_id
-           or o.status <> 'accepted' or c.status <> 'accepted' or c.read_at <= o.read_at
-           or p.opening_wh <> o.register_wh or p.closing_wh <> c.register_wh
-           or not (case when p.before is null then o.id = p.opens_at or (o.id = i.opening_reading_id and i.ended_at = p.opens_at)
-                        else o.id = i.opening_reading_id and i.ended_at = p.before end)
-           or (p.wh <> (
-                (c.register_wh - o.register_wh + private.register_span_wh(m.dials))
-                    % private.register_span_wh(m.dials) * p.multiplier_milli + 500) / 1000
-               -- A register that was estimated too high falls: the use is negative, a half away from zero.
-               and not (o.id = p.opens_at and not private.is_actual(o.source) and private.is_actual(c.source)
-                        and c.register_wh < o.register_wh
-                        and -p.wh = ((o.register_wh - c.register_wh) * p.multiplier_milli + 500) / 1000)
-               -- One that was estimated to roll over and did not yet is a turn below the estimate.
-               and not (o.id = p.opens_at and not private.is_actual(o.source) and private.is_actual(c.source)
-                        and -p.wh = ((o.register_wh + private.register_span_wh(m.dials) - c.register_wh) * p.multiplier_milli + 500) / 1000
-                        and exists (select 1 from public.readings l
-                                    where l.meter_id = o.meter_id and l.status = 'accepted' and private.is_actual(l.source)
-                                      and l.read_at < o.read_at and l.register_wh > o.register_wh and l.register_wh <= c.register_wh)))
-    ) then
-        raise exception using errcode = 'EB005',
-            message = 'A bill must run between two accepted reads of its meter and bill exactly the energy between them.';
-    end if;
-    -- Continuity: a bill opens at the agreement's opening read or where a live bill of it closed.
-    if exists (
-        select 1 from new_rows b join public.service_agreements a on a.id = b.agreement_id
-        where a.opening_reading_id <> b.opening_reading_id and not exists (
-            select 1 from public.bills prior
-            where prior.closing_reading_id = b.opening_reading_id and prior.status <> 'void'
-              and prior.agreement_id = b.agreement_id)
-    ) then
-        raise exception using errcode = 'EB001', message = 'Another bill came between: the price must be computed again.';
-    end if;
-    return null;
-end $$;
-
-REVOKE ALL ON FUNCTION private.check_new_bills() FROM PUBLIC;
-GRANT ALL ON FUNCTION private.check_new_bills() TO service_role;
-
 CREATE FUNCTION private.opening_bank_problems(p_rows jsonb) RETURNS jsonb
     LANGUAGE sql STABLE
     SET search_path TO ''
@@ -1608,69 +1407,6 @@ COMMENT ON FUNCTION private.opening_bank(p_agreement_id uuid) IS 'The Wh that an
 REVOKE ALL ON FUNCTION private.opening_bank(p_agreement_id uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.opening_bank(p_agreement_id uuid) TO service_role;
 
-CREATE FUNCTION private.pricing_facts(p_agreement_id uuid, p_meters uuid[], p_looks_back boolean, p_opening_id uuid, p_until timestamp with time zone, p_until_on date) RETURNS jsonb
-    LANGUAGE plpgsql STABLE
-    SET search_path TO ''
-    AS $$
-declare
-    v_facts jsonb := '{}';
-    o public.readings;
-    v_from public.readings;
-    v_point uuid;
-begin
-    select * into o from public.readings where id = p_opening_id;
-    if exists (select 1 from public.meters m where m.id = any (p_meters) and m.registers <> '[]') then
-        v_facts := jsonb_build_object(
-            -- A register that came later, or was set anew, has its start in a read of that day and total.
-            'opening_registers', (
-                select coalesce(jsonb_object_agg(v.key, v.value order by r.created_at), '{}')
-                from public.readings r cross join lateral jsonb_each(r.registers) v
-                where r.meter_id = o.meter_id and r.status = 'accepted' and r.read_on = o.read_on
-                  and r.register_wh = o.register_wh),
-            'between', (
-                select coalesce(jsonb_agg(r.registers order by r.read_at), '[]') from public.readings r
-                where r.meter_id = any (p_meters) and r.status = 'accepted' and r.registers <> '{}'
-                  and r.read_at > o.read_at and r.read_at < p_until));
-    end if;
-    if p_looks_back then
-        v_facts := v_facts || jsonb_build_object('past', (
-            select coalesce(jsonb_agg(jsonb_build_object(
-                       'period_start', b.period_start, 'period_end', b.period_end, 'usage', b.usage,
-                       'tariff_id', (select v.tariff_id from public.tariff_versions v where v.id = b.tariff_version_id),
-                       'charged', (select coalesce(jsonb_object_agg(l.code, l.minor), '{}')
-                                   from (select x ->> 'code' as code, sum((x ->> 'amount_minor')::bigint)::bigint as minor
-                                         from jsonb_array_elements(b.lines) x group by 1) l))
-                       order by b.period_end desc), '[]')
-            from public.bills b where b.agreement_id = p_agreement_id and b.status <> 'void'),
-            'opening_bank', private.opening_bank(p_agreement_id));
-    end if;
-    if exists (select 1 from public.intervals where meter_id = any (p_meters)) then
-        v_facts := v_facts || jsonb_build_object('intervals', private.interval_days(p_meters, o.read_on, p_until_on));
-    end if;
-    select r.* into v_from from public.readings r where r.id = private.settled_from(p_agreement_id, p_opening_id);
-    if found then
-        select a.service_point_id into v_point from public.service_agreements a where a.id = p_agreement_id;
-        v_facts := v_facts || jsonb_build_object('trued_up', jsonb_build_object(
-            'opening', to_jsonb(v_from),
-            'bills', (select jsonb_agg(jsonb_build_object(
-                          'opening_reading_id', b.opening_reading_id, 'closing_reading_id', b.closing_reading_id,
-                          'period_start', b.period_start, 'period_end', b.period_end, 'lines', b.lines) order by b.period_start)
-                      from public.bills b
-                      where b.agreement_id = p_agreement_id and b.status <> 'void'
-                        and b.period_start >= v_from.read_on and b.period_end <= o.read_on),
-            'installations', private.installations_between(v_point, v_from.read_at, p_until),
-            'between', private.reads_between(v_point, v_from.id, p_until),
-            'pricing', private.pricing_facts(
-                p_agreement_id, p_meters, p_looks_back, v_from.id, p_until, p_until_on) - 'trued_up'));
-    end if;
-    return v_facts;
-end $$;
-
-COMMENT ON FUNCTION private.pricing_facts(p_agreement_id uuid, p_meters uuid[], p_looks_back boolean, p_opening_id uuid, p_until timestamp with time zone, p_until_on date) IS 'What pricing a bill of an agreement needs beside its reads, {} for most: {opening_registers, between: registers of the reads in between; past: its bills, the last first, where the tariff looks back; intervals: [{day, minutes, wh}] of the period, where its meters have any; trued_up: {opening: the last actual read, bills since then, installations, between, pricing} where it opens at an estimate or a customer''s reading}.';
-
-REVOKE ALL ON FUNCTION private.pricing_facts(p_agreement_id uuid, p_meters uuid[], p_looks_back boolean, p_opening_id uuid, p_until timestamp with time zone, p_until_on date) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.pricing_facts(p_agreement_id uuid, p_meters uuid[], p_looks_back boolean, p_opening_id uuid, p_until timestamp with time zone, p_until_on date) TO service_role;
-
 CREATE FUNCTION private.bring_in_banks(p_rows jsonb, p_matched jsonb) RETURNS integer[]
     LANGUAGE sql
     SET search_path TO ''
@@ -1718,9 +1454,563 @@ COMMENT ON FUNCTION private.version_leaves_kwh_bank(p_tariff_id uuid, p_from dat
 REVOKE ALL ON FUNCTION private.version_leaves_kwh_bank(p_tariff_id uuid, p_from date, p_definition jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.version_leaves_kwh_bank(p_tariff_id uuid, p_from date, p_definition jsonb) TO service_role;
 
-CREATE TRIGGER readings_guard_billed BEFORE UPDATE OF status ON public.readings FOR EACH ROW WHEN ((old.status = 'accepted'::text)) EXECUTE FUNCTION private.guard_billed_reading();
+CREATE FUNCTION private.check_new_bills() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    AS $$
+declare
+    v_moved boolean;
+    v_wrong boolean;
+    v_between boolean;
+    v_found bigint;
+begin
+    if exists (
+        select 1 from new_rows b
+        cross join lateral (
+            select coalesce(sum(l.amount_minor) filter (where l.tax), 0) as tax_minor,
+                   coalesce(sum(l.amount_minor) filter (where not l.tax), 0) as other_minor,
+                   coalesce(bool_or(l.tax is null), false) as unknown
+            from (select (coalesce(x -> 6, x -> 'amount_minor'))::bigint as amount_minor,
+                         (coalesce(x -> 2, x -> 'tax'))::boolean as tax
+                  from jsonb_array_elements(b.lines) x) l) l
+        where l.unknown or l.tax_minor <> b.tax_minor or l.other_minor <> b.subtotal_minor
+    ) then
+        raise exception using errcode = '23514', message = 'The lines of a bill must add up to its subtotal and its tax.';
+    end if;
+    select bool_or(
+               -- Somebody moved, or a meter was exchanged, between pricing and storing.
+               b.period_start < a.starts_on or b.period_end > coalesce(a.ends_on, 'infinity')),
+           bool_or(
+               b.customer_id <> a.customer_id
+               or b.period_start <> o.read_on or b.period_end <> c.read_on
+               or o.status <> 'accepted' or c.status <> 'accepted' or c.read_at <= o.read_at
+               or (b.segments is null and (
+                   o.meter_id <> b.meter_id or c.meter_id <> b.meter_id
+                   or b.opening_wh <> o.register_wh or b.closing_wh <> c.register_wh
+                   or not exists (
+                       select 1 from public.meter_installations i
+                       where i.meter_id = b.meter_id and i.service_point_id = a.service_point_id
+                         and i.multiplier_milli = b.multiplier_milli
+                         and i.installed_at <= o.read_at and (i.removed_at is null or i.removed_at >= c.read_at))
+                   or (b.consumption_wh <> ((c.register_wh - o.register_wh) * b.multiplier_milli + 500) / 1000
+                       or c.register_wh < o.register_wh)
+                      and not private.is_use_between(o, c, b.multiplier_milli, b.consumption_wh, true)))),
+           bool_or(
+               -- Continuity: a bill opens at the agreement's opening read or where a live bill of it closed.
+               a.opening_reading_id <> b.opening_reading_id and not exists (
+                   select 1 from public.bills prior
+                   where prior.closing_reading_id = b.opening_reading_id and prior.status <> 'void'
+                     and prior.agreement_id = b.agreement_id)),
+           count(*)
+    into v_moved, v_wrong, v_between, v_found
+    from new_rows b
+    join public.service_agreements a on a.id = b.agreement_id
+    join public.readings o on o.id = b.opening_reading_id
+    join public.readings c on c.id = b.closing_reading_id;
+    -- Its reads and its agreement are there; its meter is that of its closing read, its customer that of the agreement.
+    if v_found <> (select count(*) from new_rows) then
+        raise exception using errcode = '23503', message = 'A bill must run between two reads that are there.';
+    end if;
+    if v_moved then
+        raise exception using errcode = 'EB001', message = 'The agreement changed meanwhile: the price must be computed again.';
+    end if;
+    if v_wrong or exists (select 1 from new_rows b where b.segments is not null and private.has_wrong_segments(b)) then
+        raise exception using errcode = 'EB005',
+            message = 'A bill must run between two accepted reads of its meter and bill exactly the energy between them.';
+    end if;
+    if v_between then
+        raise exception using errcode = 'EB001', message = 'Another bill came between: the price must be computed again.';
+    end if;
+    return null;
+end $$;
 
-CREATE TRIGGER audit_insert AFTER INSERT ON public.bills REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.audit();
+REVOKE ALL ON FUNCTION private.check_new_bills() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.check_new_bills() TO service_role;
+
+CREATE FUNCTION private.is_use_between(o public.readings, c public.readings, p_multiplier_milli integer, p_wh bigint, p_opens boolean) RETURNS boolean
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select p_wh = ((c.register_wh - o.register_wh + x.span) % x.span * p_multiplier_milli + 500) / 1000
+        -- A register that was estimated too high falls: the use is negative, a half away from zero.
+        or (p_opens and not private.is_actual(o.source) and private.is_actual(c.source)
+            and c.register_wh < o.register_wh
+            and -p_wh = ((o.register_wh - c.register_wh) * p_multiplier_milli + 500) / 1000)
+        -- One that was estimated to roll over and did not yet is a turn below the estimate.
+        or (p_opens and not private.is_actual(o.source) and private.is_actual(c.source)
+            and -p_wh = ((o.register_wh + x.span - c.register_wh) * p_multiplier_milli + 500) / 1000
+            and exists (select 1 from public.readings l
+                        where l.meter_id = o.meter_id and l.status = 'accepted' and private.is_actual(l.source)
+                          and l.read_at < o.read_at and l.register_wh > o.register_wh and l.register_wh <= c.register_wh))
+    from (select private.register_span_wh(m.dials) as span from public.meters m where m.id = o.meter_id) x
+$$;
+
+COMMENT ON FUNCTION private.is_use_between(o public.readings, c public.readings, p_multiplier_milli integer, p_wh bigint, p_opens boolean) IS 'Whether an energy in Wh is what a meter used between two of its reads; p_opens says that the bill opens at the first, which may have been estimated too high.';
+
+REVOKE ALL ON FUNCTION private.is_use_between(o public.readings, c public.readings, p_multiplier_milli integer, p_wh bigint, p_opens boolean) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.is_use_between(o public.readings, c public.readings, p_multiplier_milli integer, p_wh bigint, p_opens boolean) TO service_role;
+
+CREATE FUNCTION private.has_wrong_segments(b public.bills) RETURNS boolean
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    with parts as (
+        select s.*, a.service_point_id, lag(s.closing_reading_id) over (order by s.place) as before,
+               s.place = count(*) over () as is_last
+        from public.service_agreements a
+        cross join rows from (jsonb_to_recordset(b.segments) as (
+                 meter_id uuid, opening_reading_id uuid, closing_reading_id uuid, opening_wh bigint,
+                 closing_wh bigint, multiplier_milli integer, consumption_wh bigint)) with ordinality s(
+                 meter_id, opening_reading_id, closing_reading_id, opening_wh, closing_wh, multiplier_milli,
+                 consumption_wh, place)
+        where a.id = b.agreement_id
+    )
+    select b.consumption_wh is distinct from (select sum(p.consumption_wh) from parts p)
+        or not exists (select 1 from parts p where p.is_last and p.closing_reading_id = b.closing_reading_id
+                       and p.meter_id = b.meter_id and p.opening_wh = b.opening_wh and p.closing_wh = b.closing_wh
+                       and p.multiplier_milli = b.multiplier_milli)
+        or exists (
+            select 1
+            from parts p
+            left join public.readings o on o.id = p.opening_reading_id
+            left join public.readings c on c.id = p.closing_reading_id
+            left join lateral (
+                -- The installation that measured it, and where the one before it at this place ended.
+                select i.opening_reading_id,
+                       (select e.closing_reading_id from public.meter_installations e
+                        where e.service_point_id = i.service_point_id and e.removed_at <= i.installed_at
+                        order by e.removed_at desc limit 1) as ended_at
+                from public.meter_installations i
+                where i.meter_id = p.meter_id and i.service_point_id = p.service_point_id
+                  and i.multiplier_milli = p.multiplier_milli
+                  and i.installed_at <= o.read_at and (i.removed_at is null or i.removed_at >= c.read_at)
+                order by i.installed_at desc limit 1) i on true
+            where o.id is null or c.id is null or i.opening_reading_id is null
+               or o.meter_id <> p.meter_id or c.meter_id <> p.meter_id
+               or o.status <> 'accepted' or c.status <> 'accepted' or c.read_at <= o.read_at
+               or p.opening_wh <> o.register_wh or p.closing_wh <> c.register_wh
+               or not (case when p.before is null
+                                then o.id = b.opening_reading_id
+                                     or (o.id = i.opening_reading_id and i.ended_at = b.opening_reading_id)
+                            else o.id = i.opening_reading_id and i.ended_at = p.before end)
+               or not private.is_use_between(o, c, p.multiplier_milli, p.consumption_wh, o.id = b.opening_reading_id))
+$$;
+
+COMMENT ON FUNCTION private.has_wrong_segments(b public.bills) IS 'Whether the segments of a bill do not follow one another over the meters of its place, or bill other energy than these measured.';
+
+REVOKE ALL ON FUNCTION private.has_wrong_segments(b public.bills) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.has_wrong_segments(b public.bills) TO service_role;
+
+CREATE FUNCTION private.insert_bill_rows(p_rows public.bills[], p_bills jsonb, p_common jsonb DEFAULT NULL::jsonb) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    AS $$
+declare
+    v_ids constant uuid[] := array(select b.id from unnest(p_rows) b);
+    v_issued integer;
+    v_base bigint;
+begin
+    perform private.lock_customers(array(
+        select a.customer_id from unnest(p_rows) b join public.service_agreements a on a.id = b.agreement_id));
+    select count(*) into v_issued from unnest(p_rows) b where b.status = 'issued';
+    if v_issued > 0 then
+        update public.counters set last_number = last_number + v_issued where name = 'bill'
+        returning last_number - v_issued into v_base;
+    end if;
+    insert into public.bills (
+        id, number, status, agreement_id, meter_id, customer_id, tariff_version_id, opening_reading_id, closing_reading_id,
+        period_start, period_end, opening_wh, closing_wh, consumption_wh, currency, lines,
+        subtotal_minor, tax_minor, total_minor, issued_at, issued_on, due_date, reissue_no, second_opinion, usage,
+        replaces_id, priced_by, held_because, multiplier_milli, segments)
+    select b.id,
+           case when b.status = 'issued'
+                then v_base + count(*) filter (where b.status = 'issued') over (order by b.position rows unbounded preceding) end,
+           b.status, b.agreement_id, b.meter_id, a.customer_id, b.tariff_version_id, b.opening_reading_id, b.closing_reading_id,
+           b.period_start, b.period_end, b.opening_wh, b.closing_wh, b.consumption_wh, b.currency, b.lines,
+           b.subtotal_minor, b.tax_minor, b.total_minor, b.issued_at, b.issued_on, b.due_date, b.reissue_no,
+           b.second_opinion, b.usage, b.replaces_id, b.priced_by, b.held_because, b.multiplier_milli, b.segments
+    from (select r.*, row_number() over () as position from unnest(p_rows) r) b
+    join public.service_agreements a on a.id = b.agreement_id;
+    insert into public.outbox (id, bill_id, kind, steps, facts, status, finished_at, lease_owner, lease_until)
+    select coalesce(b.owed_id, o.id), b.id, 'bill_issued', o.steps, coalesce(o.facts, '{}'), o.status, case when o.status <> 'open' then now() end,
+           o.lease_owner, now() + make_interval(secs => o.lease_seconds)
+    from jsonb_to_recordset(p_bills) as b(id uuid, owed_id uuid, owed jsonb)
+    cross join lateral jsonb_to_record(coalesce(b.owed, p_common -> 'owed')) as o(
+        id uuid, steps jsonb, facts jsonb, status text, lease_owner text, lease_seconds integer)
+    where coalesce(b.owed, p_common -> 'owed', 'null') <> 'null' and b.id = any (v_ids);
+end $$;
+
+COMMENT ON FUNCTION private.insert_bill_rows(p_rows public.bills[], p_bills jsonb, p_common jsonb) IS 'Inserts bills, numbers the issued ones in order without gaps, and writes the work each owes, which p_bills has of these or more; p_common is what is the same of all. The caller has locked the service points.';
+
+REVOKE ALL ON FUNCTION private.insert_bill_rows(p_rows public.bills[], p_bills jsonb, p_common jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.insert_bill_rows(p_rows public.bills[], p_bills jsonb, p_common jsonb) TO service_role;
+
+CREATE FUNCTION private.guard_bill() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_bill public.bills := new;
+begin
+    if new.status <> old.status and not (
+        (old.status = 'draft' and new.status in ('issued', 'void'))
+        or (old.status = 'issued' and new.status = 'void')
+    ) then
+        raise exception using errcode = 'EB005', message = format('A bill that is %s cannot become %s.', old.status, new.status);
+    end if;
+    if old.status = 'void' and new is distinct from old then
+        raise exception using errcode = 'EB005', message = 'A void bill does not change.';
+    end if;
+    v_bill.status := old.status;
+    v_bill.amount_paid_minor := old.amount_paid_minor;
+    v_bill.overdue_since := old.overdue_since;
+    v_bill.payment_url := old.payment_url;
+    v_bill.void_reason := old.void_reason;
+    if old.status = 'draft' and new.status = 'issued' then
+        v_bill.number := old.number;
+        v_bill.issued_at := old.issued_at;
+        v_bill.issued_on := old.issued_on;
+        v_bill.due_date := old.due_date;
+    end if;
+    if v_bill is distinct from old then
+        raise exception using errcode = 'EB005',
+            message = 'A bill''s figures never change: void it and issue a new one.';
+    end if;
+    if new.status = 'void' and old.status <> 'void' and old.amount_paid_minor <> 0 then
+        raise exception using errcode = 'EB005', message = 'A bill with payments cannot be voided: they return to the account first.';
+    end if;
+    return new;
+end $$;
+
+REVOKE ALL ON FUNCTION private.guard_bill() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.guard_bill() TO service_role;
+
+CREATE FUNCTION public.last_bills(p jsonb) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select jsonb_build_object('bills', coalesce(jsonb_agg(jsonb_build_array(
+        a.id, b.id, b.period_start, b.period_end, b.consumption_wh, b.currency, b.total_minor)), '[]'))
+    from unnest(array(select x::uuid from jsonb_array_elements_text(p -> 'agreements') x)) as a(id)
+    cross join lateral (
+        select l.id, l.period_start, l.period_end, l.consumption_wh, l.currency, l.total_minor from public.bills l
+        where l.agreement_id = a.id and l.status <> 'void' order by l.period_end desc limit 1) b
+$$;
+
+COMMENT ON FUNCTION public.last_bills(p jsonb) IS 'The last bill of each agreement that is not void: {agreements: [ids]} -> {bills: [[agreement_id, id, period_start, period_end, consumption_wh, currency, total_minor]]}; none for one that was never billed.';
+
+REVOKE ALL ON FUNCTION public.last_bills(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.last_bills(p jsonb) TO service_role;
+
+CREATE FUNCTION public.customer_bills(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $_$
+declare
+    v_customer uuid;
+    v_after public.bills;
+    v_bills jsonb;
+    v_limit integer := (p ->> 'limit')::integer;
+begin
+    -- An id where it is one, else an account number, which may look like an id: each has its index.
+    if lower(p ->> 'customer') ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' then
+        select id into v_customer from public.customers where id = (p ->> 'customer')::uuid;
+    end if;
+    if v_customer is null then
+        select id into v_customer from public.customers where account_no = p ->> 'customer';
+    end if;
+    if v_customer is null then
+        perform private.refuse('EB404', 'No such customer.');
+    end if;
+    if p ->> 'after' is not null then
+        select * into v_after from public.bills
+        where customer_id = v_customer and id::text = lower(p ->> 'after');
+        if not found then
+            perform private.refuse('EB404', 'This customer has no such bill to go on after.');
+        end if;
+    end if;
+    select jsonb_agg(to_jsonb(b) - 'search' order by b.period_end desc, b.id desc) into v_bills
+    from (select * from public.bill_list l
+          where l.customer_id = v_customer and l.status <> 'draft'
+            and (v_after.id is null or (l.period_end, l.id) < (v_after.period_end, v_after.id))
+            and (p ->> 'reader' is null or exists (
+                 select 1 from public.readings r
+                 where r.meter_id = l.meter_id and r.submitted_by = p ->> 'reader'
+                   and r.status in ('accepted', 'superseded')))
+          order by l.period_end desc, l.id desc limit v_limit + 1) b;
+    return jsonb_build_object('bills', coalesce(v_bills, '[]'));
+end $_$;
+
+COMMENT ON FUNCTION public.customer_bills(p jsonb) IS 'Bills of a customer (id or account number), newest period first, after a bill, with reader only those of meters that they read: {customer, reader?, after?, limit} -> {bills: up to limit + 1}.';
+
+REVOKE ALL ON FUNCTION public.customer_bills(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.customer_bills(p jsonb) TO service_role;
+
+CREATE FUNCTION private.last_bill_run_of() RETURNS TABLE(scheduled_on date, begun_at timestamp with time zone)
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select r.scheduled_on, r.begun_at from public.job_runs r
+    where r.job = 'monthly_bills' and (r.status = 'running' or r.clock_at is not null)
+    order by r.begun_at desc limit 1
+$$;
+
+COMMENT ON FUNCTION private.last_bill_run_of() IS 'The date of the run of the monthly bills that began last, under way or over, and when it began. Its bills are those made since then that end by its date.';
+
+REVOKE ALL ON FUNCTION private.last_bill_run_of() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.last_bill_run_of() TO service_role;
+
+CREATE FUNCTION private.issue_drafts(p_ids uuid[], p jsonb) RETURNS uuid[]
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_drafts uuid[];
+    v_base bigint;
+begin
+    perform private.lock_points(array(
+        select a.service_point_id from unnest(p_ids) i(id)
+        join public.bills b on b.id = i.id join public.service_agreements a on a.id = b.agreement_id));
+    perform private.lock_customers(array(select b.customer_id from unnest(p_ids) i(id) join public.bills b on b.id = i.id));
+    v_drafts := array(select b.id from unnest(p_ids) i(id) join public.bills b on b.id = i.id
+                      where b.status = 'draft' order by b.period_end, b.id for update of b);
+    update public.counters set last_number = last_number + cardinality(v_drafts)
+    where name = 'bill' and v_drafts <> '{}' returning last_number - cardinality(v_drafts) into v_base;
+    update public.bills b
+    set status = 'issued', number = v_base + d.place, issued_at = (p ->> 'issued_at')::timestamptz,
+        issued_on = (p ->> 'issued_on')::date, due_date = (p ->> 'due_date')::date
+    from unnest(v_drafts) with ordinality as d(id, place) where b.id = d.id;
+    return v_drafts;
+end $$;
+
+COMMENT ON FUNCTION private.issue_drafts(p_ids uuid[], p jsonb) IS 'Issues those of some bills that are drafts, with the next numbers in the order of their periods: {issued_at, issued_on, due_date}; their ids. Under the locks of their places and customers.';
+
+REVOKE ALL ON FUNCTION private.issue_drafts(p_ids uuid[], p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.issue_drafts(p_ids uuid[], p jsonb) TO service_role;
+
+CREATE FUNCTION public.last_issue_run(p jsonb) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select jsonb_build_object('run', (
+        select to_jsonb(r) from public.issue_runs r order by r.status = 'running' desc, r.started_at desc limit 1))
+$$;
+
+COMMENT ON FUNCTION public.last_issue_run(p jsonb) IS 'The issue run that is under way, else the one that began last: {} -> {run or null}.';
+
+REVOKE ALL ON FUNCTION public.last_issue_run(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.last_issue_run(p jsonb) TO service_role;
+
+CREATE FUNCTION public.begin_issue_run(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_id uuid := (p ->> 'id')::uuid;
+    v_ids uuid[];
+begin
+    if not exists (select 1 from public.issue_runs where id = v_id) then
+        v_ids := array(select c.id from private.drafts_chosen(p) c order by c.period_end, c.id);
+        if private.drafts_mark(v_ids) <> p ->> 'mark' then
+            perform private.refuse('EB005', 'The drafts have changed since their totals were shown.');
+        elsif v_ids = '{}' then
+            perform private.refuse('EB005', 'No draft is chosen.');
+        end if;
+        insert into public.issue_runs (id, started_by, number) values (v_id, p ->> 'actor', cardinality(v_ids));
+        begin
+            insert into public.issue_run_bills (run_id, place, bill_id)
+            select v_id, d.place, d.id from unnest(v_ids) with ordinality as d(id, place);
+        exception when unique_violation then
+            perform private.refuse('EB005', 'Some of these drafts are being issued already.');
+        end;
+    end if;
+    return (select to_jsonb(r) from public.issue_runs r where r.id = v_id);
+end $$;
+
+COMMENT ON FUNCTION public.begin_issue_run(p jsonb) IS 'Has drafts issued in the background: {actor, id, mark: of their totals as they were shown, … as private.drafts_chosen} -> issue run. EB005 where other drafts are chosen by now, or where some are in a run already. A repeat with the id is answered with the run.';
+
+REVOKE ALL ON FUNCTION public.begin_issue_run(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.begin_issue_run(p jsonb) TO service_role;
+
+CREATE FUNCTION public.issue_next(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_run public.issue_runs;
+    v_ids uuid[];
+    v_issued uuid[];
+begin
+    select * into v_run from public.issue_runs where status = 'running' order by started_at, id limit 1 for update skip locked;
+    if not found then
+        return jsonb_build_object('run', null);
+    end if;
+    perform private.set_actor(jsonb_build_object('actor', v_run.started_by));
+    v_ids := array(select x.bill_id from public.issue_run_bills x
+                   where x.run_id = v_run.id and x.place > v_run.reached and x.place <= v_run.reached + (p ->> 'limit')::integer
+                   order by x.place);
+    v_issued := case when p ->> 'skip' is null then private.issue_drafts(v_ids, p) else '{}' end;
+    insert into public.outbox (id, bill_id, kind, steps, status, finished_at)
+    select gen_random_uuid(), i, 'bill_issued', p #> '{owed,steps}', p #>> '{owed,status}',
+           case when p #>> '{owed,status}' <> 'open' then now() end
+    from unnest(v_issued) i
+    on conflict (bill_id, kind, occasion) do nothing;
+    update public.issue_runs r
+    set reached = r.reached + cardinality(v_ids), issued = r.issued + cardinality(v_issued),
+        first_number = coalesce(r.first_number, n.first), last_number = coalesce(n.last, r.last_number),
+        refusal = coalesce(p ->> 'skip', r.refusal),
+        status = case when r.reached + cardinality(v_ids) < r.number then 'running' else 'done' end,
+        finished_at = case when r.reached + cardinality(v_ids) < r.number then null else now() end
+    from (select min(b.number) as first, max(b.number) as last
+          from unnest(v_issued) i(id) join public.bills b on b.id = i.id) n
+    where r.id = v_run.id returning r.* into v_run;
+    if v_run.status = 'done' then
+        delete from public.issue_run_bills where run_id = v_run.id;
+    end if;
+    return jsonb_build_object('run', to_jsonb(v_run));
+end $$;
+
+COMMENT ON FUNCTION public.issue_next(p jsonb) IS 'Issues the next drafts of the oldest issue run that no other process is at, in the name of who began it: {limit, issued_at, issued_on, due_date, owed: {steps, status} for each, skip?: passes them over for this reason} -> {run: as it is then, null when there is none}. Those that are no drafts any more are passed over.';
+
+REVOKE ALL ON FUNCTION public.issue_next(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.issue_next(p jsonb) TO service_role;
+
+CREATE FUNCTION private.pricing_facts(p_agreement_id uuid, p_meters uuid[], p_looks_back boolean, p_opening_id uuid, p_until timestamp with time zone, p_until_on date) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+declare
+    v_facts jsonb := '{}';
+    o public.readings;
+    v_from public.readings;
+    v_point uuid;
+begin
+    select * into o from public.readings where id = p_opening_id;
+    select a.service_point_id into v_point from public.service_agreements a where a.id = p_agreement_id;
+    if exists (select 1 from public.meters m where m.id = any (p_meters) and m.registers <> '[]') then
+        v_facts := jsonb_build_object(
+            -- A register that came later, or was set anew, has its start in a read of that day and total.
+            'opening_registers', (
+                select coalesce(jsonb_object_agg(v.key, v.value order by r.created_at), '{}')
+                from public.readings r cross join lateral jsonb_each(r.registers) v
+                where r.meter_id = o.meter_id and r.status = 'accepted' and r.read_on = o.read_on
+                  and r.register_wh = o.register_wh),
+            'between', (
+                select coalesce(jsonb_agg(r.registers order by r.read_at), '[]')
+                from public.meter_installations i join public.readings r on r.meter_id = i.meter_id
+                where i.service_point_id = v_point and r.status = 'accepted' and r.registers <> '{}'
+                  and r.read_at > greatest(o.read_at, i.installed_at) and r.read_at < p_until
+                  and r.read_at <= coalesce(i.removed_at, 'infinity')));
+    end if;
+    if p_looks_back then
+        v_facts := v_facts || jsonb_build_object('past', (
+            select coalesce(jsonb_agg(jsonb_build_object(
+                       'period_start', b.period_start, 'period_end', b.period_end, 'usage', b.usage,
+                       'tariff_id', (select v.tariff_id from public.tariff_versions v where v.id = b.tariff_version_id),
+                       'charged', (select coalesce(jsonb_object_agg(l.code, l.minor), '{}')
+                                   from (select x.code, sum(x.amount_minor)::bigint as minor
+                                         from public.bill_lines x where x.bill_id = b.id group by 1) l))
+                       order by b.period_end desc), '[]')
+            from public.bills b where b.agreement_id = p_agreement_id and b.status <> 'void'),
+            'opening_bank', private.opening_bank(p_agreement_id));
+    end if;
+    if exists (select 1 from public.intervals where meter_id = any (p_meters)) then
+        v_facts := v_facts || jsonb_build_object('intervals', private.interval_days(v_point, o.read_on, p_until_on));
+    end if;
+    select r.* into v_from from public.readings r where r.id = private.settled_from(p_agreement_id, p_opening_id);
+    if found then
+        v_facts := v_facts || jsonb_build_object('trued_up', jsonb_build_object(
+            'opening', to_jsonb(v_from),
+            'bills', (select jsonb_agg(jsonb_build_object(
+                          'opening_reading_id', b.opening_reading_id, 'closing_reading_id', b.closing_reading_id,
+                          'period_start', b.period_start, 'period_end', b.period_end, 'lines', b.lines) order by b.period_start)
+                      from public.bills b
+                      where b.agreement_id = p_agreement_id and b.status <> 'void'
+                        and b.period_start >= v_from.read_on and b.period_end <= o.read_on),
+            'installations', private.installations_between(v_point, v_from.read_at, p_until),
+            'between', private.reads_between(v_point, v_from.id, p_until),
+            'pricing', private.pricing_facts(
+                p_agreement_id, p_meters, p_looks_back, v_from.id, p_until, p_until_on) - 'trued_up'));
+    end if;
+    return v_facts;
+end $$;
+
+COMMENT ON FUNCTION private.pricing_facts(p_agreement_id uuid, p_meters uuid[], p_looks_back boolean, p_opening_id uuid, p_until timestamp with time zone, p_until_on date) IS 'What pricing a bill of an agreement needs beside its reads, {} for most: {opening_registers, between: registers of the reads in between; past: its bills, the last first, where the tariff looks back; intervals of the period, packed by private.interval_days, where its meters have any; trued_up: {opening: the last actual read, bills since then, installations, between, pricing} where it opens at an estimate or a customer''s reading}.';
+
+REVOKE ALL ON FUNCTION private.pricing_facts(p_agreement_id uuid, p_meters uuid[], p_looks_back boolean, p_opening_id uuid, p_until timestamp with time zone, p_until_on date) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.pricing_facts(p_agreement_id uuid, p_meters uuid[], p_looks_back boolean, p_opening_id uuid, p_until timestamp with time zone, p_until_on date) TO service_role;
+
+CREATE FUNCTION private.bills_made(p_of text, p_id uuid, p_at timestamp with time zone, p_limit integer) RETURNS TABLE(key text, at timestamp with time zone, actor text, action text, table_name text, row_id text, before jsonb, after jsonb)
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    with of_it as (
+        select b.id, b.created_at, b.created_by, b.period_end from public.bills b
+        where p_of = 'customer' and b.customer_id = p_id and b.created_by is not null and b.created_at <= p_at
+        union all
+        select b.id, b.created_at, b.created_by, b.period_end from public.bills b
+        where p_of = 'meter' and b.meter_id = p_id and b.created_by is not null and b.created_at <= p_at
+        union all
+        select b.id, b.created_at, b.created_by, b.period_end
+        from private.bills_of_place(case p_of when 'service_point' then p_id end) i join public.bills b on b.id = i.id
+        where b.created_by is not null and b.created_at <= p_at
+        union all
+        select b.id, b.created_at, b.created_by, b.period_end from public.bills b
+        where p_of = 'bill' and b.id = p_id and b.created_by is not null and b.created_at <= p_at
+    ), last as (
+        -- Whole transactions: one makes many bills of a customer with many places.
+        select * from of_it where created_at = p_at
+        union all
+        (select * from of_it where created_at < p_at order by created_at desc fetch first p_limit rows with ties)
+    )
+    -- After what the same transaction did before, and before what it changed of the bill.
+    select coalesce((select 'a' || lpad((min(u.id) - 1)::text, 19, '0')
+                     from public.audit_log u
+                     where u.table_name = 'bills' and u.row_id = l.id::text and u.at = l.created_at), '')
+               || 'b' || to_char(l.period_end, 'YYYYMMDD') || l.id,
+           l.created_at, l.created_by, 'insert', 'bills', l.id::text, null::jsonb, '{}'::jsonb
+    from last l
+$$;
+
+COMMENT ON FUNCTION private.bills_made(p_of text, p_id uuid, p_at timestamp with time zone, p_limit integer) IS 'That the bills of a customer, meter, service point, or one bill, were made, as changes of the timeline: the last so many by an instant.';
+
+REVOKE ALL ON FUNCTION private.bills_made(p_of text, p_id uuid, p_at timestamp with time zone, p_limit integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.bills_made(p_of text, p_id uuid, p_at timestamp with time zone, p_limit integer) TO service_role;
+
+CREATE FUNCTION private.moved_agreements(p_bills public.bills[]) RETURNS uuid[]
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    AS $$
+    -- Between computing and storing, a read may have been billed or corrected, or this very bill
+    -- stored and voided: those agreements are computed again. Of several bills of one each opens
+    -- where the one before it closes.
+    select array(
+        select distinct b.agreement_id
+        from (select x.agreement_id, x.opening_reading_id, x.closing_reading_id, x.reissue_no,
+                     lag(x.closing_reading_id) over (partition by x.agreement_id order by x.place) as before
+              from (select n.*, row_number() over () as place from unnest(p_bills) n) x) b
+        join public.service_agreements a on a.id = b.agreement_id
+        left join lateral (
+            select t.closing_reading_id from public.bills t
+            where t.agreement_id = a.id and t.status <> 'void' order by t.period_end desc limit 1) t on b.before is null
+        where coalesce(b.before, t.closing_reading_id, a.opening_reading_id) <> b.opening_reading_id
+           or b.reissue_no <> (select count(*) from public.bills v
+                               where v.opening_reading_id = b.opening_reading_id and v.status = 'void')
+           or not exists (select 1 from public.readings r where r.id = b.closing_reading_id and r.status = 'accepted'))
+$$;
+
+COMMENT ON FUNCTION private.moved_agreements(p_bills public.bills[]) IS 'The agreements of some bills, in the order of their agreements and periods, that do not follow on what is stored.';
+
+REVOKE ALL ON FUNCTION private.moved_agreements(p_bills public.bills[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.moved_agreements(p_bills public.bills[]) TO service_role;
+
+CREATE TRIGGER readings_guard_billed BEFORE UPDATE OF status ON public.readings FOR EACH ROW WHEN ((old.status = 'accepted'::text)) EXECUTE FUNCTION private.guard_billed_reading();
 
 CREATE TRIGGER audit_update AFTER UPDATE ON public.bills REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.audit();
 
@@ -1731,6 +2021,8 @@ CREATE TRIGGER bills_guard BEFORE UPDATE ON public.bills FOR EACH ROW EXECUTE FU
 CREATE TRIGGER bills_in_kwh_bank AFTER INSERT ON public.bills REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.add_to_kwh_bank();
 
 CREATE TRIGGER bills_join_the_chain AFTER INSERT ON public.bills REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.check_new_bills();
+
+CREATE TRIGGER bills_name_their_maker AFTER INSERT ON public.bills REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.check_maker();
 
 CREATE TRIGGER bills_use_the_version_in_force AFTER INSERT ON public.bills REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_replaced_version();
 

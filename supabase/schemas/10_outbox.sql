@@ -17,7 +17,7 @@ CREATE TABLE public.outbox (
     facts jsonb DEFAULT '{}'::jsonb NOT NULL,
     CONSTRAINT outbox_check CHECK (((status = 'open'::text) = (finished_at IS NULL))),
     CONSTRAINT outbox_facts_check CHECK ((jsonb_typeof(facts) = 'object'::text)),
-    CONSTRAINT outbox_kind_check CHECK ((kind = ANY (ARRAY['bill_issued'::text, 'payment_reminder'::text, 'overdue_notice'::text, 'payment_received'::text, 'balance_changed'::text, 'bill_corrected'::text]))),
+    CONSTRAINT outbox_kind_check CHECK ((kind = ANY (ARRAY['bill_issued'::text, 'payment_reminder'::text, 'overdue_notice'::text, 'disconnection_notice'::text, 'payment_received'::text, 'balance_changed'::text, 'bill_corrected'::text]))),
     CONSTRAINT outbox_status_check CHECK ((status = ANY (ARRAY['open'::text, 'finished'::text, 'given_up'::text]))),
     CONSTRAINT outbox_steps_check CHECK ((jsonb_typeof(steps) = 'object'::text))
 );
@@ -26,7 +26,7 @@ COMMENT ON TABLE public.outbox IS 'What is still owed for a bill after its commi
 
 COMMENT ON COLUMN public.outbox.kind IS 'balance_changed: the link and the graph follow what is left to pay; one row a bill, taken up anew at each change.';
 
-COMMENT ON COLUMN public.outbox.steps IS '{"8": {"status": "pending|done|skipped|failed", "detail": text, …}, …}';
+COMMENT ON COLUMN public.outbox.steps IS '{"8": {"status": "pending|done|skipped|failed", "detail": text, …}, …}; a step that is missing was skipped, since its service was not configured.';
 
 COMMENT ON COLUMN public.outbox.lease_until IS 'By the database''s clock: until then only lease_owner works on this row.';
 
@@ -42,11 +42,21 @@ ALTER TABLE ONLY public.outbox
 
 CREATE INDEX outbox_due ON public.outbox USING btree (next_attempt_at) WHERE (status = 'open'::text);
 
+CREATE INDEX outbox_due_graph ON public.outbox USING btree (next_attempt_at) WHERE ((status = 'open'::text) AND ((steps #>> '{8,status}'::text[]) = 'pending'::text));
+
+CREATE INDEX outbox_due_links ON public.outbox USING btree (next_attempt_at) WHERE ((status = 'open'::text) AND (((steps #>> '{9,status}'::text[]) = 'pending'::text) OR ((steps #>> '{10,status}'::text[]) = 'pending'::text)));
+
+CREATE INDEX outbox_due_messages ON public.outbox USING btree (((kind = ANY (ARRAY['payment_reminder'::text, 'overdue_notice'::text]))), next_attempt_at) WHERE ((status = 'open'::text) AND (((steps #>> '{11,status}'::text[]) = 'pending'::text) OR ((steps #>> '{12,status}'::text[]) = 'pending'::text) OR ((steps #>> '{13,status}'::text[]) = 'pending'::text)));
+
 CREATE INDEX outbox_failed ON public.outbox USING btree (finished_at DESC) WHERE ((status <> 'open'::text) AND jsonb_path_exists(steps, '$.*."status"?(@ == "failed")'::jsonpath));
 
 CREATE INDEX outbox_finished ON public.outbox USING btree (finished_at) WHERE (status <> 'open'::text);
 
+CREATE INDEX outbox_for_graph ON public.outbox USING btree (id) WHERE ((status = 'open'::text) AND ((steps #>> '{8,status}'::text[]) = 'pending'::text));
+
 CREATE INDEX outbox_held_for_statement ON public.outbox USING btree (bill_id) WHERE (facts ? 'statement'::text);
+
+CREATE INDEX outbox_leased ON public.outbox USING btree (lease_until) WHERE (lease_until IS NOT NULL);
 
 CREATE INDEX outbox_oldest ON public.outbox USING btree (created_at) WHERE (status = 'open'::text);
 
@@ -69,17 +79,23 @@ CREATE TABLE public.notifications (
     message_id text DEFAULT ''::text NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
     occasion text DEFAULT ''::text NOT NULL,
+    queued_at timestamp with time zone,
+    life jsonb DEFAULT '[]'::jsonb NOT NULL,
     CONSTRAINT notifications_attempts_check CHECK ((attempts >= 0)),
-    CONSTRAINT notifications_status_check CHECK ((status = ANY (ARRAY['waiting'::text, 'sending'::text, 'sent'::text, 'not_configured'::text, 'failed'::text, 'unknown'::text])))
+    CONSTRAINT notifications_status_check CHECK ((status = ANY (ARRAY['waiting'::text, 'sending'::text, 'sent'::text, 'not_configured'::text, 'failed'::text, 'unknown'::text, 'delivered'::text, 'read'::text, 'undelivered'::text, 'bounced'::text])))
 );
 
 COMMENT ON TABLE public.notifications IS 'One row a bill, occasion and channel. It says "sending" before a message leaves, so that a crash in between is seen: then "unknown", and not sent twice.';
 
-COMMENT ON COLUMN public.notifications.status IS 'waiting: will be tried again. unknown: it left, and no answer told what became of it.';
+COMMENT ON COLUMN public.notifications.status IS 'waiting: will be tried again. unknown: it left, and no answer told what became of it. sent: the other side took it, which says nothing of the customer; delivered, read: it reported so. undelivered: it could not deliver it; bounced: an e-mail that came back.';
 
 COMMENT ON COLUMN public.notifications.recipient IS 'Masked: enough to recognise, not enough to use.';
 
 COMMENT ON COLUMN public.notifications.message_id IS 'The other side''s id of the message.';
+
+COMMENT ON COLUMN public.notifications.queued_at IS 'Since when it waits for its turn on its channel; null: it does not.';
+
+COMMENT ON COLUMN public.notifications.life IS 'What happened to it, in order: [{at, state, why?}]; state is a status, or queued, or held while its time has not come. Empty where it was never to leave.';
 
 ALTER TABLE ONLY public.notifications
     ADD CONSTRAINT notifications_pkey PRIMARY KEY (id);
@@ -88,9 +104,11 @@ CREATE INDEX notifications_bill ON public.notifications USING btree (bill_id);
 
 CREATE INDEX notifications_customer ON public.notifications USING btree (customer_id);
 
+CREATE INDEX notifications_queue ON public.notifications USING btree (channel, ((kind = ANY (ARRAY['payment_reminder'::text, 'overdue_notice'::text]))), queued_at, id) WHERE (queued_at IS NOT NULL);
+
 CREATE INDEX notifications_recent ON public.notifications USING btree (created_at DESC);
 
-CREATE INDEX notifications_undone ON public.notifications USING btree (updated_at DESC) WHERE (status = ANY (ARRAY['waiting'::text, 'sending'::text, 'failed'::text, 'unknown'::text]));
+CREATE INDEX notifications_undone ON public.notifications USING btree (updated_at DESC) WHERE (status = ANY (ARRAY['waiting'::text, 'sending'::text, 'failed'::text, 'unknown'::text, 'undelivered'::text, 'bounced'::text]));
 
 ALTER TABLE public.notifications ENABLE ROW LEVEL SECURITY;
 
@@ -101,7 +119,16 @@ CREATE TABLE public.customer_channels (
     discord_webhook_url text,
     whatsapp_opt_in_at timestamp with time zone,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT customer_channels_discord_webhook_url_check CHECK ((discord_webhook_url ~ '^https?://'::text))
+    preferred text,
+    quiet_from time without time zone,
+    quiet_until time without time zone,
+    opted_out_at timestamp with time zone,
+    bounced_email text,
+    bounced_at timestamp with time zone,
+    CONSTRAINT customer_channels_bounced_check CHECK (((bounced_email IS NULL) = (bounced_at IS NULL))),
+    CONSTRAINT customer_channels_discord_webhook_url_check CHECK ((discord_webhook_url ~ '^https?://'::text)),
+    CONSTRAINT customer_channels_preferred_check CHECK ((preferred = ANY (ARRAY['email'::text, 'sms'::text, 'whatsapp'::text, 'discord_customer'::text]))),
+    CONSTRAINT customer_channels_quiet_check CHECK ((((quiet_from IS NULL) = (quiet_until IS NULL)) AND ((quiet_from IS NULL) OR (quiet_from <> quiet_until))))
 );
 
 COMMENT ON TABLE public.customer_channels IS 'How a customer wants to be reached beside the post. Apart from customers, so that lists of them never carry an address that is a secret.';
@@ -110,6 +137,14 @@ COMMENT ON COLUMN public.customer_channels.discord_webhook_url IS 'A secret: who
 
 COMMENT ON COLUMN public.customer_channels.whatsapp_opt_in_at IS 'When the customer agreed to messages on WhatsApp; null: not agreed, or withdrawn.';
 
+COMMENT ON COLUMN public.customer_channels.preferred IS 'The channel that is tried first; the others only where it cannot deliver. Null: every channel but SMS, and SMS where no other can.';
+
+COMMENT ON COLUMN public.customer_channels.quiet_from IS 'No message leaves from then to quiet_until, by the utility''s clock; over midnight where it is the later one.';
+
+COMMENT ON COLUMN public.customer_channels.opted_out_at IS 'Since when the customer wants no messages; null: wants them.';
+
+COMMENT ON COLUMN public.customer_channels.bounced_email IS 'The address that mail came back from; it gets none while it is still the customer''s.';
+
 ALTER TABLE ONLY public.customer_channels
     ADD CONSTRAINT customer_channels_pkey PRIMARY KEY (customer_id);
 
@@ -117,8 +152,68 @@ ALTER TABLE public.customer_channels ENABLE ROW LEVEL SECURITY;
 
 GRANT SELECT,INSERT,REFERENCES,MAINTAIN,UPDATE ON TABLE public.customer_channels TO service_role;
 
-ALTER TABLE ONLY public.outbox
-    ADD CONSTRAINT outbox_bill_id_fkey FOREIGN KEY (bill_id) REFERENCES public.bills(id);
+CREATE TABLE public.message_rates (
+    channel text NOT NULL,
+    free_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+COMMENT ON TABLE public.message_rates IS 'Of each channel when its next message may leave, by the database''s clock. Whoever sends one moves it on under its lock, so that all processes together keep the rate, and what was not used is not saved up.';
+
+ALTER TABLE ONLY public.message_rates
+    ADD CONSTRAINT message_rates_pkey PRIMARY KEY (channel);
+
+ALTER TABLE public.message_rates ENABLE ROW LEVEL SECURITY;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.message_rates TO service_role;
+
+CREATE TABLE public.customer_replies (
+    id uuid NOT NULL,
+    customer_id uuid,
+    notification_id uuid,
+    channel text NOT NULL,
+    sender text NOT NULL,
+    subject text DEFAULT ''::text NOT NULL,
+    body text DEFAULT ''::text NOT NULL,
+    received_at timestamp with time zone NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    handled_at timestamp with time zone,
+    handled_by text,
+    CONSTRAINT customer_replies_channel_check CHECK ((channel = ANY (ARRAY['email'::text, 'whatsapp'::text]))),
+    CONSTRAINT customer_replies_check CHECK (((handled_at IS NULL) = (handled_by IS NULL)))
+);
+
+COMMENT ON TABLE public.customer_replies IS 'What customers answered to a message of ours, for the office. The mail itself stays in the mailbox.';
+
+COMMENT ON COLUMN public.customer_replies.customer_id IS 'Whose address or number it came from, or whose message it answers; null: nobody knows.';
+
+ALTER TABLE ONLY public.customer_replies
+    ADD CONSTRAINT customer_replies_pkey PRIMARY KEY (id);
+
+CREATE INDEX customer_replies_customer ON public.customer_replies USING btree (customer_id);
+
+CREATE INDEX customer_replies_open ON public.customer_replies USING btree (received_at DESC, id DESC) WHERE (handled_at IS NULL);
+
+CREATE INDEX customer_replies_received ON public.customer_replies USING btree (received_at);
+
+ALTER TABLE public.customer_replies ENABLE ROW LEVEL SECURITY;
+
+GRANT ALL ON TABLE public.customer_replies TO service_role;
+
+CREATE TABLE public.mailboxes (
+    name text NOT NULL,
+    uid_validity bigint NOT NULL,
+    last_uid bigint NOT NULL,
+    read_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+COMMENT ON TABLE public.mailboxes IS 'How far the mailbox of the sender''s address was read: of what the server numbers anew (uid_validity) up to last_uid. Nothing in it is changed.';
+
+ALTER TABLE ONLY public.mailboxes
+    ADD CONSTRAINT mailboxes_pkey PRIMARY KEY (name);
+
+ALTER TABLE public.mailboxes ENABLE ROW LEVEL SECURITY;
+
+GRANT ALL ON TABLE public.mailboxes TO service_role;
 
 ALTER TABLE ONLY public.notifications
     ADD CONSTRAINT notifications_bill_id_fkey FOREIGN KEY (bill_id) REFERENCES public.bills(id);
@@ -128,6 +223,9 @@ ALTER TABLE ONLY public.notifications
 
 ALTER TABLE ONLY public.customer_channels
     ADD CONSTRAINT customer_channels_customer_id_fkey FOREIGN KEY (customer_id) REFERENCES public.customers(id);
+
+ALTER TABLE ONLY public.customer_replies
+    ADD CONSTRAINT customer_replies_customer_id_fkey FOREIGN KEY (customer_id) REFERENCES public.customers(id);
 
 CREATE VIEW public.owed_work_list WITH (security_invoker='true') AS
  SELECT o.id,
@@ -167,6 +265,25 @@ COMMENT ON VIEW public.failed_work_list IS 'Owed work that ended with a step ref
 
 GRANT SELECT,INSERT,REFERENCES,DELETE,TRUNCATE,MAINTAIN,UPDATE ON TABLE public.failed_work_list TO service_role;
 
+CREATE VIEW public.customer_reply_list WITH (security_invoker='true') AS
+ SELECT r.id,
+    r.customer_id,
+    c.account_no,
+    c.name AS customer_name,
+    r.channel,
+    r.sender,
+    r.subject,
+    r.body,
+    r.received_at,
+    r.handled_at,
+    r.handled_by
+   FROM (public.customer_replies r
+     LEFT JOIN public.customers c ON ((c.id = r.customer_id)));
+
+COMMENT ON VIEW public.customer_reply_list IS 'What customers answered to messages, with whose answer it is.';
+
+GRANT ALL ON TABLE public.customer_reply_list TO service_role;
+
 CREATE FUNCTION private.set_owed(p jsonb) RETURNS void
     LANGUAGE sql
     SET search_path TO ''
@@ -200,8 +317,13 @@ GRANT ALL ON FUNCTION public.end_notification(p jsonb) TO service_role;
 CREATE FUNCTION private.join_statements() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path TO ''
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
     AS $$
 begin
+    if exists (select 1 from new_rows n where not exists (select 1 from public.bills b where b.id = n.bill_id)) then
+        raise exception using errcode = '23503', message = 'What is owed must be owed for a bill that is there.';
+    end if;
     -- A reading that is billed while its engineer waits is told of at once: its work is leased.
     perform private.join_statement(x.customer_id, current_setting('billing.actor', true) = 'job:monthly_bills')
     from (select distinct b.customer_id
@@ -232,47 +354,6 @@ COMMENT ON FUNCTION private.release_statements() IS 'The run has ended: the mess
 
 REVOKE ALL ON FUNCTION private.release_statements() FROM PUBLIC;
 GRANT ALL ON FUNCTION private.release_statements() TO service_role;
-
-CREATE FUNCTION public.set_customer_channels(p jsonb) RETURNS jsonb
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-declare
-    v_row jsonb;
-    v_customer uuid;
-    v_changed integer := 0;
-begin
-    perform private.set_actor(p);
-    -- In one order for everybody, so that two imports cannot wait for each other.
-    for v_row in select r from jsonb_array_elements(p -> 'rows') r order by r ->> 'account_no' loop
-        select id into v_customer from public.customers where account_no = v_row ->> 'account_no';
-        if not found then
-            perform private.refuse('EB404', format('No customer has the account number %s.', v_row ->> 'account_no'));
-        end if;
-        insert into public.customer_channels as k (customer_id, discord_webhook_url, whatsapp_opt_in_at)
-        values (v_customer, v_row ->> 'discord_webhook_url', (v_row ->> 'whatsapp_opt_in_at')::timestamptz)
-        on conflict (customer_id) do update
-        set discord_webhook_url = case when v_row ? 'discord_webhook_url' then excluded.discord_webhook_url
-                                       else k.discord_webhook_url end,
-            whatsapp_opt_in_at = case when not v_row ? 'whatsapp_opt_in_at' then k.whatsapp_opt_in_at
-                                      when (v_row ->> 'keep_earlier')::boolean
-                                          then coalesce(k.whatsapp_opt_in_at, excluded.whatsapp_opt_in_at)
-                                      else excluded.whatsapp_opt_in_at end,
-            updated_at = now()
-        where (v_row ? 'discord_webhook_url' and k.discord_webhook_url is distinct from excluded.discord_webhook_url)
-           or (v_row ? 'whatsapp_opt_in_at' and k.whatsapp_opt_in_at is distinct from excluded.whatsapp_opt_in_at
-               and not (k.whatsapp_opt_in_at is not null and coalesce((v_row ->> 'keep_earlier')::boolean, false)));
-        if found then
-            v_changed := v_changed + 1;
-        end if;
-    end loop;
-    return jsonb_build_object('changed', v_changed);
-end $$;
-
-COMMENT ON FUNCTION public.set_customer_channels(p jsonb) IS 'Sets how customers are reached; what a row does not name stays, null takes away, keep_earlier leaves an earlier consent: {actor, rows: [{account_no, discord_webhook_url?, whatsapp_opt_in_at?, keep_earlier?}]}.';
-
-REVOKE ALL ON FUNCTION public.set_customer_channels(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.set_customer_channels(p jsonb) TO service_role;
 
 CREATE FUNCTION public.retry_owed_work(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql
@@ -310,6 +391,51 @@ COMMENT ON FUNCTION public.retry_owed_work(p jsonb) IS 'Takes up again what was 
 REVOKE ALL ON FUNCTION public.retry_owed_work(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.retry_owed_work(p jsonb) TO service_role;
 
+CREATE FUNCTION public.set_customer_channels(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_row jsonb;
+    v_customer uuid;
+    v_old public.customer_channels;
+    v_new public.customer_channels;
+    v_changed integer := 0;
+begin
+    perform private.set_actor(p);
+    -- In one order for everybody, so that two imports cannot wait for each other.
+    for v_row in select r from jsonb_array_elements(p -> 'rows') r order by r ->> 'account_no' loop
+        select id into v_customer from public.customers where account_no = v_row ->> 'account_no' for no key update;
+        if not found then
+            perform private.refuse('EB404', format('No customer has the account number %s.', v_row ->> 'account_no'));
+        end if;
+        v_old := null;
+        select * into v_old from public.customer_channels k where k.customer_id = v_customer;
+        -- What the row names is taken from it, all else stays.
+        v_new := jsonb_populate_record(v_old, v_row - '{account_no,customer_id,updated_at,keep_earlier}'::text[]);
+        if (v_row ->> 'keep_earlier')::boolean then
+            v_new.whatsapp_opt_in_at := coalesce(v_old.whatsapp_opt_in_at, v_new.whatsapp_opt_in_at);
+        end if;
+        if v_new is distinct from v_old then
+            insert into public.customer_channels as k (
+                customer_id, discord_webhook_url, whatsapp_opt_in_at, preferred, quiet_from, quiet_until, opted_out_at)
+            values (v_customer, v_new.discord_webhook_url, v_new.whatsapp_opt_in_at, v_new.preferred,
+                    v_new.quiet_from, v_new.quiet_until, v_new.opted_out_at)
+            on conflict (customer_id) do update set
+                discord_webhook_url = excluded.discord_webhook_url, whatsapp_opt_in_at = excluded.whatsapp_opt_in_at,
+                preferred = excluded.preferred, quiet_from = excluded.quiet_from, quiet_until = excluded.quiet_until,
+                opted_out_at = excluded.opted_out_at, updated_at = now();
+            v_changed := v_changed + 1;
+        end if;
+    end loop;
+    return jsonb_build_object('changed', v_changed);
+end $$;
+
+COMMENT ON FUNCTION public.set_customer_channels(p jsonb) IS 'Sets how customers are reached; what a row does not name stays, null takes away, keep_earlier leaves an earlier consent: {actor, rows: [{account_no, discord_webhook_url?, whatsapp_opt_in_at?, keep_earlier?}]}.';
+
+REVOKE ALL ON FUNCTION public.set_customer_channels(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.set_customer_channels(p jsonb) TO service_role;
+
 CREATE FUNCTION public.set_one_statement(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -336,6 +462,8 @@ CREATE FUNCTION public.begin_notification(p jsonb) RETURNS jsonb
 declare
     v_row public.notifications;
     v_send boolean := false;
+    v_rate constant integer := (p ->> 'per_minute')::integer;
+    v_at timestamptz;
 begin
     insert into public.notifications (id, bill_id, customer_id, kind, occasion, channel, status)
     select (p ->> 'id')::uuid, b.id, b.customer_id, p ->> 'kind', coalesce(p ->> 'occasion', ''), p ->> 'channel', 'waiting'
@@ -346,10 +474,19 @@ begin
         perform private.refuse('EB404', 'No such bill.');
     end if;
     if v_row.status in ('waiting', 'not_configured') then
-        v_send := true;
+        v_at := coalesce(v_row.queued_at, now());
+        v_send := v_rate is null or coalesce((p ->> 'granted')::boolean, false)
+            or not exists (
+                select 1 from public.notifications q
+                where q.channel = v_row.channel and q.queued_at is not null and q.id <> v_row.id
+                  and ((q.kind = any (array['payment_reminder', 'overdue_notice'])), q.queued_at)
+                      < ((v_row.kind = any (array['payment_reminder', 'overdue_notice'])), v_at))
+               and private.take_turns(v_row.channel, v_rate, 1) = 1;
         update public.notifications
-        set status = 'sending', attempts = attempts + 1, error = '', updated_at = now(),
-            recipient = p ->> 'recipient', body = p ->> 'body'
+        set status = case when v_send then 'sending' else 'waiting' end,
+            attempts = attempts + case when v_send then 1 else 0 end,
+            queued_at = case when not v_send then v_at end,
+            error = '', updated_at = now(), recipient = p ->> 'recipient', body = p ->> 'body'
         where id = v_row.id returning * into v_row;
     elsif v_row.status = 'sending' then
         update public.notifications
@@ -358,10 +495,10 @@ begin
         where id = v_row.id returning * into v_row;
     end if;
     return jsonb_build_object('send', v_send, 'status', v_row.status, 'error', v_row.error,
-                              'message_id', v_row.message_id);
+                              'message_id', v_row.message_id, 'queued', v_row.queued_at is not null);
 end $$;
 
-COMMENT ON FUNCTION public.begin_notification(p jsonb) IS 'Says that a message is about to leave, unless it left before: {id, bill_id, kind, occasion?, channel, recipient, body} -> {send, status, error, message_id}.';
+COMMENT ON FUNCTION public.begin_notification(p jsonb) IS 'Says that a message is about to leave, unless it left before or its turn on the channel has not come: {id, bill_id, kind, occasion?, channel, recipient, body, per_minute?, granted?: its turn was given by claim_messages} -> {send, status, error, message_id, queued}.';
 
 REVOKE ALL ON FUNCTION public.begin_notification(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.begin_notification(p jsonb) TO service_role;
@@ -388,7 +525,8 @@ begin
     update public.outbox
     set steps = p -> 'steps', status = p ->> 'status',
         attempts = (p ->> 'attempts')::integer,
-        next_attempt_at = now() + make_interval(secs => coalesce((p ->> 'retry_in_seconds')::integer, 0)),
+        next_attempt_at = case when p ->> 'retry_in_seconds' is null then next_attempt_at
+                               else now() + make_interval(secs => (p ->> 'retry_in_seconds')::integer) end,
         finished_at = case when not v_open then now() end,
         lease_owner = case when v_release then null else lease_owner end,
         lease_until = case when v_release then null
@@ -405,10 +543,17 @@ begin
     cross join public.bills b
     where b.id = v_row.bill_id
     on conflict (id) do nothing;
+    if not v_open then
+        -- What is not said after all waits for no turn.
+        update public.notifications
+        set queued_at = null, status = 'not_configured', updated_at = now(), error = coalesce(p #>> '{steps,12,detail}', '')
+        where bill_id = v_row.bill_id and kind = v_row.kind and occasion = v_row.occasion
+          and (queued_at is not null or status = 'waiting' and attempts = 0);
+    end if;
     return '{}'::jsonb;
 end $$;
 
-COMMENT ON FUNCTION public.save_owed_work(p jsonb) IS 'Keeps the state of the steps: {actor, id, owner, steps, status, attempts, retry_in_seconds, release, lease_seconds, payment_url?, notifications?}. EB007 when the lease is another''s.';
+COMMENT ON FUNCTION public.save_owed_work(p jsonb) IS 'Keeps the state of the steps: {actor, id, owner, steps, status, attempts, retry_in_seconds?: without it as before, release, lease_seconds, payment_url?, notifications?}. EB007 when the lease is another''s.';
 
 REVOKE ALL ON FUNCTION public.save_owed_work(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.save_owed_work(p jsonb) TO service_role;
@@ -416,22 +561,36 @@ GRANT ALL ON FUNCTION public.save_owed_work(p jsonb) TO service_role;
 CREATE FUNCTION public.claim_owed_work(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path TO ''
-    AS $$
+    AS $_$
 declare
-    v_due uuid[] := array(
-        select o.id from public.outbox o
-        where o.status = 'open' and o.next_attempt_at <= now()
-          and (o.lease_until is null or o.lease_until < now())
-          -- The reminder waits until the bill itself was sent or given up.
-          and not exists (
+    v_pending constant text := case p ->> 'lane'
+        when 'graph' then $q$o.steps #>> '{8,status}' = 'pending'$q$
+        when 'links' then $q$(o.steps #>> '{9,status}' = 'pending' or o.steps #>> '{10,status}' = 'pending')$q$
+        when 'messages' then $q$(o.steps #>> '{11,status}' = 'pending' or o.steps #>> '{12,status}' = 'pending'
+                                 or o.steps #>> '{13,status}' = 'pending')
+            -- A message waits some minutes for its bill's link.
+            and (o.created_at <= now() - make_interval(secs => ($2 ->> 'link_patience_seconds')::integer)
+                 or 'pending' not in (coalesce(o.steps #>> '{9,status}', ''), coalesce(o.steps #>> '{10,status}', '')))$q$
+        else 'true' end;
+    -- The reminder waits until the bill itself was sent or given up.
+    v_first constant text := case when p ->> 'lane' in ('graph', 'links') then 'true' else $q$not exists (
               select 1 from public.outbox e
               where e.bill_id = o.bill_id and e.status = 'open' and e.created_at < o.created_at
                 and 'pending' in (e.steps #>> '{11,status}', e.steps #>> '{12,status}')
-                and 'pending' in (o.steps #>> '{11,status}', o.steps #>> '{12,status}'))
-        order by o.next_attempt_at
-        limit (p ->> 'limit')::integer
-        for update of o skip locked);
+                and 'pending' in (o.steps #>> '{11,status}', o.steps #>> '{12,status}')
+              -- Of one row at a time, by the index of its bill.
+              offset 0)$q$ end;
+    v_order constant text := case when p ->> 'lane' = 'messages'
+        then $q$(o.kind = any (array['payment_reminder', 'overdue_notice'])), o.next_attempt_at$q$ else 'o.next_attempt_at' end;
+    v_due uuid[];
 begin
+    execute format(
+        $q$select array(
+            select o.id from public.outbox o
+            where o.status = 'open' and o.next_attempt_at <= now()
+              and (o.lease_until is null or o.lease_until < now()) and %s and %s
+            order by %s limit $1 for update of o skip locked)$q$, v_pending, v_first, v_order)
+    into v_due using (p ->> 'limit')::integer, p;
     update public.outbox
     set lease_owner = p ->> 'owner',
         lease_until = now() + make_interval(secs => (p ->> 'lease_seconds')::integer)
@@ -440,9 +599,9 @@ begin
         select jsonb_build_object('owed', coalesce(jsonb_agg(
             to_jsonb(o) || jsonb_build_object('bill', private.bill_json(o.bill_id)) order by o.created_at), '[]'))
         from public.outbox o where o.id = any (v_due));
-end $$;
+end $_$;
 
-COMMENT ON FUNCTION public.claim_owed_work(p jsonb) IS 'Leases what is due, of a bill''s messages the oldest first: {owner, lease_seconds, limit} -> {owed: [outbox row with its bill]}.';
+COMMENT ON FUNCTION public.claim_owed_work(p jsonb) IS 'Leases what is due, of a bill''s messages the oldest first: {owner, lease_seconds, limit, lane?: graph | links | messages, link_patience_seconds?: of messages} -> {owed: [outbox row with its bill]}.';
 
 REVOKE ALL ON FUNCTION public.claim_owed_work(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.claim_owed_work(p jsonb) TO service_role;
@@ -615,7 +774,7 @@ begin
                       order by b.period_end desc, b.number desc);
     update public.outbox x
     set status = 'open', finished_at = null, next_attempt_at = o.next_attempt_at,
-        steps = x.steps || (
+        steps = x.steps - array['11', '12', '13'] || (
             select jsonb_object_agg(s, case when s = '11' or o.steps #>> array[s, 'status'] = 'pending'
                                             then '{"status": "pending", "detail": ""}' else o.steps -> s end)
             from unnest(array['11', '12', '13']) s where o.steps ? s),
@@ -632,6 +791,328 @@ COMMENT ON FUNCTION private.hand_message_on() IS 'Lets another bill tell of thos
 REVOKE ALL ON FUNCTION private.hand_message_on() FROM PUBLIC;
 GRANT ALL ON FUNCTION private.hand_message_on() TO service_role;
 
+CREATE FUNCTION public.pause_channel(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    insert into public.message_rates as r (channel, free_at)
+    values (p ->> 'channel', now() + (p ->> 'ms')::integer * interval '1 millisecond')
+    on conflict (channel) do update set free_at = greatest(r.free_at, excluded.free_at);
+    return '{}'::jsonb;
+end $$;
+
+COMMENT ON FUNCTION public.pause_channel(p jsonb) IS 'Nothing leaves on a channel for some time, in no process, because its provider asked for that: {channel, ms}.';
+
+REVOKE ALL ON FUNCTION public.pause_channel(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.pause_channel(p jsonb) TO service_role;
+
+CREATE FUNCTION public.claim_messages(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_channel constant text := p ->> 'channel';
+    v_turns integer := 0;
+    v_rows uuid[] := '{}';
+begin
+    if not exists (select 1 from public.notifications where channel = v_channel and queued_at is not null) then
+        return jsonb_build_object('owed', '[]'::jsonb);
+    end if;
+    v_turns := private.take_turns(v_channel, (p ->> 'per_minute')::integer, (p ->> 'limit')::integer);
+    if v_turns > 0 then
+        v_rows := array(
+            select o.id
+            from public.notifications n
+            join public.outbox o on o.bill_id = n.bill_id and o.kind = n.kind and o.occasion = n.occasion
+            where n.channel = v_channel and n.queued_at is not null
+              and o.status = 'open' and (o.lease_until is null or o.lease_until < now())
+            order by n.kind = any (array['payment_reminder', 'overdue_notice']), n.queued_at, n.id
+            limit v_turns
+            for update of o skip locked);
+        -- Due, should the process die: what became of its message is then looked at without the queue.
+        update public.outbox
+        set lease_owner = p ->> 'owner', next_attempt_at = now(),
+            lease_until = now() + make_interval(secs => (p ->> 'lease_seconds')::integer)
+        where id = any (v_rows);
+    end if;
+    return (
+        select jsonb_build_object(
+            'owed', coalesce(jsonb_agg(to_jsonb(o) || jsonb_build_object('bill', private.bill_json(o.bill_id), 'granted', v_channel)
+                                       order by o.created_at), '[]'),
+            'wait_ms', (select greatest(0, ceil(extract(epoch from r.free_at - clock_timestamp()) * 1000))::integer
+                        from public.message_rates r where r.channel = v_channel))
+        from public.outbox o where o.id = any (v_rows));
+end $$;
+
+COMMENT ON FUNCTION public.claim_messages(p jsonb) IS 'Leases the work of the first messages in a channel''s queue, as many as may leave now: {owner, lease_seconds, channel, per_minute, limit} -> {owed: [outbox row with its bill, granted], wait_ms?: when to ask again; nothing waits without it}.';
+
+REVOKE ALL ON FUNCTION public.claim_messages(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.claim_messages(p jsonb) TO service_role;
+
+CREATE FUNCTION public.message_queue(p jsonb) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select jsonb_build_object('channels', coalesce(jsonb_agg(jsonb_build_object(
+        'channel', q.channel, 'waiting', q.waiting, 'since', q.since) order by q.channel), '[]'))
+    from (select n.channel, count(*) as waiting, min(n.queued_at) as since
+          from public.notifications n where n.queued_at is not null group by 1) q
+$$;
+
+COMMENT ON FUNCTION public.message_queue(p jsonb) IS 'How many messages wait for their turn, by channel: {} -> {channels: [{channel, waiting, since}]}.';
+
+REVOKE ALL ON FUNCTION public.message_queue(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.message_queue(p jsonb) TO service_role;
+
+CREATE FUNCTION private.take_turns(p_channel text, p_per_minute integer, p_most integer) RETURNS integer
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_free_at timestamptz;
+    -- Where many leave in a minute, as many as of a quarter of a second leave together.
+    v_turns constant integer := least(p_most, greatest(1, p_per_minute / 240));
+begin
+    insert into public.message_rates (channel, free_at) values (p_channel, '-infinity') on conflict (channel) do nothing;
+    select r.free_at into v_free_at from public.message_rates r where r.channel = p_channel for update;
+    -- No provider asks to wait for a day: such a time was set by a wrong clock.
+    if v_turns < 1 or v_free_at > clock_timestamp() and v_free_at < clock_timestamp() + interval '1 day' then
+        return 0;
+    end if;
+    update public.message_rates set free_at = clock_timestamp() + interval '1 minute' / p_per_minute * v_turns
+    where channel = p_channel;
+    return v_turns;
+end $$;
+
+COMMENT ON FUNCTION private.take_turns(p_channel text, p_per_minute integer, p_most integer) IS 'How many messages may leave on a channel now, at most so many; the next may when they would have at the rate.';
+
+REVOKE ALL ON FUNCTION private.take_turns(p_channel text, p_per_minute integer, p_most integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.take_turns(p_channel text, p_per_minute integer, p_most integer) TO service_role;
+
+CREATE FUNCTION private.note_life() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_state constant text := case when new.queued_at is not null then 'queued'
+                                  when new.status = 'waiting' and new.attempts = 0 then 'held'
+                                  else new.status end;
+    v_last constant jsonb := new.life -> -1;
+begin
+    -- Nothing is said of what was never to leave, nor of a row that only begins.
+    if new.status = 'not_configured' and new.life = '[]' or v_state = 'held' and new.error = ''
+       or v_last ->> 'state' = v_state and coalesce(v_last ->> 'why', '') = new.error
+       or jsonb_array_length(new.life) >= 60 then
+        return new;
+    end if;
+    new.life := new.life || jsonb_build_array(jsonb_strip_nulls(jsonb_build_object(
+        'at', now(), 'state', v_state, 'why', nullif(new.error, ''))));
+    return new;
+end $$;
+
+COMMENT ON FUNCTION private.note_life() IS 'Adds to a message''s life what became of it, where that is something new.';
+
+REVOKE ALL ON FUNCTION private.note_life() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.note_life() TO service_role;
+
+CREATE FUNCTION public.trust_email(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    perform private.set_actor(p);
+    update public.customer_channels set bounced_email = null, bounced_at = null, updated_at = now()
+    where customer_id = (p ->> 'customer_id')::uuid and bounced_email is not null;
+    return '{}'::jsonb;
+end $$;
+
+COMMENT ON FUNCTION public.trust_email(p jsonb) IS 'Lets mail go again to an address that it came back from: {actor, customer_id}.';
+
+REVOKE ALL ON FUNCTION public.trust_email(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.trust_email(p jsonb) TO service_role;
+
+CREATE FUNCTION public.note_delivery(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_status constant text := p ->> 'status';
+    v_back constant boolean := v_status in ('undelivered', 'bounced');
+    v_row public.notifications;
+    v_work public.outbox;
+begin
+    perform private.set_actor(p);
+    select * into v_row from public.notifications where id = (p ->> 'id')::uuid;
+    if not found or v_row.channel <> p ->> 'channel' then
+        return jsonb_build_object('known', false, 'changed', false);
+    end if;
+    -- The work before its messages, as whoever saves it does.
+    select * into v_work from public.outbox o
+    where o.bill_id = v_row.bill_id and o.kind = v_row.kind and o.occasion = v_row.occasion for update;
+    select * into v_row from public.notifications where id = v_row.id for update;
+    -- A report that comes twice, or after one that says more, changes nothing.
+    if not (v_row.status in ('sending', 'sent', 'unknown') or v_row.status = 'delivered' and v_status = 'read') then
+        return jsonb_build_object('known', true, 'changed', false);
+    end if;
+    update public.notifications
+    set status = v_status, error = coalesce(p ->> 'detail', ''), updated_at = now(),
+        message_id = coalesce(nullif(p ->> 'message_id', ''), message_id)
+    where id = v_row.id;
+    if v_back and (p ->> 'address_is_gone')::boolean then
+        insert into public.customer_channels as k (customer_id, bounced_email, bounced_at)
+        select c.id, c.email, now() from public.customers c
+        -- Unless it was changed since.
+        where c.id = v_row.customer_id
+          and left(c.email, 1) || '…@' || split_part(c.email, '@', 2) = v_row.recipient
+        on conflict (customer_id) do update
+        set bounced_email = excluded.bounced_email, bounced_at = excluded.bounced_at, updated_at = now();
+    end if;
+    if v_back and v_work.id is not null and v_work.steps #>> '{12,status}' in ('done', 'pending', 'failed') then
+        -- The other channels are tried, each of them once; whoever is at it does not know of this.
+        update public.outbox
+        set steps = steps || '{"12": {"status": "pending", "detail": "came back, so on another channel"}, "13": {"status": "pending"}}',
+            status = 'open', attempts = 0, next_attempt_at = now(), finished_at = null, lease_owner = null, lease_until = null
+        where id = v_work.id;
+    end if;
+    return jsonb_build_object('known', true, 'changed', true);
+end $$;
+
+COMMENT ON FUNCTION public.note_delivery(p jsonb) IS 'What a channel reports of a message that it took: {actor, id, channel, status: delivered | read | undelivered | bounced, detail?, message_id?, address_is_gone?} -> {known, changed}. What came back is tried on the other channels.';
+
+REVOKE ALL ON FUNCTION public.note_delivery(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.note_delivery(p jsonb) TO service_role;
+
+CREATE FUNCTION public.hold_message(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    update public.notifications set queued_at = null, updated_at = now()
+    where bill_id = (p ->> 'bill_id')::uuid and kind = p ->> 'kind' and occasion = p ->> 'occasion' and queued_at is not null;
+    if p ->> 'id' is not null then
+        insert into public.notifications as n (id, bill_id, customer_id, kind, occasion, channel, status, recipient, body, error)
+        select (p ->> 'id')::uuid, b.id, b.customer_id, p ->> 'kind', p ->> 'occasion', p ->> 'channel', 'waiting',
+               p ->> 'recipient', p ->> 'body', p ->> 'why'
+        from public.bills b where b.id = (p ->> 'bill_id')::uuid
+        on conflict (id) do update set error = excluded.error, updated_at = now()
+        where n.status = 'waiting' and n.error <> excluded.error;
+    end if;
+    return '{}'::jsonb;
+end $$;
+
+COMMENT ON FUNCTION public.hold_message(p jsonb) IS 'Takes a message out of the queues of all channels, for its time comes later, and says so of the channel that it will leave on: {bill_id, kind, occasion, id?, channel, recipient, body, why}.';
+
+REVOKE ALL ON FUNCTION public.hold_message(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.hold_message(p jsonb) TO service_role;
+
+CREATE FUNCTION public.send_again(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_work public.outbox;
+begin
+    perform private.set_actor(p);
+    select * into v_work from public.outbox where id = (p ->> 'id')::uuid for update;
+    if not found then
+        perform private.refuse('EB404', 'No such work.');
+    end if;
+    if v_work.facts ->> 'again' = p ->> 'form_id' then
+        return '{}'::jsonb;
+    end if;
+    if v_work.status = 'open' then
+        perform private.refuse('EB005', 'It is still being sent.');
+    end if;
+    if coalesce(v_work.steps #>> '{11,facts,text}', '') = '' then
+        perform private.refuse('EB005', 'Nothing was written, so nothing can be sent again.');
+    end if;
+    update public.outbox
+    set steps = steps || jsonb_build_object('12', jsonb_build_object('status', 'pending', 'detail', 'once more, by ' || (p ->> 'label')),
+                                            '13', '{"status": "pending"}'::jsonb),
+        facts = facts || jsonb_build_object('again', p ->> 'form_id', 'again_on', p ->> 'channel'),
+        status = 'open', attempts = 0, next_attempt_at = now(), finished_at = null, lease_owner = null, lease_until = null
+    where id = v_work.id;
+    return '{}'::jsonb;
+end $$;
+
+COMMENT ON FUNCTION public.send_again(p jsonb) IS 'Sends a message once more on one channel, because somebody asks for it; once for each form: {actor, id: of the work, form_id, channel, label: as people call it}.';
+
+REVOKE ALL ON FUNCTION public.send_again(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.send_again(p jsonb) TO service_role;
+
+CREATE FUNCTION public.mailbox_read(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_row public.mailboxes;
+begin
+    if p ? 'last_uid' then
+        insert into public.mailboxes as m (name, uid_validity, last_uid)
+        values (p ->> 'name', (p ->> 'uid_validity')::bigint, (p ->> 'last_uid')::bigint)
+        on conflict (name) do update
+        set last_uid = case when m.uid_validity = excluded.uid_validity then greatest(m.last_uid, excluded.last_uid) else excluded.last_uid end,
+            uid_validity = excluded.uid_validity, read_at = now();
+    end if;
+    select * into v_row from public.mailboxes where name = p ->> 'name';
+    return jsonb_build_object('uid_validity', v_row.uid_validity, 'last_uid', v_row.last_uid);
+end $$;
+
+COMMENT ON FUNCTION public.mailbox_read(p jsonb) IS 'How far a mailbox was read, after noting it where it is given: {name, uid_validity?, last_uid?} -> {uid_validity, last_uid}, null for one that never was.';
+
+REVOKE ALL ON FUNCTION public.mailbox_read(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.mailbox_read(p jsonb) TO service_role;
+
+CREATE FUNCTION public.note_reply(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_customer uuid;
+    v_notification uuid;
+begin
+    perform private.set_actor(p);
+    select n.id, n.customer_id into v_notification, v_customer
+    from public.notifications n where n.id = (p ->> 'notification_id')::uuid;
+    if v_customer is null then
+        -- Only where no two customers share it.
+        select case when count(*) = 1 then (array_agg(x.id))[1] end into v_customer
+        from (select c.id from public.customers c
+              where case when p ->> 'channel' = 'email' then c.email <> '' and lower(c.email) = lower(p ->> 'sender')
+                         else c.phone = p ->> 'sender' end limit 2) x;
+    end if;
+    insert into public.customer_replies (id, customer_id, notification_id, channel, sender, subject, body, received_at)
+    values ((p ->> 'id')::uuid, v_customer, v_notification, p ->> 'channel', p ->> 'sender', coalesce(p ->> 'subject', ''),
+            coalesce(p ->> 'body', ''), (p ->> 'received_at')::timestamptz)
+    on conflict (id) do nothing;
+    return jsonb_build_object('new', found);
+end $$;
+
+COMMENT ON FUNCTION public.note_reply(p jsonb) IS 'Keeps what a customer answered, once: {actor, id, notification_id?, channel, sender, subject?, body?, received_at} -> {new}.';
+
+REVOKE ALL ON FUNCTION public.note_reply(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.note_reply(p jsonb) TO service_role;
+
+CREATE FUNCTION public.handle_reply(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    perform private.set_actor(p);
+    update public.customer_replies set handled_at = now(), handled_by = p ->> 'actor'
+    where id = (p ->> 'id')::uuid and handled_at is null;
+    if not found and not exists (select 1 from public.customer_replies where id = (p ->> 'id')::uuid) then
+        perform private.refuse('EB404', 'No such reply.');
+    end if;
+    return '{}'::jsonb;
+end $$;
+
+COMMENT ON FUNCTION public.handle_reply(p jsonb) IS 'Says that somebody saw to a customer''s answer: {actor, id}.';
+
+REVOKE ALL ON FUNCTION public.handle_reply(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.handle_reply(p jsonb) TO service_role;
+
 CREATE TRIGGER bills_owe_on_balance AFTER UPDATE ON public.bills REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.owe_on_balance();
 
 CREATE TRIGGER hand_message_on AFTER UPDATE OF status ON public.bills FOR EACH ROW WHEN (((new.status = 'void'::text) AND (old.status = 'issued'::text))) EXECUTE FUNCTION private.hand_message_on();
@@ -641,6 +1122,8 @@ CREATE TRIGGER audit_reopened AFTER UPDATE ON public.outbox FOR EACH ROW WHEN ((
 CREATE TRIGGER join_statements AFTER INSERT ON public.outbox REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.join_statements();
 
 CREATE TRIGGER refuse_delete BEFORE DELETE ON public.outbox FOR EACH ROW WHEN ((old.status = 'open'::text)) EXECUTE FUNCTION private.refuse_delete();
+
+CREATE TRIGGER note_life BEFORE INSERT OR UPDATE OF status, error, queued_at, attempts ON public.notifications FOR EACH ROW EXECUTE FUNCTION private.note_life();
 
 CREATE TRIGGER refuse_delete BEFORE DELETE ON public.notifications FOR EACH ROW WHEN ((old.status = ANY (ARRAY['waiting'::text, 'sending'::text]))) EXECUTE FUNCTION private.refuse_delete();
 

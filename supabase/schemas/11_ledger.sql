@@ -1,6 +1,35 @@
 -- Ledger: written by `make schemas`, for reading.
 -- To change something, add a file to supabase/migrations.
 
+CREATE TYPE private.new_entry AS (
+	id uuid,
+	customer_id uuid,
+	book text,
+	currency text,
+	kind text,
+	amount_minor bigint,
+	bill_id uuid,
+	payment_id uuid,
+	return_id uuid,
+	undoes_id uuid,
+	on_date date,
+	order_on date,
+	note text
+);
+
+COMMENT ON TYPE private.new_entry IS 'A ledger entry to be posted: "order_on" is the date by which its open item comes in turn, without it on_date.';
+
+CREATE SEQUENCE public.posting_no
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1;
+
+COMMENT ON SEQUENCE public.posting_no IS 'Numbers what is posted, in order; some numbers may be left out.';
+
+GRANT ALL ON SEQUENCE public.posting_no TO service_role;
+
 CREATE TABLE public.accounts (
     customer_id uuid NOT NULL,
     book text NOT NULL,
@@ -40,6 +69,7 @@ CREATE TABLE public.ledger_entries (
     note text DEFAULT ''::text NOT NULL,
     actor text NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
+    posting_no bigint DEFAULT nextval('public.posting_no'::regclass) NOT NULL,
     CONSTRAINT ledger_entries_actor_check CHECK ((actor <> ''::text)),
     CONSTRAINT ledger_entries_check CHECK (
 CASE kind
@@ -69,6 +99,8 @@ COMMENT ON COLUMN public.ledger_entries.entry_no IS 'Counts 1, 2, 3 in each acco
 
 COMMENT ON COLUMN public.ledger_entries.on_date IS 'Local date it counts for; in a month that is closed, the first day that is open instead.';
 
+COMMENT ON COLUMN public.ledger_entries.posting_no IS 'In the order of posting, over all accounts and what is posted of nobody known.';
+
 ALTER TABLE ONLY public.ledger_entries
     ADD CONSTRAINT ledger_entries_customer_id_book_currency_entry_no_key UNIQUE (customer_id, book, currency, entry_no);
 
@@ -78,7 +110,13 @@ ALTER TABLE ONLY public.ledger_entries
 ALTER TABLE ONLY public.ledger_entries
     ADD CONSTRAINT ledger_entries_undoes_id_key UNIQUE (undoes_id);
 
-CREATE INDEX ledger_entries_by_day ON public.ledger_entries USING btree (on_date);
+CREATE INDEX ledger_entries_credits ON public.ledger_entries USING btree (on_date, posting_no) WHERE (kind = ANY (ARRAY['credit'::text, 'credit_undone'::text]));
+
+CREATE INDEX ledger_entries_of_bills ON public.ledger_entries USING btree (bill_id) WHERE ((bill_id IS NOT NULL) AND (kind <> 'bill'::text));
+
+CREATE INDEX ledger_entries_of_payments ON public.ledger_entries USING btree (payment_id) WHERE ((payment_id IS NOT NULL) AND (kind <> 'payment'::text));
+
+CREATE UNIQUE INDEX ledger_entries_posted ON public.ledger_entries USING btree (on_date, posting_no);
 
 CREATE UNIQUE INDEX ledger_one_entry_a_bill ON public.ledger_entries USING btree (bill_id) WHERE (kind = 'bill'::text);
 
@@ -110,6 +148,8 @@ COMMENT ON COLUMN public.open_items.order_on IS 'Oldest first is by this date: o
 ALTER TABLE ONLY public.open_items
     ADD CONSTRAINT open_items_pkey PRIMARY KEY (entry_id);
 
+CREATE INDEX open_items_of_credits ON public.open_items USING btree (entry_id) WHERE (open_minor < 0);
+
 CREATE INDEX open_items_open ON public.open_items USING btree (customer_id, book, currency) WHERE (open_minor <> 0);
 
 ALTER TABLE public.open_items ENABLE ROW LEVEL SECURITY;
@@ -136,6 +176,8 @@ CREATE INDEX allocations_credit ON public.allocations USING btree (credit_entry_
 
 CREATE INDEX allocations_debit ON public.allocations USING btree (debit_entry_id);
 
+CREATE INDEX allocations_written ON public.allocations USING brin (created_at);
+
 ALTER TABLE public.allocations ENABLE ROW LEVEL SECURITY;
 
 GRANT SELECT,INSERT ON TABLE public.allocations TO service_role;
@@ -151,20 +193,155 @@ ALTER TABLE public.allocations ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY 
 
 GRANT ALL ON SEQUENCE public.allocations_id_seq TO service_role;
 
+CREATE TABLE public.ledger_totals (
+    id bigint NOT NULL,
+    currency text NOT NULL,
+    book text NOT NULL,
+    month date NOT NULL,
+    kind text NOT NULL,
+    method text NOT NULL,
+    amount_minor bigint NOT NULL,
+    number bigint NOT NULL,
+    CONSTRAINT ledger_totals_month_check CHECK ((EXTRACT(day FROM month) = (1)::numeric))
+);
+
+COMMENT ON TABLE public.ledger_totals IS 'What the entries of a month come to, by currency, book, kind and method (empty where no money moved): parts, to be added up.';
+
+ALTER TABLE ONLY public.ledger_totals
+    ADD CONSTRAINT ledger_totals_pkey PRIMARY KEY (id);
+
+ALTER TABLE public.ledger_totals ENABLE ROW LEVEL SECURITY;
+
+GRANT SELECT,INSERT,REFERENCES,DELETE,TRIGGER,MAINTAIN ON TABLE public.ledger_totals TO service_role;
+
+GRANT UPDATE(id) ON TABLE public.ledger_totals TO service_role;
+
+ALTER TABLE public.ledger_totals ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.ledger_totals_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+GRANT ALL ON SEQUENCE public.ledger_totals_id_seq TO service_role;
+
+CREATE TABLE public.bill_totals (
+    id bigint NOT NULL,
+    currency text NOT NULL,
+    month date NOT NULL,
+    state text NOT NULL,
+    bills bigint NOT NULL,
+    total_minor bigint NOT NULL,
+    open_minor bigint NOT NULL,
+    tariff_version_id uuid NOT NULL,
+    priced_by uuid[] NOT NULL,
+    ended_in date NOT NULL,
+    due_date date NOT NULL,
+    consumption_wh bigint DEFAULT 0 NOT NULL,
+    subtotal_minor bigint DEFAULT 0 NOT NULL,
+    tax_minor bigint DEFAULT 0 NOT NULL,
+    paid_minor bigint DEFAULT 0 NOT NULL,
+    CONSTRAINT bill_totals_month_check CHECK (((month = 'infinity'::date) OR (EXTRACT(day FROM month) = (1)::numeric))),
+    CONSTRAINT bill_totals_state_check CHECK ((state = ANY (ARRAY['draft'::text, 'paid'::text, 'open'::text, 'overdue'::text])))
+);
+
+COMMENT ON TABLE public.bill_totals IS 'What the bills issued in a month come to, by currency, state, tariff version, the month that they bill and the date on which they are due, and what of it is open: parts, to be added up. Drafts have the month infinity; void bills are in no total.';
+
+COMMENT ON COLUMN public.bill_totals.priced_by IS 'As bills have it; empty where they say nothing.';
+
+COMMENT ON COLUMN public.bill_totals.ended_in IS 'The month (its 1st) of the last day that they bill.';
+
+COMMENT ON COLUMN public.bill_totals.due_date IS 'Of open and overdue bills; infinity of all others.';
+
+ALTER TABLE ONLY public.bill_totals
+    ADD CONSTRAINT bill_totals_pkey PRIMARY KEY (id);
+
+ALTER TABLE public.bill_totals ENABLE ROW LEVEL SECURITY;
+
+GRANT SELECT,INSERT,REFERENCES,DELETE,TRIGGER,MAINTAIN ON TABLE public.bill_totals TO service_role;
+
+GRANT UPDATE(id) ON TABLE public.bill_totals TO service_role;
+
+ALTER TABLE public.bill_totals ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.bill_totals_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+GRANT ALL ON SEQUENCE public.bill_totals_id_seq TO service_role;
+
+CREATE TABLE public.overdue_accounts (
+    customer_id uuid NOT NULL,
+    currency text NOT NULL,
+    overdue_minor bigint NOT NULL
+);
+
+COMMENT ON TABLE public.overdue_accounts IS 'What is open of a customer''s overdue bills, by currency; 0 once it is paid. Kept with the bills.';
+
+ALTER TABLE ONLY public.overdue_accounts
+    ADD CONSTRAINT overdue_accounts_pkey PRIMARY KEY (customer_id, currency);
+
+CREATE INDEX overdue_accounts_most ON public.overdue_accounts USING btree (overdue_minor, customer_id) WHERE (overdue_minor > 0);
+
+ALTER TABLE public.overdue_accounts ENABLE ROW LEVEL SECURITY;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.overdue_accounts TO service_role;
+
+CREATE TABLE public.supply_totals (
+    id bigint NOT NULL,
+    kind text NOT NULL,
+    name text NOT NULL,
+    number bigint NOT NULL,
+    CONSTRAINT supply_totals_kind_check CHECK ((kind = ANY (ARRAY['billing_day'::text, 'tariff'::text, 'route'::text])))
+);
+
+COMMENT ON TABLE public.supply_totals IS 'How many agreements that go on a billing day or a tariff (its id; the last one that was agreed on) has, and how many places a reading route: parts, to be added up.';
+
+ALTER TABLE ONLY public.supply_totals
+    ADD CONSTRAINT supply_totals_pkey PRIMARY KEY (id);
+
+ALTER TABLE public.supply_totals ENABLE ROW LEVEL SECURITY;
+
+GRANT SELECT,INSERT,DELETE ON TABLE public.supply_totals TO service_role;
+
+GRANT UPDATE(id) ON TABLE public.supply_totals TO service_role;
+
+ALTER TABLE public.supply_totals ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.supply_totals_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+GRANT ALL ON SEQUENCE public.supply_totals_id_seq TO service_role;
+
+CREATE TABLE public.draft_signs (
+    bill_id uuid NOT NULL,
+    past_use bigint[] NOT NULL,
+    outlier boolean NOT NULL
+);
+
+COMMENT ON TABLE public.draft_signs IS 'What draft_list says of each draft: the past use that it is compared with, and whether it is unusual. Kept with the bills.';
+
+ALTER TABLE ONLY public.draft_signs
+    ADD CONSTRAINT draft_signs_pkey PRIMARY KEY (bill_id);
+
+ALTER TABLE public.draft_signs ENABLE ROW LEVEL SECURITY;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.draft_signs TO service_role;
+
 ALTER TABLE ONLY public.accounts
     ADD CONSTRAINT accounts_customer_id_fkey FOREIGN KEY (customer_id) REFERENCES public.customers(id);
 
 ALTER TABLE ONLY public.ledger_entries
-    ADD CONSTRAINT ledger_entries_bill_id_fkey FOREIGN KEY (bill_id) REFERENCES public.bills(id);
-
-ALTER TABLE ONLY public.ledger_entries
-    ADD CONSTRAINT ledger_entries_customer_id_book_currency_fkey FOREIGN KEY (customer_id, book, currency) REFERENCES public.accounts(customer_id, book, currency);
-
-ALTER TABLE ONLY public.ledger_entries
     ADD CONSTRAINT ledger_entries_undoes_id_fkey FOREIGN KEY (undoes_id) REFERENCES public.ledger_entries(id);
-
-ALTER TABLE ONLY public.open_items
-    ADD CONSTRAINT open_items_entry_id_fkey FOREIGN KEY (entry_id) REFERENCES public.ledger_entries(id);
 
 ALTER TABLE ONLY public.allocations
     ADD CONSTRAINT allocations_credit_entry_id_fkey FOREIGN KEY (credit_entry_id) REFERENCES public.ledger_entries(id);
@@ -174,6 +351,35 @@ ALTER TABLE ONLY public.allocations
 
 ALTER TABLE ONLY public.disconnections
     ADD CONSTRAINT disconnections_fee_entry_id_fkey FOREIGN KEY (fee_entry_id) REFERENCES public.ledger_entries(id);
+
+ALTER TABLE ONLY public.overdue_accounts
+    ADD CONSTRAINT overdue_accounts_customer_id_fkey FOREIGN KEY (customer_id) REFERENCES public.customers(id);
+
+ALTER TABLE ONLY public.draft_signs
+    ADD CONSTRAINT draft_signs_bill_id_fkey FOREIGN KEY (bill_id) REFERENCES public.bills(id);
+
+CREATE VIEW public.tariff_list WITH (security_invoker='true') AS
+ SELECT id,
+    code,
+    name,
+    currency,
+    ( SELECT (COALESCE(sum(k.number), (0)::numeric))::bigint AS "coalesce"
+           FROM public.supply_totals k
+          WHERE ((k.kind = 'tariff'::text) AND (k.name = (t.id)::text))) AS meters,
+    ( SELECT b.period_end
+           FROM public.bills b
+          WHERE (b.id = private.last_bill_with(t.id))) AS billed_until,
+    ( SELECT jsonb_agg(v.effective_from ORDER BY v.effective_from) AS jsonb_agg
+           FROM private.versions_in_force(t.id) v(id, tariff_id, effective_from, definition, created_at, replaces_id, correction_reason)) AS begins
+   FROM public.tariffs t;
+
+COMMENT ON COLUMN public.tariff_list.meters IS 'How many agreements that go on are on it, by what was agreed on last.';
+
+COMMENT ON COLUMN public.tariff_list.billed_until IS 'The end of the last bill made with it, draft or issued: a new version begins then or later. Null without bills.';
+
+COMMENT ON COLUMN public.tariff_list.begins IS 'The dates from which its versions hold, in order.';
+
+GRANT SELECT,INSERT,REFERENCES,DELETE,TRUNCATE,MAINTAIN,UPDATE ON TABLE public.tariff_list TO service_role;
 
 CREATE VIEW public.account_list WITH (security_invoker='true') AS
  SELECT c.id,
@@ -225,6 +431,100 @@ COMMENT ON VIEW public.allocation_list IS 'Which credit pays which debit now, wh
 
 GRANT SELECT ON TABLE public.allocation_list TO service_role;
 
+CREATE VIEW public.draft_list WITH (security_invoker='true') AS
+ SELECT id,
+    meter_id,
+    meter_serial,
+    customer_id,
+    account_no,
+    customer_name,
+    tariff_code,
+    period_start,
+    period_end,
+    consumption_wh,
+    currency,
+    subtotal_minor,
+    tax_minor,
+    total_minor,
+    created_at,
+    estimated,
+    tariff_changes,
+    opinion_differs,
+    past_use,
+    outlier,
+    search,
+    held_because,
+    of_last_run
+   FROM ( SELECT b.id,
+            b.meter_id,
+            m.serial AS meter_serial,
+            b.customer_id,
+            c.account_no,
+            c.name AS customer_name,
+            t.code AS tariff_code,
+            b.period_start,
+            b.period_end,
+            b.consumption_wh,
+            b.currency,
+            b.subtotal_minor,
+            b.tax_minor,
+            b.total_minor,
+            b.created_at,
+            b.held_because,
+            s.outlier,
+            (('estimated'::text = opening.source) OR ('estimated'::text = closing.source)) AS estimated,
+            ((b.lines @> '[[{"part": {}}]]'::jsonb) OR (b.lines @> '[{"part": {}}]'::jsonb)) AS tariff_changes,
+            COALESCE(((b.second_opinion ->> 'agrees'::text) = 'false'::text), false) AS opinion_differs,
+            s.past_use,
+            lower(concat_ws(' '::text, c.account_no, c.name, m.serial)) AS search,
+            COALESCE(((b.created_at >= r.begun_at) AND (b.period_end <= r.scheduled_on)), false) AS of_last_run
+           FROM ((((((((public.bills b
+             JOIN public.draft_signs s ON ((s.bill_id = b.id)))
+             JOIN public.meters m ON ((m.id = b.meter_id)))
+             JOIN public.customers c ON ((c.id = b.customer_id)))
+             JOIN public.tariff_versions v ON ((v.id = b.tariff_version_id)))
+             JOIN public.tariffs t ON ((t.id = v.tariff_id)))
+             JOIN public.readings opening ON ((opening.id = b.opening_reading_id)))
+             JOIN public.readings closing ON ((closing.id = b.closing_reading_id)))
+             LEFT JOIN private.last_bill_run_of() r(scheduled_on, begun_at) ON (true))
+          WHERE (b.status = 'draft'::text)) d;
+
+COMMENT ON VIEW public.draft_list IS 'Bills that wait to be issued, with what tells an unusual one from the others.';
+
+COMMENT ON COLUMN public.draft_list.past_use IS 'Of the last 12 issued bills of the meter: how many there are, and lower quartile, median and upper quartile of their whole Wh a day.';
+
+COMMENT ON COLUMN public.draft_list.of_last_run IS 'Whether it was made since the last bill run began and ends by that run''s date.';
+
+GRANT SELECT ON TABLE public.draft_list TO service_role;
+
+CREATE VIEW private.supply_counted WITH (security_invoker='true') AS
+ SELECT 'billing_day'::text AS kind,
+    (a.billing_day)::text AS name,
+    count(*) AS number
+   FROM public.service_agreements a
+  WHERE (a.ends_on IS NULL)
+  GROUP BY (a.billing_day)::text
+UNION ALL
+ SELECT 'tariff'::text AS kind,
+    (t.tariff_id)::text AS name,
+    count(*) AS number
+   FROM ( SELECT DISTINCT ON (x.agreement_id) x.tariff_id
+           FROM (public.agreement_tariffs x
+             JOIN public.service_agreements a ON (((a.id = x.agreement_id) AND (a.ends_on IS NULL))))
+          ORDER BY x.agreement_id, x.starts_on DESC) t
+  GROUP BY (t.tariff_id)::text
+UNION ALL
+ SELECT 'route'::text AS kind,
+    s.route AS name,
+    count(*) AS number
+   FROM public.service_points s
+  WHERE (s.route <> ''::text)
+  GROUP BY s.route;
+
+COMMENT ON VIEW private.supply_counted IS 'What supply_totals comes to, counted.';
+
+GRANT SELECT ON TABLE private.supply_counted TO service_role;
+
 CREATE FUNCTION private.post_approved_bills() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -269,16 +569,36 @@ CREATE FUNCTION private.post_new_bills() RETURNS trigger
     SET search_path TO ''
     AS $$
 declare
-    v_bills uuid[] := array(select id from new_rows where status = 'issued');
+    v_bills private.new_entry[] := array(
+        select row(null, n.customer_id, null, n.currency, 'bill', n.total_minor, n.id, null, null, null,
+                   n.issued_on, n.period_end, null)::private.new_entry
+        from new_rows n where n.status = 'issued' order by n.issued_at, n.number);
 begin
     if v_bills <> '{}' then
-        perform private.post_bills(v_bills);
+        perform private.post_bill_rows(v_bills);
     end if;
     return null;
 end $$;
 
 REVOKE ALL ON FUNCTION private.post_new_bills() FROM PUBLIC;
 GRANT ALL ON FUNCTION private.post_new_bills() TO service_role;
+
+CREATE FUNCTION private.post_bills(p_bills uuid[]) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    AS $$
+begin
+    perform private.post_bill_rows(array(
+        select row(null, b.customer_id, null, b.currency, 'bill', b.total_minor, b.id, null, null, null,
+                   b.issued_on, b.period_end, null)::private.new_entry
+        from unnest(p_bills) x join public.bills b on b.id = x
+        order by b.issued_at, b.number));
+end $$;
+
+REVOKE ALL ON FUNCTION private.post_bills(p_bills uuid[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.post_bills(p_bills uuid[]) TO service_role;
 
 CREATE FUNCTION private.open_credit(p_customer_id uuid, p_book text, p_currency text) RETURNS bigint
     LANGUAGE sql STABLE
@@ -291,37 +611,13 @@ $$;
 REVOKE ALL ON FUNCTION private.open_credit(p_customer_id uuid, p_book text, p_currency text) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.open_credit(p_customer_id uuid, p_book text, p_currency text) TO service_role;
 
-CREATE FUNCTION private.post_bills(p_bills uuid[]) RETURNS void
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-declare
-    v_customers uuid[];
-begin
-    perform private.post_entries((
-        select jsonb_agg(jsonb_build_object(
-            'customer_id', b.customer_id, 'currency', b.currency, 'kind', 'bill', 'amount_minor', b.total_minor,
-            'bill_id', b.id, 'on_date', b.issued_on, 'order_on', b.period_end) order by b.issued_at, b.number)
-        from public.bills b where b.id = any (p_bills)));
-    -- Only where a credit is open is there anything to pay with.
-    v_customers := array(
-        select distinct o.customer_id from public.bills b
-        join public.open_items o on o.customer_id = b.customer_id and o.open_minor < 0
-        where b.id = any (p_bills));
-    if v_customers <> '{}' then
-        perform private.settle(v_customers);
-    end if;
-end $$;
-
-REVOKE ALL ON FUNCTION private.post_bills(p_bills uuid[]) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.post_bills(p_bills uuid[]) TO service_role;
-
 CREATE FUNCTION private.open_account() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path TO ''
     AS $$
 begin
-    update public.customers set currency = new.currency where id = new.customer_id and currency is null;
+    update public.customers c set currency = n.currency
+    from new_rows n where c.id = n.customer_id and c.currency is null;
     return null;
 end $$;
 
@@ -357,16 +653,28 @@ GRANT ALL ON FUNCTION private.open_from() TO service_role;
 CREATE FUNCTION private.check_ledger_chain() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path TO ''
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
     AS $$
+declare
+    v_open_from date := private.open_from();
 begin
     if exists (
         select 1 from new_rows n
         left join public.ledger_entries e on e.customer_id = n.customer_id and e.book = n.book
             and e.currency = n.currency and e.entry_no = n.entry_no - 1
         where n.balance_minor <> n.amount_minor + coalesce(e.balance_minor, 0) or (n.entry_no > 1 and e.id is null)
-           or n.on_date < private.open_from()
+           or n.on_date < v_open_from
     ) then
         raise exception using errcode = 'EB005', message = 'A ledger entry must continue the balance before it, in an open month.';
+    end if;
+    if exists (
+        select 1 from new_rows n
+        left join public.accounts a on a.customer_id = n.customer_id and a.book = n.book and a.currency = n.currency
+        left join public.bills b on b.id = n.bill_id
+        where a.customer_id is null or (n.bill_id is not null and b.id is null)
+    ) then
+        raise exception using errcode = '23503', message = 'A ledger entry must be of an account, and of a bill, that is there.';
     end if;
     return null;
 end $$;
@@ -466,8 +774,10 @@ CREATE FUNCTION public.check_ledger(p jsonb) RETURNS jsonb
     SET search_path TO ''
     AS $$
     with problems as (
-        select 'balance' as what, a.customer_id::text as subject,
-               format('%s %s: balance %s, sum of its entries %s', a.book, a.currency, a.balance_minor, coalesce(s.total, 0)) as detail
+        select 'total' as what, w.subject, w.subject || ': ' || w.detail as detail from private.wrong_totals() w
+        union all
+        select 'balance', a.customer_id::text,
+               format('%s %s: balance %s, sum of its entries %s', a.book, a.currency, a.balance_minor, coalesce(s.total, 0))
         from public.accounts a
         left join (select customer_id, book, currency, sum(amount_minor) as total, count(*) as number
                    from public.ledger_entries group by 1, 2, 3) s using (customer_id, book, currency)
@@ -640,78 +950,6 @@ COMMENT ON FUNCTION private.undo_entry(p_entry_id uuid, p_kind text, p_on date, 
 REVOKE ALL ON FUNCTION private.undo_entry(p_entry_id uuid, p_kind text, p_on date, p_note text) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.undo_entry(p_entry_id uuid, p_kind text, p_on date, p_note text) TO service_role;
 
-CREATE FUNCTION private.post_entries(p_entries jsonb) RETURNS void
-    LANGUAGE sql
-    SET search_path TO ''
-    AS $$
-    -- Shared by all who post; who closes a month has it alone.
-    select pg_advisory_xact_lock_shared(hashtext('ledger'));
-    with incoming as (
-        select coalesce(e.id, gen_random_uuid()) as id, e.customer_id, coalesce(e.book, 'account') as book, e.currency,
-               e.kind, e.amount_minor, e.bill_id, e.payment_id, e.return_id, e.undoes_id,
-               greatest(e.on_date, private.open_from()) as on_date,
-               coalesce(e.order_on, e.on_date) as order_on, coalesce(e.note, '') as note,
-               row_number() over (w order by e.position)::integer as place,
-               sum(e.amount_minor) over (w order by e.position)::bigint as running
-        from rows from (jsonb_to_recordset(p_entries) as (
-                 id uuid, customer_id uuid, book text, currency text, kind text, amount_minor bigint, bill_id uuid,
-                 payment_id uuid, return_id uuid, undoes_id uuid, on_date date, order_on date, note text)
-             ) with ordinality as e(
-                 id, customer_id, book, currency, kind, amount_minor, bill_id, payment_id, return_id, undoes_id,
-                 on_date, order_on, note, position)
-        window w as (partition by e.customer_id, coalesce(e.book, 'account'), e.currency)
-    ), sums as (
-        select customer_id, book, currency, sum(amount_minor)::bigint as total, count(*)::integer as number
-        from incoming group by 1, 2, 3
-    ), moved as (
-        insert into public.accounts as a (customer_id, book, currency, balance_minor, entries)
-        select * from sums order by 1, 2, 3
-        on conflict (customer_id, book, currency) do update
-        set balance_minor = a.balance_minor + excluded.balance_minor, entries = a.entries + excluded.entries
-        returning a.customer_id, a.book, a.currency, a.balance_minor, a.entries
-    ), posted as (
-        insert into public.ledger_entries (id, customer_id, book, currency, entry_no, kind, amount_minor, balance_minor,
-                                           bill_id, payment_id, return_id, undoes_id, on_date, note, actor)
-        select i.id, i.customer_id, i.book, i.currency, m.entries - s.number + i.place, i.kind, i.amount_minor,
-               m.balance_minor - s.total + i.running, i.bill_id, i.payment_id, i.return_id, i.undoes_id, i.on_date,
-               i.note, current_setting('billing.actor')
-        from incoming i join sums s using (customer_id, book, currency) join moved m using (customer_id, book, currency)
-        returning id, customer_id, book, currency, entry_no, amount_minor
-    )
-    insert into public.open_items (entry_id, customer_id, book, currency, entry_no, order_on, amount_minor, open_minor)
-    select p.id, p.customer_id, p.book, p.currency, p.entry_no, i.order_on, p.amount_minor, p.amount_minor
-    from posted p join incoming i on i.id = p.id
-    where p.amount_minor <> 0
-$$;
-
-COMMENT ON FUNCTION private.post_entries(p_entries jsonb) IS 'Adds entries to the ledger, in order: [{id?, customer_id, book?, currency, kind, amount_minor, bill_id?, payment_id?, return_id?, undoes_id?, on_date, order_on?, note?}]. The caller has locked the customers.';
-
-REVOKE ALL ON FUNCTION private.post_entries(p_entries jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.post_entries(p_entries jsonb) TO service_role;
-
-CREATE FUNCTION private.check_account() RETURNS trigger
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-begin
-    if not exists (
-        select 1 from public.accounts a
-        left join public.ledger_entries e on e.customer_id = a.customer_id and e.book = a.book
-            and e.currency = a.currency and e.entry_no = a.entries
-        where a.customer_id = new.customer_id and a.book = new.book and a.currency = new.currency
-          and a.balance_minor = coalesce(e.balance_minor, 0) and (a.entries = 0) = (e.id is null)
-          and not exists (select 1 from public.ledger_entries l
-                          where l.customer_id = a.customer_id and l.book = a.book and l.currency = a.currency
-                            and l.entry_no = a.entries + 1)
-    ) then
-        raise exception using errcode = 'EB005', message = 'An account''s balance must be that of its last ledger entry.';
-    end if;
-    return null;
-end $$;
-
-REVOKE ALL ON FUNCTION private.check_account() FROM PUBLIC;
-GRANT ALL ON FUNCTION private.check_account() TO service_role;
-
 CREATE FUNCTION private.pay_from_credit_of(p_bills uuid[]) RETURNS uuid[]
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -729,7 +967,8 @@ begin
         perform private.lock_customers(v_customers);
         perform private.settle(v_customers);
     end if;
-    return array(select b.id from public.bills b where b.id = any (p_bills) and private.is_dunned(b) order by b.id for update);
+    perform 1 from public.bills b where b.id = any (p_bills) order by b.id for update;
+    return private.dunned_of(p_bills);
 end $$;
 
 COMMENT ON FUNCTION private.pay_from_credit_of(p_bills uuid[]) IS 'Before anybody is pressed, what is open on the account as credit pays its bills; those of the bills that are still open. An account at nothing is never dunned.';
@@ -895,17 +1134,764 @@ COMMENT ON FUNCTION public.account_currencies(p jsonb) IS 'The currencies of acc
 REVOKE ALL ON FUNCTION public.account_currencies(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.account_currencies(p jsonb) TO service_role;
 
+CREATE FUNCTION private.check_accounts() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    AS $$
+begin
+    if exists (
+        select 1 from new_rows a
+        left join public.ledger_entries e on e.customer_id = a.customer_id and e.book = a.book
+            and e.currency = a.currency and e.entry_no = a.entries
+        left join public.ledger_entries l on l.customer_id = a.customer_id and l.book = a.book
+            and l.currency = a.currency and l.entry_no = a.entries + 1
+        where a.balance_minor <> coalesce(e.balance_minor, 0) or (a.entries = 0) <> (e.id is null) or l.id is not null
+    ) then
+        raise exception using errcode = 'EB005', message = 'An account''s balance must be that of its last ledger entry.';
+    end if;
+    return null;
+end $$;
+
+COMMENT ON FUNCTION private.check_accounts() IS 'An account is as its last ledger entry says: both are written by one statement.';
+
+REVOKE ALL ON FUNCTION private.check_accounts() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.check_accounts() TO service_role;
+
+CREATE FUNCTION private.post_entries(p_entries jsonb) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    perform private.post_rows(array(select e from jsonb_populate_recordset(null::private.new_entry, p_entries) e));
+end $$;
+
+COMMENT ON FUNCTION private.post_entries(p_entries jsonb) IS 'Adds entries to the ledger, in order: [{id?, customer_id, book?, currency, kind, amount_minor, bill_id?, payment_id?, return_id?, undoes_id?, on_date, order_on?, note?}]. The caller has locked the customers.';
+
+REVOKE ALL ON FUNCTION private.post_entries(p_entries jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.post_entries(p_entries jsonb) TO service_role;
+
+CREATE FUNCTION private.sums_of_entries(p_rows text) RETURNS text
+    LANGUAGE sql IMMUTABLE
+    SET search_path TO ''
+    AS $$
+    select format('
+        select x.currency, x.book, x.month, x.kind, x.method, sum(x.amount_minor)::bigint as amount_minor, count(*) as number
+        from (select e.currency, e.book, date_trunc(''month'', e.on_date)::date as month, e.kind, e.amount_minor,
+                     coalesce(r.method, y.method, '''') as method
+              from %s e
+              left join public.payments y on y.id = e.payment_id
+              left join public.payment_returns r on r.id = e.return_id) x
+        group by 1, 2, 3, 4, 5', p_rows)
+$$;
+
+COMMENT ON FUNCTION private.sums_of_entries(p_rows text) IS 'The statement that adds rows of ledger_entries up as ledger_totals has them.';
+
+REVOKE ALL ON FUNCTION private.sums_of_entries(p_rows text) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.sums_of_entries(p_rows text) TO service_role;
+
+CREATE FUNCTION private.keep_ledger_totals() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    AS $$
+declare
+    v_many boolean;
+begin
+    execute 'with added as (
+        insert into public.ledger_totals (currency, book, month, kind, method, amount_minor, number) '
+        || private.sums_of_entries('new_rows') || ' returning id)
+        select bool_or(id % 256 = 0) from added' into v_many;
+    if v_many then
+        perform private.add_up_totals();
+    end if;
+    return null;
+end $$;
+
+COMMENT ON FUNCTION private.keep_ledger_totals() IS 'Adds new entries to ledger_totals.';
+
+REVOKE ALL ON FUNCTION private.keep_ledger_totals() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.keep_ledger_totals() TO service_role;
+
+CREATE FUNCTION private.sums_of_bills(p_rows text) RETURNS text
+    LANGUAGE sql IMMUTABLE
+    SET search_path TO ''
+    AS $$
+    select format('
+        select x.currency, x.month, x.state, x.tariff_version_id, x.priced_by, x.ended_in, x.due_date, sum(x.sign)::bigint as bills,
+               sum(x.sign * x.total_minor)::bigint as total_minor, sum(x.sign * x.open_minor)::bigint as open_minor,
+               sum(x.sign * x.consumption_wh)::bigint as consumption_wh, sum(x.sign * x.subtotal_minor)::bigint as subtotal_minor,
+               sum(x.sign * x.tax_minor)::bigint as tax_minor, sum(x.sign * x.amount_paid_minor)::bigint as paid_minor
+        from (select b.sign, b.currency, b.tariff_version_id, coalesce(b.priced_by, ''{}'') as priced_by, b.consumption_wh, b.subtotal_minor, b.tax_minor, b.total_minor,
+                     b.amount_paid_minor, s.state, date_trunc(''month'', b.period_end - 1)::date as ended_in,
+                     case s.state when ''draft'' then ''infinity'' else date_trunc(''month'', b.issued_on)::date end as month,
+                     case when s.state in (''open'', ''overdue'') then b.due_date else ''infinity'' end as due_date,
+                     case when s.state in (''open'', ''overdue'') then b.total_minor - b.amount_paid_minor else 0 end as open_minor
+              from (%s) b
+              cross join lateral (select case
+                  when b.status = ''draft'' then ''draft''
+                  when b.amount_paid_minor >= b.total_minor then ''paid''
+                  when b.overdue_since is null then ''open'' else ''overdue'' end as state) s
+              where b.status <> ''void'') x
+        group by 1, 2, 3, 4, 5, 6, 7
+        having sum(x.sign) <> 0 or sum(x.sign * x.total_minor) <> 0 or sum(x.sign * x.amount_paid_minor) <> 0
+            or sum(x.sign * x.consumption_wh) <> 0 or sum(x.sign * x.tax_minor) <> 0', p_rows)
+$$;
+
+COMMENT ON FUNCTION private.sums_of_bills(p_rows text) IS 'The statement that adds rows of bills up as bill_totals has them; its rows have a sign besides, -1 for a bill as it was.';
+
+REVOKE ALL ON FUNCTION private.sums_of_bills(p_rows text) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.sums_of_bills(p_rows text) TO service_role;
+
+CREATE FUNCTION private.add_up_totals() RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    -- Who adds up beside takes other rows. Those of a statement that goes on are not seen, and stay.
+    with parts as (
+        select t.id from public.ledger_totals t
+        join (select currency, book, month, kind, method from public.ledger_totals
+              group by 1, 2, 3, 4, 5 having count(*) > 1) s using (currency, book, month, kind, method)
+        for update of t skip locked
+    ), gone as (
+        delete from public.ledger_totals t using parts p where t.id = p.id returning t.*
+    )
+    insert into public.ledger_totals (currency, book, month, kind, method, amount_minor, number)
+    select currency, book, month, kind, method, sum(amount_minor), sum(number) from gone group by 1, 2, 3, 4, 5;
+    with parts as (
+        select t.id from public.bill_totals t
+        join (select currency, month, state, tariff_version_id, priced_by, ended_in, due_date from public.bill_totals
+              group by 1, 2, 3, 4, 5, 6, 7 having count(*) > 1) s using (currency, month, state, tariff_version_id, priced_by, ended_in, due_date)
+        for update of t skip locked
+    ), gone as (
+        delete from public.bill_totals t using parts p where t.id = p.id returning t.*
+    )
+    insert into public.bill_totals (currency, month, state, tariff_version_id, priced_by, ended_in, due_date, bills, total_minor, open_minor,
+                                    consumption_wh, subtotal_minor, tax_minor, paid_minor)
+    select * from (
+        select currency, month, state, tariff_version_id, priced_by, ended_in, due_date, sum(bills) as bills, sum(total_minor) as total_minor,
+               sum(open_minor), sum(consumption_wh) as consumption_wh, sum(subtotal_minor), sum(tax_minor), sum(paid_minor) as paid_minor
+        from gone group by 1, 2, 3, 4, 5, 6, 7) x
+    -- Nothing is open any more of what was due on most days.
+    where bills <> 0 or total_minor <> 0 or consumption_wh <> 0 or paid_minor <> 0;
+end $$;
+
+COMMENT ON FUNCTION private.add_up_totals() IS 'Makes one row of the parts of each total; their sums stay as they are.';
+
+REVOKE ALL ON FUNCTION private.add_up_totals() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.add_up_totals() TO service_role;
+
+CREATE FUNCTION private.keep_bill_totals() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_columns constant text := 'currency, status, total_minor, amount_paid_minor, overdue_since, issued_on, tariff_version_id, priced_by,'
+        ' period_end, due_date, consumption_wh, subtotal_minor, tax_minor, customer_id';
+    v_rows constant text := 'select 1 as sign, ' || v_columns || ' from new_rows'
+        || case tg_op when 'UPDATE' then ' union all select -1, ' || v_columns || ' from old_rows' else '' end;
+    v_many boolean;
+    v_late boolean := false;
+begin
+    execute 'with added as (
+        insert into public.bill_totals (currency, month, state, tariff_version_id, priced_by, ended_in, due_date, bills, total_minor, open_minor,
+                                        consumption_wh, subtotal_minor, tax_minor, paid_minor) '
+        || private.sums_of_bills(v_rows)
+        || ' returning id)
+        select bool_or(id % 256 = 0) from added' into v_many;
+    if tg_op = 'UPDATE' then
+        v_late := exists (select 1 from old_rows where overdue_since is not null);
+    end if;
+    -- Nothing of a bill run is late.
+    if v_late or exists (select 1 from new_rows where overdue_since is not null) then
+        execute 'insert into public.overdue_accounts as a (customer_id, currency, overdue_minor)
+            select * from (' || private.late_of_bills(v_rows) || ') x order by 1, 2
+            on conflict (customer_id, currency) do update set overdue_minor = a.overdue_minor + excluded.overdue_minor';
+    end if;
+    if v_many then
+        perform private.add_up_totals();
+    end if;
+    return null;
+end $$;
+
+COMMENT ON FUNCTION private.keep_bill_totals() IS 'Adds new bills, and what changed of others, to bill_totals, and what is late of them to overdue_accounts.';
+
+REVOKE ALL ON FUNCTION private.keep_bill_totals() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.keep_bill_totals() TO service_role;
+
+CREATE FUNCTION private.make_sums() RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    lock table public.bills, public.ledger_entries in share row exclusive mode;
+    delete from public.ledger_totals;
+    delete from public.bill_totals;
+    delete from public.overdue_accounts;
+    execute 'insert into public.ledger_totals (currency, book, month, kind, method, amount_minor, number) '
+        || private.sums_of_entries('public.ledger_entries');
+    execute 'insert into public.bill_totals (currency, month, state, tariff_version_id, priced_by, ended_in, due_date, bills, total_minor,
+                                             open_minor, consumption_wh, subtotal_minor, tax_minor, paid_minor) '
+        || private.sums_of_bills('select 1 as sign, b.* from public.bills b');
+    execute 'insert into public.overdue_accounts (customer_id, currency, overdue_minor) '
+        || private.late_of_bills('select 1 as sign, b.* from public.bills b');
+end $$;
+
+COMMENT ON FUNCTION private.make_sums() IS 'Adds up all bills and entries: where they came without their triggers. Nobody posts meanwhile.';
+
+REVOKE ALL ON FUNCTION private.make_sums() FROM PUBLIC;
+
+CREATE FUNCTION private.late_of_bills(p_rows text) RETURNS text
+    LANGUAGE sql IMMUTABLE
+    SET search_path TO ''
+    AS $$
+    select format('
+        select b.customer_id, b.currency, sum(b.sign * (b.total_minor - b.amount_paid_minor))::bigint as overdue_minor
+        from (%s) b
+        where b.status = ''issued'' and b.overdue_since is not null and b.amount_paid_minor < b.total_minor
+        group by 1, 2 having sum(b.sign * (b.total_minor - b.amount_paid_minor)) <> 0', p_rows)
+$$;
+
+COMMENT ON FUNCTION private.late_of_bills(p_rows text) IS 'The statement that adds rows of bills up as overdue_accounts has them; its rows have a sign besides, -1 for a bill as it was.';
+
+REVOKE ALL ON FUNCTION private.late_of_bills(p_rows text) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.late_of_bills(p_rows text) TO service_role;
+
+CREATE FUNCTION private.bill_total_in_words(p_bills numeric, p_total numeric, p_open numeric, p_paid numeric, p_wh numeric, p_subtotal numeric, p_tax numeric) RETURNS text
+    LANGUAGE sql IMMUTABLE
+    SET search_path TO ''
+    AS $$
+    select format('%s bills of %s (%s and %s tax) with %s open and %s paid, %s Wh', coalesce(p_bills, 0), coalesce(p_total, 0),
+                  coalesce(p_subtotal, 0), coalesce(p_tax, 0), coalesce(p_open, 0), coalesce(p_paid, 0), coalesce(p_wh, 0))
+$$;
+
+COMMENT ON FUNCTION private.bill_total_in_words(p_bills numeric, p_total numeric, p_open numeric, p_paid numeric, p_wh numeric, p_subtotal numeric, p_tax numeric) IS 'What a total of bills says: the same words only for the same sums.';
+
+REVOKE ALL ON FUNCTION private.bill_total_in_words(p_bills numeric, p_total numeric, p_open numeric, p_paid numeric, p_wh numeric, p_subtotal numeric, p_tax numeric) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.bill_total_in_words(p_bills numeric, p_total numeric, p_open numeric, p_paid numeric, p_wh numeric, p_subtotal numeric, p_tax numeric) TO service_role;
+
+CREATE FUNCTION private.accounts_counted(p_owing boolean, p_to integer) RETURNS bigint
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+    return case when p_to = 0 then null
+        when p_owing then (select count(*) from (select 1 from public.accounts a where a.book = 'account' and a.balance_minor > 0 limit p_to + 1) x)
+        else (select count(*) from (select 1 from public.customers limit p_to + 1) x) end;
+end $$;
+
+COMMENT ON FUNCTION private.accounts_counted(p_owing boolean, p_to integer) IS 'How many customers there are, or owe something, counted so far and one more; null for a count to 0.';
+
+REVOKE ALL ON FUNCTION private.accounts_counted(p_owing boolean, p_to integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.accounts_counted(p_owing boolean, p_to integer) TO service_role;
+
+CREATE FUNCTION private.accounts_by_balance(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $_$
+declare
+    v_down constant boolean := (p ->> 'descending')::boolean <> (p ->> 'backwards')::boolean;
+    v_order constant text := case when v_down then 'desc' else 'asc' end;
+    v_beyond constant text := case when v_down then '<' else '>' end;
+    v_step constant integer := case when v_down then -1 else 1 end;
+    v_limit constant integer := (p ->> 'limit')::integer;
+    v_owing constant boolean := coalesce((p ->> 'owing_only')::boolean, false);
+    v_after jsonb := nullif(p -> 'after', 'null');
+    -- Credits, those who owe nothing, those who owe.
+    v_sign integer := coalesce(sign((v_after ->> 0)::bigint), -v_step);
+    v_rows jsonb := '[]';
+    v_found jsonb;
+begin
+    loop
+        if v_sign = 0 and not v_owing then
+            execute format($q$
+                select coalesce(jsonb_agg(jsonb_build_array(0, x.id) order by x.id %1$s), '[]')
+                from (select c.id from public.customers c
+                      where ($1 is null or c.id %2$s ($1 ->> 1)::uuid) and not exists (
+                          select 1 from public.accounts a where a.customer_id = c.id and a.book = 'account' and a.currency = c.currency and a.balance_minor <> 0)
+                      order by c.id %1$s limit %3$s) x $q$, v_order, v_beyond, v_limit + 1) into v_found using v_after;
+        elsif v_sign = 1 or v_sign = -1 and not v_owing then
+            -- Sorted before their customers are looked up; an account in another currency than its customer's is left out then.
+            execute format($q$
+                select coalesce(jsonb_agg(jsonb_build_array(x.balance_minor, x.customer_id) order by x.balance_minor %1$s, x.customer_id %1$s), '[]')
+                from (select a.balance_minor, a.customer_id
+                      from (select y.customer_id, y.currency, y.balance_minor from public.accounts y
+                            where y.book = 'account' and y.balance_minor %4$s 0
+                              and ($1 is null or (y.balance_minor, y.customer_id) %2$s (($1 ->> 0)::bigint, ($1 ->> 1)::uuid))
+                            order by y.balance_minor %1$s, y.customer_id %1$s limit %5$s) a
+                      join public.customers c on c.id = a.customer_id and c.currency = a.currency
+                      order by a.balance_minor %1$s, a.customer_id %1$s limit %3$s) x $q$,
+                v_order, v_beyond, v_limit + 1, case v_sign when 1 then '>' else '<' end, 2 * v_limit + 100) into v_found using v_after;
+        else
+            v_found := '[]';
+        end if;
+        v_rows := v_rows || v_found;
+        exit when jsonb_array_length(v_rows) > v_limit or v_sign = v_step;
+        v_sign := v_sign + v_step;
+        v_after := null;
+    end loop;
+    return jsonb_build_object(
+        'keys', (select coalesce(jsonb_agg(r.key order by r.n * case when (p ->> 'backwards')::boolean then -1 else 1 end), '[]')
+                 from jsonb_array_elements(v_rows) with ordinality as r (key, n) where r.n <= v_limit),
+        'more', jsonb_array_length(v_rows) > v_limit, 'reached', null, 'total', private.accounts_counted(v_owing, (p ->> 'count_to')::integer));
+end $_$;
+
+COMMENT ON FUNCTION private.accounts_by_balance(p jsonb) IS 'A page of the customers by what they owe, all or those who owe: as private.page_by_key.';
+
+REVOKE ALL ON FUNCTION private.accounts_by_balance(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.accounts_by_balance(p jsonb) TO service_role;
+
+CREATE FUNCTION private.wrong_sums() RETURNS TABLE(subject text, detail text)
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+    return query execute format('
+        select concat_ws('' '', currency, book, month, kind, method),
+               format(''%%s from %%s entries kept, they come to %%s from %%s'', coalesce(k.amount_minor, 0), coalesce(k.number, 0),
+                      coalesce(s.amount_minor, 0), coalesce(s.number, 0))
+        from (select currency, book, month, kind, method, sum(amount_minor) as amount_minor, sum(number) as number
+              from public.ledger_totals group by 1, 2, 3, 4, 5) k
+        full join (%s) s using (currency, book, month, kind, method)
+        where coalesce(k.amount_minor, 0) <> coalesce(s.amount_minor, 0) or coalesce(k.number, 0) <> coalesce(s.number, 0)
+        union all
+        select concat_ws('' '', currency, month, ended_in, tariff_version_id, nullif(priced_by, ''{}''), due_date, state),
+               format(''%%s kept, there are %%s'',
+                      private.bill_total_in_words(k.bills, k.total_minor, k.open_minor, k.paid_minor, k.consumption_wh, k.subtotal_minor, k.tax_minor),
+                      private.bill_total_in_words(s.bills, s.total_minor, s.open_minor, s.paid_minor, s.consumption_wh, s.subtotal_minor, s.tax_minor))
+        from (select currency, month, state, tariff_version_id, priced_by, ended_in, due_date, sum(bills) as bills, sum(total_minor) as total_minor,
+                     sum(open_minor) as open_minor, sum(consumption_wh) as consumption_wh, sum(subtotal_minor) as subtotal_minor,
+                     sum(tax_minor) as tax_minor, sum(paid_minor) as paid_minor
+              from public.bill_totals group by 1, 2, 3, 4, 5, 6, 7) k
+        full join (%s) s using (currency, month, state, tariff_version_id, priced_by, ended_in, due_date)
+        where private.bill_total_in_words(k.bills, k.total_minor, k.open_minor, k.paid_minor, k.consumption_wh, k.subtotal_minor, k.tax_minor)
+            <> private.bill_total_in_words(s.bills, s.total_minor, s.open_minor, s.paid_minor, s.consumption_wh, s.subtotal_minor, s.tax_minor)
+        union all
+        select concat_ws('' '', currency, customer_id, ''late''),
+               format(''%%s overdue kept, the bills come to %%s'', coalesce(k.overdue_minor, 0), coalesce(s.overdue_minor, 0))
+        from public.overdue_accounts k
+        full join (%s) s using (customer_id, currency)
+        where coalesce(k.overdue_minor, 0) <> coalesce(s.overdue_minor, 0)',
+        private.sums_of_entries('public.ledger_entries'),
+        private.sums_of_bills('select 1 as sign, b.* from public.bills b'),
+        private.late_of_bills('select 1 as sign, b.* from public.bills b'));
+end $$;
+
+COMMENT ON FUNCTION private.wrong_sums() IS 'The sums that are not what bills and entries come to.';
+
+REVOKE ALL ON FUNCTION private.wrong_sums() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.wrong_sums() TO service_role;
+
+CREATE FUNCTION private.tariff_agreed_on(p_agreement uuid) RETURNS uuid
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select t.tariff_id from public.agreement_tariffs t where t.agreement_id = p_agreement order by t.starts_on desc limit 1
+$$;
+
+COMMENT ON FUNCTION private.tariff_agreed_on(p_agreement uuid) IS 'The tariff of an agreement that begins last.';
+
+REVOKE ALL ON FUNCTION private.tariff_agreed_on(p_agreement uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.tariff_agreed_on(p_agreement uuid) TO service_role;
+
+CREATE FUNCTION private.add_supply_totals(p_parts jsonb) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_many boolean;
+begin
+    with added as (
+        insert into public.supply_totals (kind, name, number)
+        select x.kind, x.name, sum(x.number) from jsonb_to_recordset(p_parts) as x (kind text, name text, number bigint)
+        group by 1, 2 having sum(x.number) <> 0 returning id)
+    select bool_or(id % 256 = 0) into v_many from added;
+    if v_many then
+        with parts as (
+            select t.id from public.supply_totals t
+            join (select kind, name from public.supply_totals group by 1, 2 having count(*) > 1) s using (kind, name)
+            for update of t skip locked
+        ), gone as (
+            delete from public.supply_totals t using parts y where t.id = y.id returning t.*
+        )
+        insert into public.supply_totals (kind, name, number) select kind, name, sum(number) from gone group by 1, 2;
+    end if;
+end $$;
+
+COMMENT ON FUNCTION private.add_supply_totals(p_parts jsonb) IS 'Adds parts to supply_totals: [{kind, name, number}].';
+
+REVOKE ALL ON FUNCTION private.add_supply_totals(p_parts jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.add_supply_totals(p_parts jsonb) TO service_role;
+
+CREATE FUNCTION private.keep_agreements_counted() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_rows text := '';
+    v_parts jsonb;
+begin
+    if tg_op <> 'DELETE' then
+        v_rows := 'select 1 as sign, n.* from new_rows n';
+    end if;
+    if tg_op <> 'INSERT' then
+        v_rows := v_rows || case tg_op when 'UPDATE' then ' union all ' else '' end || 'select -1 as sign, o.* from old_rows o';
+    end if;
+    execute 'with r as materialized (' || v_rows || '),
+        days as (select ''billing_day'' as kind, r.billing_day::text as name, sum(r.sign) as number from r where r.ends_on is null group by 2),
+        -- The rows of its tariffs come after it, and go before it.
+        changed as (select r.id, sum(r.sign) filter (where r.ends_on is null) as number from r group by 1 having count(*) = 2),
+        tariffs as (select ''tariff'', private.tariff_agreed_on(c.id)::text, sum(c.number) from changed c where c.number <> 0 group by 2)
+        select jsonb_agg(to_jsonb(x)) from (select * from days union all select * from tariffs) x
+        where x.number <> 0 and x.name is not null' into v_parts;
+    if v_parts is not null then
+        perform private.add_supply_totals(v_parts);
+    end if;
+    return null;
+end $$;
+
+COMMENT ON FUNCTION private.keep_agreements_counted() IS 'Counts agreements by billing day, and by tariff where one ends or goes on.';
+
+REVOKE ALL ON FUNCTION private.keep_agreements_counted() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.keep_agreements_counted() TO service_role;
+
+CREATE FUNCTION private.keep_draft_signs() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    AS $$
+declare
+    v_drafts uuid[] := array(select n.id from new_rows n where n.status = 'draft');
+    v_agreements uuid[] := '{}';
+begin
+    -- A bill that is issued or void from now on changes the past of the drafts after it; a new one is the last, unless it replaces another.
+    if tg_op = 'UPDATE' then
+        v_agreements := array(
+            select x.agreement_id from (select n.id, n.agreement_id, n.status from new_rows n
+                                        except select o.id, o.agreement_id, o.status from old_rows o) x);
+        if v_agreements <> '{}' then
+            delete from public.draft_signs s using new_rows n where s.bill_id = n.id and n.status <> 'draft';
+        end if;
+    else
+        v_agreements := array(select n.agreement_id from new_rows n where n.status = 'issued' and n.replaces_id is not null);
+    end if;
+    if v_agreements <> '{}' then
+        v_drafts := v_drafts || array(
+            select b.id from unnest(v_agreements) a (id) join public.bills b on b.agreement_id = a.id and b.status <> 'void'
+            where b.status = 'draft');
+    end if;
+    if v_drafts <> '{}' then
+        insert into public.draft_signs (bill_id, past_use, outlier)
+        select distinct on (d.bill_id) d.* from private.signs_of_drafts(v_drafts) d order by d.bill_id
+        on conflict (bill_id) do update set past_use = excluded.past_use, outlier = excluded.outlier;
+    end if;
+    return null;
+end $$;
+
+COMMENT ON FUNCTION private.keep_draft_signs() IS 'Keeps draft_signs with new and changed drafts, and with what is issued or void before them.';
+
+REVOKE ALL ON FUNCTION private.keep_draft_signs() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.keep_draft_signs() TO service_role;
+
+CREATE FUNCTION private.keep_tariffs_counted() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    AS $$
+declare
+    v_new constant text := case tg_op when 'DELETE' then 'select * from old_rows where false' else 'select * from new_rows' end;
+    v_old constant text := case tg_op when 'INSERT' then 'select * from new_rows where false' else 'select * from old_rows' end;
+    v_parts jsonb;
+begin
+    -- What was agreed on last before, and is now.
+    execute format('with n as materialized (%s), o as materialized (%s),
+        agreements as (
+            select x.agreement_id from (select agreement_id from n union select agreement_id from o) x
+            join public.service_agreements a on a.id = x.agreement_id and a.ends_on is null)
+        select jsonb_agg(to_jsonb(y)) from (
+            select ''tariff'' as kind, z.tariff_id::text as name, sum(z.sign) as number
+            from agreements g
+            cross join lateral (
+                select 1 as sign, private.tariff_agreed_on(g.agreement_id) as tariff_id
+                union all
+                (select -1, b.tariff_id
+                 from (select t.starts_on, t.tariff_id from public.agreement_tariffs t
+                       where t.agreement_id = g.agreement_id and not exists (select 1 from n where n.id = t.id)
+                       union all select o.starts_on, o.tariff_id from o where o.agreement_id = g.agreement_id) b
+                 order by b.starts_on desc limit 1)) z
+            where z.tariff_id is not null group by 2 having sum(z.sign) <> 0) y', v_new, v_old) into v_parts;
+    if v_parts is not null then
+        perform private.add_supply_totals(v_parts);
+    end if;
+    return null;
+end $$;
+
+COMMENT ON FUNCTION private.keep_tariffs_counted() IS 'Counts agreements that go on by the tariff that was agreed on last.';
+
+REVOKE ALL ON FUNCTION private.keep_tariffs_counted() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.keep_tariffs_counted() TO service_role;
+
+CREATE FUNCTION private.keep_places_counted() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_parts jsonb;
+begin
+    execute 'select jsonb_agg(to_jsonb(y)) from (
+        select ''route'' as kind, x.route as name, sum(x.sign) as number
+        from (select 1 as sign, n.route from new_rows n'
+        || case tg_op when 'UPDATE' then ' union all select -1, o.route from old_rows o' else '' end
+        || ') x where x.route <> '''' group by 2 having sum(x.sign) <> 0) y' into v_parts;
+    if v_parts is not null then
+        perform private.add_supply_totals(v_parts);
+    end if;
+    return null;
+end $$;
+
+COMMENT ON FUNCTION private.keep_places_counted() IS 'Counts places by reading route.';
+
+REVOKE ALL ON FUNCTION private.keep_places_counted() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.keep_places_counted() TO service_role;
+
+CREATE FUNCTION private.signs_of_drafts(p_bills uuid[]) RETURNS TABLE(bill_id uuid, past_use bigint[], outlier boolean)
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select b.id, u.past, private.is_outlier(
+        u.past, b.consumption_wh, b.period_end - b.period_start, b.total_minor,
+        'estimated' in (opening.source, closing.source) or b.lines @> '[[{"part": {}}]]' or b.lines @> '[{"part": {}}]'
+        or coalesce(b.second_opinion ->> 'agrees' = 'false', false) or b.held_because is not null)
+    from public.bills b
+    join public.readings opening on opening.id = b.opening_reading_id
+    join public.readings closing on closing.id = b.closing_reading_id
+    cross join lateral (
+        select array[z.number, coalesce(z.q[1], 0), coalesce(z.q[2], 0), coalesce(z.q[3], 0)] as past
+        from (select count(*) as number,
+                     percentile_disc(array[0.25, 0.5, 0.75]) within group (order by x.use) as q
+              from (select y.consumption_wh / (y.period_end - y.period_start) as use from public.bills y
+                    where y.agreement_id = b.agreement_id and y.status = 'issued' and y.period_end <= b.period_start
+                    order by y.period_end desc limit 12) x) z) u
+    where b.id = any (p_bills) and b.status = 'draft'
+$$;
+
+COMMENT ON FUNCTION private.signs_of_drafts(p_bills uuid[]) IS 'Of drafts what draft_signs keeps, worked out.';
+
+REVOKE ALL ON FUNCTION private.signs_of_drafts(p_bills uuid[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.signs_of_drafts(p_bills uuid[]) TO service_role;
+
+CREATE FUNCTION private.wrong_totals() RETURNS TABLE(subject text, detail text)
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select w.subject, w.detail from private.wrong_sums() w
+    union all
+    select concat_ws(' ', kind, name), format('%s kept, there are %s', coalesce(k.number, 0), coalesce(c.number, 0))
+    from (select kind, name, sum(number) as number from public.supply_totals group by 1, 2) k
+    full join private.supply_counted c using (kind, name)
+    where coalesce(k.number, 0) <> coalesce(c.number, 0)
+    union all
+    select concat_ws(' ', bill_id, 'draft'), format('%s %s kept, it is %s %s', k.past_use, k.outlier, d.past_use, d.outlier)
+    from public.draft_signs k
+    full join private.signs_of_drafts(array(select b.id from public.bills b where b.status = 'draft')) d using (bill_id)
+    where (k.past_use, k.outlier) is distinct from (d.past_use, d.outlier)
+$$;
+
+COMMENT ON FUNCTION private.wrong_totals() IS 'What is kept and is not what bills, entries, agreements and places come to.';
+
+REVOKE ALL ON FUNCTION private.wrong_totals() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.wrong_totals() TO service_role;
+
+CREATE FUNCTION private.make_counts() RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    lock table public.bills, public.service_agreements, public.agreement_tariffs, public.service_points in share row exclusive mode;
+    delete from public.supply_totals;
+    delete from public.draft_signs;
+    insert into public.supply_totals (kind, name, number) select kind, name, number from private.supply_counted;
+    insert into public.draft_signs (bill_id, past_use, outlier)
+    select d.* from private.signs_of_drafts(array(select b.id from public.bills b where b.status = 'draft')) d;
+end $$;
+
+COMMENT ON FUNCTION private.make_counts() IS 'Counts all agreements and places and compares all drafts: where they came without their triggers. Nobody changes them meanwhile.';
+
+REVOKE ALL ON FUNCTION private.make_counts() FROM PUBLIC;
+
+CREATE FUNCTION private.make_totals() RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    perform private.make_sums();
+    perform private.make_counts();
+end $$;
+
+COMMENT ON FUNCTION private.make_totals() IS 'Makes again all that is kept: where rows came without their triggers. Nobody posts meanwhile.';
+
+REVOKE ALL ON FUNCTION private.make_totals() FROM PUBLIC;
+
+CREATE FUNCTION public.ledger_balances_at(p jsonb) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    with bounds as (select (p ->> 'until')::date as until, date_trunc('month', (p ->> 'until')::date)::date as month),
+    parts as (
+        -- Whole months are kept added up.
+        select t.currency, t.book, t.amount_minor from public.ledger_totals t, bounds s where t.month < s.month
+        union all
+        select e.currency, e.book, e.amount_minor from public.ledger_entries e, bounds s where e.on_date >= s.month and e.on_date < s.until
+        union all
+        select e.currency, 'suspense', e.amount_minor from public.suspense_entries e, bounds s where e.on_date < s.until)
+    select jsonb_build_object('balances', coalesce(jsonb_agg(to_jsonb(z) order by z.currency, z.book), '[]'))
+    from (select currency, book, sum(amount_minor)::bigint as balance_minor from parts group by 1, 2) z
+$$;
+
+COMMENT ON FUNCTION public.ledger_balances_at(p jsonb) IS 'What the books came to before a date, by currency: {until: exclusive} -> {balances: [{currency, book: account | deposit | suspense, balance_minor}]}.';
+
+REVOKE ALL ON FUNCTION public.ledger_balances_at(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.ledger_balances_at(p jsonb) TO service_role;
+
+CREATE FUNCTION private.keep_account_key() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    raise exception using errcode = 'EB005', message = 'An account is never another customer''s, nor in another currency.';
+end $$;
+
+REVOKE ALL ON FUNCTION private.keep_account_key() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.keep_account_key() TO service_role;
+
+CREATE FUNCTION private.check_open_items() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    AS $$
+begin
+    if exists (
+        select 1 from new_rows n
+        left join public.ledger_entries e on e.id = n.entry_id
+        where (e.customer_id, e.book, e.currency, e.entry_no, e.amount_minor)
+              is distinct from (n.customer_id, n.book, n.currency, n.entry_no, n.amount_minor)
+    ) then
+        raise exception using errcode = '23503', message = 'An open item must be what its ledger entry is.';
+    end if;
+    return null;
+end $$;
+
+COMMENT ON FUNCTION private.check_open_items() IS 'A new open item is of a ledger entry, with its account, number and amount.';
+
+REVOKE ALL ON FUNCTION private.check_open_items() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.check_open_items() TO service_role;
+
+CREATE FUNCTION private.post_rows(p_entries private.new_entry[]) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    SET enable_hashjoin TO 'on'
+    AS $$
+declare
+    v_open_from date := private.open_from();
+begin
+    -- Shared by all who post; who closes a month has it alone.
+    perform pg_advisory_xact_lock_shared(hashtext('ledger'));
+    with incoming as materialized (
+        select coalesce(e.id, gen_random_uuid()) as id, e.customer_id, coalesce(e.book, 'account') as book, e.currency,
+               e.kind, e.amount_minor, e.bill_id, e.payment_id, e.return_id, e.undoes_id,
+               greatest(e.on_date, v_open_from) as on_date,
+               coalesce(e.order_on, e.on_date) as order_on, coalesce(e.note, '') as note,
+               e.position, row_number() over (w order by e.position)::integer as place,
+               sum(e.amount_minor) over (w order by e.position)::bigint as running
+        from unnest(p_entries) with ordinality as e(
+                 id, customer_id, book, currency, kind, amount_minor, bill_id, payment_id, return_id, undoes_id,
+                 on_date, order_on, note, position)
+        window w as (partition by e.customer_id, coalesce(e.book, 'account'), e.currency)
+    ), moved as (
+        insert into public.accounts as a (customer_id, book, currency, balance_minor, entries)
+        select i.customer_id, i.book, i.currency, sum(i.amount_minor)::bigint, count(*)::integer
+        from incoming i group by 1, 2, 3 order by 1, 2, 3
+        on conflict (customer_id, book, currency) do update
+        set balance_minor = a.balance_minor + excluded.balance_minor, entries = a.entries + excluded.entries
+        returning a.customer_id, a.book, a.currency, a.balance_minor, a.entries
+    ), placed as (
+        select i.*, m.entries - max(i.place) over w + i.place as entry_no,
+               m.balance_minor - sum(i.amount_minor) over w + i.running as balance_minor
+        from incoming i join moved m using (customer_id, book, currency)
+        window w as (partition by i.customer_id, i.book, i.currency)
+    ), posted as (
+        insert into public.ledger_entries (id, customer_id, book, currency, entry_no, kind, amount_minor, balance_minor,
+                                           bill_id, payment_id, return_id, undoes_id, on_date, note, actor)
+        select p.id, p.customer_id, p.book, p.currency, p.entry_no, p.kind, p.amount_minor, p.balance_minor,
+               p.bill_id, p.payment_id, p.return_id, p.undoes_id, p.on_date, p.note, current_setting('billing.actor')
+        from placed p order by p.position
+    )
+    insert into public.open_items (entry_id, customer_id, book, currency, entry_no, order_on, amount_minor, open_minor)
+    select p.id, p.customer_id, p.book, p.currency, p.entry_no, p.order_on, p.amount_minor, p.amount_minor
+    from placed p
+    where p.amount_minor <> 0;
+end $$;
+
+COMMENT ON FUNCTION private.post_rows(p_entries private.new_entry[]) IS 'Posts entries of the ledger, in this order, with their accounts'' balances and open items.';
+
+REVOKE ALL ON FUNCTION private.post_rows(p_entries private.new_entry[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.post_rows(p_entries private.new_entry[]) TO service_role;
+
+CREATE FUNCTION private.post_bill_rows(p_bills private.new_entry[]) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    AS $$
+declare
+    v_customers uuid[];
+begin
+    perform private.post_rows(p_bills);
+    -- Only where a credit is open is there anything to pay with.
+    v_customers := array(
+        select distinct o.customer_id
+        from unnest(p_bills) b join public.open_items o on o.customer_id = b.customer_id and o.open_minor < 0);
+    if v_customers <> '{}' then
+        perform private.settle(v_customers);
+    end if;
+end $$;
+
+COMMENT ON FUNCTION private.post_bill_rows(p_bills private.new_entry[]) IS 'Posts bills on their accounts, and pays them with what is open there.';
+
+REVOKE ALL ON FUNCTION private.post_bill_rows(p_bills private.new_entry[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.post_bill_rows(p_bills private.new_entry[]) TO service_role;
+
+CREATE TRIGGER bills_in_totals AFTER INSERT ON public.bills REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.keep_bill_totals();
+
 CREATE TRIGGER bills_posted AFTER INSERT ON public.bills REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.post_new_bills();
 
 CREATE TRIGGER bills_posted_at_approval AFTER UPDATE ON public.bills REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.post_approved_bills();
 
-CREATE CONSTRAINT TRIGGER accounts_follow_the_ledger AFTER INSERT OR UPDATE ON public.accounts DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION private.check_account();
+CREATE TRIGGER changed_bills_in_totals AFTER UPDATE ON public.bills REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.keep_bill_totals();
 
-CREATE TRIGGER accounts_have_a_currency AFTER INSERT ON public.accounts FOR EACH ROW EXECUTE FUNCTION private.open_account();
+CREATE TRIGGER changed_drafts_compared AFTER UPDATE ON public.bills REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.keep_draft_signs();
+
+CREATE TRIGGER drafts_compared AFTER INSERT ON public.bills REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.keep_draft_signs();
+
+CREATE TRIGGER accounts_follow_the_ledger AFTER INSERT ON public.accounts REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.check_accounts();
+
+CREATE TRIGGER accounts_have_a_currency AFTER INSERT ON public.accounts REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.open_account();
+
+CREATE TRIGGER accounts_keep_their_key BEFORE UPDATE OF customer_id, book, currency ON public.accounts FOR EACH ROW EXECUTE FUNCTION private.keep_account_key();
+
+CREATE TRIGGER accounts_still_follow_the_ledger AFTER UPDATE ON public.accounts REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.check_accounts();
 
 CREATE TRIGGER refuse_delete BEFORE DELETE ON public.accounts FOR EACH ROW EXECUTE FUNCTION private.refuse_delete();
 
 CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON public.accounts FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_delete();
+
+CREATE TRIGGER entries_in_totals AFTER INSERT ON public.ledger_entries REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.keep_ledger_totals();
 
 CREATE TRIGGER ledger_goes_on AFTER INSERT ON public.ledger_entries REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.check_ledger_chain();
 
@@ -914,6 +1900,8 @@ CREATE TRIGGER refuse_delete BEFORE DELETE ON public.ledger_entries FOR EACH ROW
 CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON public.ledger_entries FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_delete();
 
 CREATE TRIGGER refuse_update BEFORE UPDATE ON public.ledger_entries FOR EACH ROW EXECUTE FUNCTION private.refuse_change();
+
+CREATE TRIGGER open_items_of_entries AFTER INSERT ON public.open_items REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.check_open_items();
 
 CREATE TRIGGER refuse_delete BEFORE DELETE ON public.open_items FOR EACH ROW EXECUTE FUNCTION private.refuse_delete();
 
@@ -924,3 +1912,19 @@ CREATE TRIGGER refuse_delete BEFORE DELETE ON public.allocations FOR EACH ROW EX
 CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON public.allocations FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_delete();
 
 CREATE TRIGGER refuse_update BEFORE UPDATE ON public.allocations FOR EACH ROW EXECUTE FUNCTION private.refuse_change();
+
+CREATE TRIGGER changed_places_counted AFTER UPDATE ON public.service_points REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.keep_places_counted();
+
+CREATE TRIGGER places_counted AFTER INSERT ON public.service_points REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.keep_places_counted();
+
+CREATE TRIGGER agreements_counted AFTER INSERT ON public.service_agreements REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.keep_agreements_counted();
+
+CREATE TRIGGER changed_agreements_counted AFTER UPDATE ON public.service_agreements REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.keep_agreements_counted();
+
+CREATE TRIGGER undone_agreements_counted AFTER DELETE ON public.service_agreements REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION private.keep_agreements_counted();
+
+CREATE TRIGGER changed_tariffs_counted AFTER UPDATE ON public.agreement_tariffs REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.keep_tariffs_counted();
+
+CREATE TRIGGER tariffs_counted AFTER INSERT ON public.agreement_tariffs REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.keep_tariffs_counted();
+
+CREATE TRIGGER undone_tariffs_counted AFTER DELETE ON public.agreement_tariffs REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION private.keep_tariffs_counted();

@@ -39,6 +39,8 @@ CREATE INDEX payments_bill ON public.payments USING btree (bill_id);
 
 CREATE INDEX payments_by_amount ON public.payments USING btree (amount_minor, id);
 
+CREATE INDEX payments_by_cashier ON public.payments USING btree (recorded_by, created_at) WHERE (method <> 'stripe'::text);
+
 CREATE INDEX payments_by_stripe ON public.payments USING btree (received_at) WHERE (method = 'stripe'::text);
 
 CREATE INDEX payments_customer ON public.payments USING btree (customer_id, received_on DESC, id DESC);
@@ -46,10 +48,6 @@ CREATE INDEX payments_customer ON public.payments USING btree (customer_id, rece
 CREATE INDEX payments_of_deposits ON public.payments USING btree (received_on DESC, id DESC) WHERE (book = 'deposit'::text);
 
 CREATE INDEX payments_of_nobody ON public.payments USING btree (received_on DESC, id DESC) WHERE (customer_id IS NULL);
-
-CREATE INDEX payments_provider ON public.payments USING btree (provider_id) WHERE (provider_id <> ''::text);
-
-CREATE INDEX payments_received_on ON public.payments USING btree (received_on);
 
 CREATE INDEX payments_recent ON public.payments USING btree (received_on DESC, id DESC);
 
@@ -101,9 +99,13 @@ ALTER TABLE ONLY public.payment_returns
 ALTER TABLE ONLY public.payment_returns
     ADD CONSTRAINT payment_returns_provider_id_key UNIQUE (provider_id);
 
+CREATE INDEX payment_returns_by_cashier ON public.payment_returns USING btree (created_by, created_at) WHERE (method <> 'stripe'::text);
+
 CREATE INDEX payment_returns_given ON public.payment_returns USING btree (customer_id, created_at) WHERE (kind = ANY (ARRAY['refund'::text, 'payout'::text]));
 
 CREATE INDEX payment_returns_of_customer ON public.payment_returns USING btree (customer_id) WHERE (status = 'pending'::text);
+
+CREATE INDEX payment_returns_of_nobody ON public.payment_returns USING btree (on_date) WHERE (customer_id IS NULL);
 
 CREATE INDEX payment_returns_payment ON public.payment_returns USING btree (payment_id);
 
@@ -224,6 +226,41 @@ ALTER TABLE public.bank_lines ENABLE ROW LEVEL SECURITY;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.bank_lines TO service_role;
 
+CREATE TABLE public.suspense_entries (
+    posting_no bigint DEFAULT nextval('public.posting_no'::regclass) NOT NULL,
+    kind text NOT NULL,
+    payment_id uuid NOT NULL,
+    return_id uuid,
+    currency text NOT NULL,
+    method text NOT NULL,
+    amount_minor bigint NOT NULL,
+    on_date date NOT NULL,
+    actor text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT suspense_entries_actor_check CHECK ((actor <> ''::text)),
+    CONSTRAINT suspense_entries_amount_minor_check CHECK ((amount_minor <> 0)),
+    CONSTRAINT suspense_entries_check CHECK (((kind = ANY (ARRAY['payment'::text, 'return_undone'::text])) = (amount_minor < 0))),
+    CONSTRAINT suspense_entries_check1 CHECK (((kind = ANY (ARRAY['return'::text, 'return_undone'::text])) = (return_id IS NOT NULL))),
+    CONSTRAINT suspense_entries_kind_check CHECK ((kind = ANY (ARRAY['payment'::text, 'assigned'::text, 'return'::text, 'return_undone'::text])))
+);
+
+COMMENT ON TABLE public.suspense_entries IS 'Money received of nobody known, until it is assigned to an account or goes back: below 0 is held. Never changed.';
+
+COMMENT ON COLUMN public.suspense_entries.on_date IS 'Local date it counts for; in a month that is closed, the first day that is open instead.';
+
+ALTER TABLE ONLY public.suspense_entries
+    ADD CONSTRAINT suspense_entries_pkey PRIMARY KEY (posting_no);
+
+CREATE UNIQUE INDEX suspense_entries_of_payments ON public.suspense_entries USING btree (payment_id, kind) WHERE (return_id IS NULL);
+
+CREATE UNIQUE INDEX suspense_entries_of_returns ON public.suspense_entries USING btree (return_id, kind) WHERE (return_id IS NOT NULL);
+
+CREATE UNIQUE INDEX suspense_entries_posted ON public.suspense_entries USING btree (on_date, posting_no);
+
+ALTER TABLE public.suspense_entries ENABLE ROW LEVEL SECURITY;
+
+GRANT SELECT,INSERT ON TABLE public.suspense_entries TO service_role;
+
 ALTER TABLE ONLY public.payments
     ADD CONSTRAINT payments_bill_id_fkey FOREIGN KEY (bill_id) REFERENCES public.bills(id);
 
@@ -250,6 +287,12 @@ ALTER TABLE ONLY public.past_payments
 
 ALTER TABLE ONLY public.bank_lines
     ADD CONSTRAINT bank_lines_payment_id_fkey FOREIGN KEY (payment_id) REFERENCES public.payments(id);
+
+ALTER TABLE ONLY public.suspense_entries
+    ADD CONSTRAINT suspense_entries_payment_id_fkey FOREIGN KEY (payment_id) REFERENCES public.payments(id);
+
+ALTER TABLE ONLY public.suspense_entries
+    ADD CONSTRAINT suspense_entries_return_id_fkey FOREIGN KEY (return_id) REFERENCES public.payment_returns(id);
 
 CREATE VIEW public.ledger_list WITH (security_invoker='true') AS
  SELECT e.id,
@@ -416,7 +459,8 @@ CREATE VIEW public.notification_list WITH (security_invoker='true') AS
     o.status AS owed_status,
     lower(concat_ws(' '::text, private.invoice_reference(b.number), c.account_no)) AS search,
     n.occasion,
-    n.customer_id
+    n.customer_id,
+    n.life
    FROM (((public.notifications n
      LEFT JOIN public.bills b ON ((b.id = n.bill_id)))
      LEFT JOIN public.customers c ON ((c.id = n.customer_id)))
@@ -706,59 +750,6 @@ COMMENT ON FUNCTION public.record_payments(p jsonb) IS 'Stores payments and lets
 
 REVOKE ALL ON FUNCTION public.record_payments(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.record_payments(p jsonb) TO service_role;
-
-CREATE FUNCTION public.record_return(p jsonb) RETURNS jsonb
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-declare
-    y public.payments;
-    r public.payment_returns;
-    v_left bigint;
-begin
-    perform private.set_actor(p);
-    perform private.set_owed(p);
-    select * into y from public.payments where id = (p ->> 'payment_id')::uuid;
-    if not found and p ->> 'payment_id' is not null then
-        perform private.refuse('EB404', 'No such payment.');
-    end if;
-    perform private.lock_customers(array[coalesce(y.customer_id, (p ->> 'customer_id')::uuid)]);
-    perform 1 from public.payments where id = y.id for update;
-    select * into r from public.payment_returns where id = (p ->> 'id')::uuid;
-    if found then
-        return to_jsonb(r);
-    end if;
-    v_left := private.returnable(y.id);
-    insert into public.payment_returns (id, payment_id, customer_id, book, kind, amount_minor, currency, method,
-                                        reference, reason, status, provider_id, on_date, created_by)
-    select x.id, y.id, coalesce(y.customer_id, x.customer_id), coalesce(y.book, x.book, 'account'), x.kind,
-           coalesce(x.amount_minor, nullif(v_left, 0), y.amount_minor), coalesce(y.currency, x.currency), x.method,
-           coalesce(x.reference, ''), x.reason, coalesce(x.status, 'done'), x.provider_id, x.on_date, p ->> 'actor'
-    from jsonb_to_record(p) as x(
-        id uuid, customer_id uuid, book text, kind text, amount_minor bigint, currency text, method text,
-        reference text, reason text, status text, provider_id text, on_date date)
-    returning * into r;
-    if y.id is not null and r.amount_minor > v_left then
-        perform private.refuse('EB005', case when v_left = 0 then 'All of this payment went back already.'
-            else 'That is more than what is left of the payment.' end);
-    elsif r.kind = 'refund' and r.amount_minor > private.left_of_payment(y.id) then
-        perform private.refuse('EB005', case y.book when 'deposit' then 'A part of this deposit has been used for bills.'
-            else 'A part of this payment was paid out already.' end);
-    elsif r.kind = 'payout' and r.amount_minor > private.open_credit(r.customer_id, r.book, r.currency) then
-        perform private.refuse('EB005', 'There is not so much credit on the account.');
-    elsif r.method = 'stripe' and (y.provider_id is null or r.kind = 'payout') then
-        perform private.refuse('EB005', 'Only a payment that came by Stripe can go back by it.');
-    end if;
-    if r.status = 'done' then
-        perform private.post_return(r);
-    end if;
-    return to_jsonb(r);
-end $$;
-
-COMMENT ON FUNCTION public.record_return(p jsonb) IS 'Money goes back: {actor, id, payment_id or (payout) customer_id and currency, kind: refund|reversal|dispute|payout, amount_minor? (all that is left), method, reference?, reason, on_date, status?: done|pending (asked of Stripe), provider_id?, owed?} -> the row. EB005 when it is more than what is left.';
-
-REVOKE ALL ON FUNCTION public.record_return(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.record_return(p jsonb) TO service_role;
 
 CREATE FUNCTION public.use_deposit(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql
@@ -1371,11 +1362,122 @@ COMMENT ON FUNCTION public.decide_bank_line(p jsonb) IS 'A person says whose a l
 REVOKE ALL ON FUNCTION public.decide_bank_line(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.decide_bank_line(p jsonb) TO service_role;
 
+CREATE FUNCTION public.record_return(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    y public.payments;
+    r public.payment_returns;
+    v_left bigint;
+begin
+    perform private.set_actor(p);
+    perform private.set_owed(p);
+    select * into y from public.payments where id = (p ->> 'payment_id')::uuid;
+    if not found and p ->> 'payment_id' is not null then
+        perform private.refuse('EB404', 'No such payment.');
+    end if;
+    perform private.lock_customers(array[coalesce(y.customer_id, (p ->> 'customer_id')::uuid)]);
+    perform 1 from public.payments where id = y.id for update;
+    select * into r from public.payment_returns where id = (p ->> 'id')::uuid;
+    if found then
+        return to_jsonb(r);
+    end if;
+    v_left := private.returnable(y.id);
+    insert into public.payment_returns (id, payment_id, customer_id, book, kind, amount_minor, currency, method,
+                                        reference, reason, status, provider_id, on_date, created_by)
+    select x.id, y.id, coalesce(y.customer_id, x.customer_id), coalesce(y.book, x.book, 'account'), x.kind,
+           coalesce(x.amount_minor, nullif(v_left, 0), y.amount_minor), coalesce(y.currency, x.currency), x.method,
+           coalesce(x.reference, ''), x.reason, coalesce(x.status, 'done'), x.provider_id, x.on_date, p ->> 'actor'
+    from jsonb_to_record(p) as x(
+        id uuid, customer_id uuid, book text, kind text, amount_minor bigint, currency text, method text,
+        reference text, reason text, status text, provider_id text, on_date date)
+    returning * into r;
+    if y.id is not null and r.amount_minor > v_left then
+        perform private.refuse('EB005', case when v_left = 0 then 'All of this payment went back already.'
+            else 'That is more than what is left of the payment.' end);
+    elsif r.kind = 'refund' and r.amount_minor > private.left_of_payment(y.id) then
+        perform private.refuse('EB005', case y.book when 'deposit' then 'A part of this deposit has been used for bills.'
+            else 'A part of this payment was paid out already.' end);
+    elsif r.kind = 'payout' and r.amount_minor > private.open_credit(r.customer_id, r.book, r.currency) then
+        perform private.refuse('EB005', 'There is not so much credit on the account.');
+    elsif r.method = 'stripe' and (y.provider_id is null or r.kind = 'payout') then
+        perform private.refuse('EB005', 'Only a payment that came by Stripe can go back by it.');
+    elsif r.kind in ('refund', 'payout') and p ->> 'actor' not like 'system:%' and not coalesce((p ->> 'may_over_limit')::boolean, false)
+        and private.passes_refund_limit(r.customer_id, r.payment_id, r.currency, r.amount_minor, r.id)
+        and not exists (select 1 from public.approval_requests a
+                        where a.action_id = r.id and a.over_limit and a.state in ('approved', 'done'))
+    then
+        -- Another one came between the question and this row, under the lock that both take.
+        perform private.refuse('EB005', 'Together with what went back meanwhile this passes the limit: ask for it again.');
+    end if;
+    if r.status = 'done' then
+        perform private.post_return(r);
+    end if;
+    return to_jsonb(r);
+end $$;
+
+COMMENT ON FUNCTION public.record_return(p jsonb) IS 'Money goes back: {actor, id, payment_id or (payout) customer_id and currency, kind: refund|reversal|dispute|payout, amount_minor? (all that is left), method, reference?, reason, on_date, status?: done|pending (asked of Stripe), provider_id?, may_over_limit?, owed?} -> the row. EB005 when it is more than what is left, or above the limit and nobody approved that.';
+
+REVOKE ALL ON FUNCTION public.record_return(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.record_return(p jsonb) TO service_role;
+
+CREATE FUNCTION private.post_suspense() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    AS $$
+declare
+    v_open_from date;
+begin
+    if tg_op = 'INSERT' and not exists (select 1 from new_rows where customer_id is null) then
+        return null;
+    end if;
+    -- Shared by all who post; who closes a month has it alone.
+    perform pg_advisory_xact_lock_shared(hashtext('ledger'));
+    v_open_from := private.open_from();
+    if tg_table_name = 'payments' and tg_op = 'INSERT' then
+        insert into public.suspense_entries (kind, payment_id, currency, method, amount_minor, on_date, actor)
+        select 'payment', n.id, n.currency, n.method, -n.amount_minor, greatest(n.received_on, v_open_from),
+               coalesce(nullif(n.recorded_by, ''), 'unknown')
+        from new_rows n where n.customer_id is null order by n.received_at, n.id;
+    elsif tg_table_name = 'payments' then
+        insert into public.suspense_entries (kind, payment_id, currency, method, amount_minor, on_date, actor)
+        select 'assigned', n.id, n.currency, n.method, n.amount_minor, greatest(n.received_on, v_open_from),
+               current_setting('billing.actor')
+        from new_rows n
+        where n.id = any (array(select o.id from old_rows o where o.customer_id is null)) and n.customer_id is not null order by n.received_at, n.id;
+    else
+        insert into public.suspense_entries (kind, payment_id, return_id, currency, method, amount_minor, on_date, actor)
+        select 'return', n.payment_id, n.id, n.currency, n.method, n.amount_minor, greatest(n.on_date, v_open_from), n.created_by
+        from new_rows n
+        where n.customer_id is null and n.status = 'done'
+          and not exists (select 1 from public.suspense_entries s where s.return_id = n.id and s.kind = 'return');
+        insert into public.suspense_entries (kind, payment_id, return_id, currency, method, amount_minor, on_date, actor)
+        select 'return_undone', n.payment_id, n.id, n.currency, n.method, -n.amount_minor,
+               greatest(n.on_date, now()::date, v_open_from), current_setting('billing.actor')
+        from new_rows n
+        where n.customer_id is null and n.status = 'undone'
+          and not exists (select 1 from public.suspense_entries s where s.return_id = n.id and s.kind = 'return_undone');
+    end if;
+    return null;
+end $$;
+
+COMMENT ON FUNCTION private.post_suspense() IS 'Posts what comes of nobody known, is assigned, or goes back.';
+
+REVOKE ALL ON FUNCTION private.post_suspense() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.post_suspense() TO service_role;
+
 CREATE TRIGGER audit_insert AFTER INSERT ON public.payments REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.audit();
 
 CREATE TRIGGER audit_update AFTER UPDATE ON public.payments REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.audit();
 
+CREATE TRIGGER payments_assigned_posted AFTER UPDATE ON public.payments REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.post_suspense();
+
 CREATE TRIGGER payments_fixed BEFORE UPDATE ON public.payments FOR EACH ROW EXECUTE FUNCTION private.refuse_payment_change();
+
+CREATE TRIGGER payments_of_nobody_posted AFTER INSERT ON public.payments REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.post_suspense();
 
 CREATE TRIGGER refuse_delete BEFORE DELETE ON public.payments FOR EACH ROW EXECUTE FUNCTION private.refuse_delete();
 
@@ -1385,11 +1487,15 @@ CREATE TRIGGER audit_insert AFTER INSERT ON public.payment_returns REFERENCING N
 
 CREATE TRIGGER audit_update AFTER UPDATE ON public.payment_returns REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.audit();
 
+CREATE TRIGGER ended_returns_of_nobody_posted AFTER UPDATE ON public.payment_returns REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.post_suspense();
+
 CREATE TRIGGER payment_returns_guard BEFORE UPDATE ON public.payment_returns FOR EACH ROW EXECUTE FUNCTION private.guard_return();
 
 CREATE TRIGGER refuse_delete BEFORE DELETE ON public.payment_returns FOR EACH ROW EXECUTE FUNCTION private.refuse_delete();
 
 CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON public.payment_returns FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_delete();
+
+CREATE TRIGGER returns_of_nobody_posted AFTER INSERT ON public.payment_returns REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.post_suspense();
 
 CREATE TRIGGER refuse_delete BEFORE DELETE ON public.payment_flags FOR EACH ROW EXECUTE FUNCTION private.refuse_delete();
 
@@ -1406,3 +1512,9 @@ CREATE TRIGGER audit_update AFTER UPDATE ON public.bank_lines REFERENCING OLD TA
 CREATE TRIGGER refuse_delete BEFORE DELETE ON public.bank_lines FOR EACH ROW EXECUTE FUNCTION private.refuse_delete();
 
 CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON public.bank_lines FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_delete();
+
+CREATE TRIGGER refuse_delete BEFORE DELETE ON public.suspense_entries FOR EACH ROW EXECUTE FUNCTION private.refuse_delete();
+
+CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON public.suspense_entries FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_delete();
+
+CREATE TRIGGER refuse_update BEFORE UPDATE ON public.suspense_entries FOR EACH ROW EXECUTE FUNCTION private.refuse_change();

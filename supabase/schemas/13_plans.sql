@@ -108,14 +108,19 @@ CREATE FUNCTION public.break_plans(p jsonb) RETURNS jsonb
     AS $$
 declare
     v_broken integer;
+    v_due uuid[];
 begin
     perform private.set_actor(p);
     perform private.check_run(p -> 'run');
+    v_due := array(select i.id from public.instalment_plans i
+                   where i.status = 'active' and exists (select 1 from public.instalments n where n.plan_id = i.id
+                                                         and n.due_on < (p ->> 'today')::date));
     update public.instalment_plans i
     set status = 'broken', ended_at = now(), reason = 'An instalment was not paid by its date.'
-    where i.status = 'active'
-      and private.plan_paid(i.id) < (select coalesce(sum(n.amount_minor), 0) from public.instalments n
-                                     where n.plan_id = i.id and n.due_on < (p ->> 'today')::date);
+    from private.plans_paid(v_due) x
+    where i.id = x.plan_id and i.status = 'active'
+      and x.paid_minor < (select coalesce(sum(n.amount_minor), 0) from public.instalments n
+                          where n.plan_id = i.id and n.due_on < (p ->> 'today')::date);
     get diagnostics v_broken = row_count;
     return jsonb_build_object('broken', v_broken);
 end $$;
@@ -195,13 +200,7 @@ CREATE FUNCTION private.in_plan(p_bill_id uuid) RETURNS boolean
     LANGUAGE sql STABLE
     SET search_path TO ''
     AS $$
-    select exists (
-        select 1 from public.bills b
-        join public.instalment_plans i on i.customer_id = b.customer_id and i.status = 'active'
-        join public.plan_bills p on p.plan_id = i.id
-        where b.id = p_bill_id and (private.bill_now(p.bill_id)).id = b.id
-          -- What a correction added is due as any bill, once all that was agreed is paid.
-          and private.plan_paid(i.id) < private.plan_total(i.id))
+    select private.in_plan_of(array[p_bill_id]) <> '{}'
 $$;
 
 COMMENT ON FUNCTION private.in_plan(p_bill_id uuid) IS 'Whether a bill, or one that it replaces, is in a plan that is kept and not yet paid.';
@@ -213,17 +212,7 @@ CREATE FUNCTION private.plan_paid(p_plan_id uuid) RETURNS bigint
     LANGUAGE sql STABLE
     SET search_path TO ''
     AS $$
-    -- A void bill has nothing to pay; one made anew lower has that much less. One made anew higher may take the
-    -- instalments before the others do: what was paid of them all since it was agreed counts, whatever is open.
-    select least(x.agreed, greatest(0, x.agreed - x.open, x.paid - x.paid_before))
-    from (select coalesce(sum(p.amount_minor), 0)::bigint as agreed,
-                 coalesce(sum(n.total_minor - n.amount_paid_minor) filter (where n.status <> 'void'), 0)::bigint as open,
-                 coalesce(sum(n.amount_paid_minor) filter (where n.status <> 'void'), 0)::bigint as paid,
-                 coalesce(sum(b.total_minor - p.amount_minor) filter (where n.status <> 'void'), 0)::bigint as paid_before
-          from public.plan_bills p
-          join public.bills b on b.id = p.bill_id
-          cross join lateral private.bill_now(p.bill_id) n
-          where p.plan_id = p_plan_id) x
+    select coalesce((select x.paid_minor from private.plans_paid(array[p_plan_id]) x), 0)
 $$;
 
 COMMENT ON FUNCTION private.plan_paid(p_plan_id uuid) IS 'What was paid of a plan''s bills since it was agreed, or need not be paid any more, in minor units; at most what was agreed.';
@@ -265,6 +254,60 @@ CREATE VIEW public.plan_list WITH (security_invoker='true') AS
      CROSS JOIN LATERAL ( SELECT private.plan_paid(i.id) AS paid_minor) w);
 
 GRANT SELECT ON TABLE public.plan_list TO service_role;
+
+CREATE FUNCTION private.plans_paid(p_plans uuid[]) RETURNS TABLE(plan_id uuid, agreed_minor bigint, paid_minor bigint)
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    -- A void bill has nothing to pay; one made anew lower has that much less. One made anew higher may take the
+    -- instalments before the others do: what was paid of them all since it was agreed counts, whatever is open.
+    select x.plan_id, x.agreed, least(x.agreed, greatest(0, x.agreed - x.open, x.paid - x.paid_before))
+    from (select p.plan_id,
+                 sum(p.amount_minor)::bigint as agreed,
+                 coalesce(sum(n.total_minor - n.amount_paid_minor) filter (where n.status <> 'void'), 0)::bigint as open,
+                 coalesce(sum(n.amount_paid_minor) filter (where n.status <> 'void'), 0)::bigint as paid,
+                 coalesce(sum(b.total_minor - p.amount_minor) filter (where n.status <> 'void'), 0)::bigint as paid_before
+          from public.plan_bills p
+          join public.bills b on b.id = p.bill_id
+          join private.bills_now(array(select y.bill_id from public.plan_bills y where y.plan_id = any (p_plans))) w
+              on w.bill_id = p.bill_id
+          join public.bills n on n.id = w.now_id
+          where p.plan_id = any (p_plans)
+          group by p.plan_id) x
+$$;
+
+COMMENT ON FUNCTION private.plans_paid(p_plans uuid[]) IS 'What was agreed of plans, and what was paid of their bills since or need not be paid any more, in minor units; at most what was agreed.';
+
+REVOKE ALL ON FUNCTION private.plans_paid(p_plans uuid[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.plans_paid(p_plans uuid[]) TO service_role;
+
+CREATE FUNCTION private.in_plan_of(p_bills uuid[]) RETURNS uuid[]
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+declare
+    v_plans constant uuid[] := array(
+        select i.id from public.instalment_plans i
+        where i.status = 'active'
+          and i.customer_id = any (array(select b.customer_id from public.bills b where b.id = any (p_bills))));
+begin
+    if v_plans = '{}' then
+        return '{}';
+    end if;
+    return array(
+        select n.now_id
+        from public.plan_bills p
+        -- What a correction added is due as any bill, once all that was agreed is paid.
+        join private.plans_paid(v_plans) x on x.plan_id = p.plan_id and x.paid_minor < x.agreed_minor
+        join private.bills_now(array(select y.bill_id from public.plan_bills y where y.plan_id = any (v_plans))) n
+            on n.bill_id = p.bill_id
+        where p.plan_id = any (v_plans) and n.now_id = any (p_bills));
+end $$;
+
+COMMENT ON FUNCTION private.in_plan_of(p_bills uuid[]) IS 'Those of some bills that are, or replace one that is, in a plan that is kept and not yet paid.';
+
+REVOKE ALL ON FUNCTION private.in_plan_of(p_bills uuid[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.in_plan_of(p_bills uuid[]) TO service_role;
 
 CREATE TRIGGER audit_insert AFTER INSERT ON public.instalment_plans REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.audit();
 

@@ -725,13 +725,13 @@ CREATE TRIGGER refuse_delete BEFORE DELETE ON public.payment_links FOR EACH ROW 
 
 CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON public.payment_links FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_delete();
 
-CREATE TRIGGER refuse_delete BEFORE DELETE ON public.stripe_events FOR EACH ROW EXECUTE FUNCTION private.refuse_delete();
+CREATE TRIGGER refuse_delete BEFORE DELETE ON public.stripe_events FOR EACH ROW WHEN (((old.created_at > (now() - '1 year 11 mons'::interval)) OR (old.outcome = 'waiting'::text))) EXECUTE FUNCTION private.refuse_delete();
 
 CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON public.stripe_events FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_delete();
 
 CREATE TRIGGER stripe_events_guard BEFORE UPDATE ON public.stripe_events FOR EACH ROW EXECUTE FUNCTION private.guard_stripe_event();
 
-CREATE TRIGGER refuse_delete BEFORE DELETE ON public.reconciliations FOR EACH ROW EXECUTE FUNCTION private.refuse_delete();
+CREATE TRIGGER refuse_delete BEFORE DELETE ON public.reconciliations FOR EACH ROW WHEN ((old.at > (now() - '1 year 11 mons'::interval))) EXECUTE FUNCTION private.refuse_delete();
 
 CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON public.reconciliations FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_delete();
 

@@ -257,8 +257,7 @@ begin
                     where t.tariff_id in (select y.tariff_id from public.agreement_tariffs y where y.agreement_id = a.id) or t.code = p ->> 'tariff_code' or t.tariff_id in (
                         select v.tariff_id from public.bills b join public.tariff_versions v on v.id = b.tariff_version_id
                         where b.agreement_id = a.id and b.status <> 'void')),
-        'intervals', private.interval_days(array(
-            select i.meter_id from public.meter_installations i where i.service_point_id = a.service_point_id), v_since, 'infinity'));
+        'intervals', private.interval_days(a.service_point_id, v_since, 'infinity'));
 end $$;
 
 COMMENT ON FUNCTION public.rebill_context(p jsonb) IS 'What reissuing bills of an agreement needs: {bill_id, or agreement_id with since?: a local date, else the first bill that a wrong version priced; version_id?: one that is about to be corrected; tariff_code?} -> {meter, agreement_id, tail_id, tail_reissues, starts_on, ends_on, spans, installations, balance_minor, bills: all that are not void in order, reads and intervals from the bill before on, tariffs}.';
@@ -389,41 +388,6 @@ COMMENT ON FUNCTION private.pay_again(p_paid jsonb, p_after bigint) IS 'Lets wha
 REVOKE ALL ON FUNCTION private.pay_again(p_paid jsonb, p_after bigint) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.pay_again(p_paid jsonb, p_after bigint) TO service_role;
 
-CREATE FUNCTION public.bills_to_correct(p jsonb) RETURNS jsonb
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    AS $$
-    with wanted as materialized (
-        select b.id, b.agreement_id, b.meter_id, b.total_minor, b.period_start
-        from private.bills_priced_by(case when p ->> 'version_id' is not null then array[(p ->> 'version_id')::uuid]
-                                          else private.wrong_versions((p ->> 'tariff_id')::uuid) end) b
-    ), by_meter as (
-        select w.agreement_id, (array_agg(w.meter_id order by w.period_start desc))[1] as meter_id, count(*) as bills, min(w.period_start) as since, sum(w.total_minor)::bigint as total_minor
-        from wanted w group by 1
-    )
-    select jsonb_build_object(
-        'bills', (select count(*) from wanted),
-        'meters_in_all', (select count(*) from by_meter),
-        'since', (select min(since) from by_meter),
-        'total_minor', (select coalesce(sum(total_minor), 0)::bigint from wanted),
-        'meters', (select coalesce(jsonb_agg(jsonb_build_object(
-                       'agreement_id', x.agreement_id, 'meter_id', x.meter_id, 'serial', x.serial, 'account_no', x.account_no, 'customer_name', x.name,
-                       'bills', x.bills, 'since', x.since, 'total_minor', x.total_minor) order by x.serial, x.agreement_id), '[]')
-                   from (select y.*, m.serial, c.account_no, c.name
-                         from by_meter y
-                         join public.meters m on m.id = y.meter_id
-                         join public.service_agreements a on a.id = y.agreement_id
-                         join public.customers c on c.id = a.customer_id
-                         where (m.serial, y.agreement_id) > (coalesce(p #>> '{after,serial}', ''),
-                             coalesce((p #>> '{after,agreement_id}')::uuid, '00000000-0000-0000-0000-000000000000'))
-                         order by m.serial, y.agreement_id limit (p ->> 'limit')::integer) x))
-$$;
-
-COMMENT ON FUNCTION public.bills_to_correct(p jsonb) IS 'The bills that a version priced, or without one those that corrected versions of a tariff did and that are not reissued yet; their agreements by the meter''s serial: {tariff_id or version_id, after?: {serial, agreement_id}, limit} -> {bills, meters_in_all, since, total_minor, meters: one an agreement}.';
-
-REVOKE ALL ON FUNCTION public.bills_to_correct(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.bills_to_correct(p jsonb) TO service_role;
-
 CREATE FUNCTION public.rebill(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -462,6 +426,74 @@ COMMENT ON FUNCTION public.rebill(p jsonb) IS 'Voids bills of an agreement and r
 
 REVOKE ALL ON FUNCTION public.rebill(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.rebill(p jsonb) TO service_role;
+
+CREATE FUNCTION public.bills_to_correct(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    SET enable_seqscan TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    AS $$
+declare
+    v_versions constant uuid[] := case when p ->> 'version_id' is not null then array[(p ->> 'version_id')::uuid]
+                                       else private.wrong_versions((p ->> 'tariff_id')::uuid) end;
+    v_on constant date := coalesce((p #>> '{after,ended_on}')::date, '-infinity');
+    v_bill constant uuid := coalesce(p #>> '{after,bill_id}', '00000000-0000-0000-0000-000000000000')::uuid;
+    v_limit constant integer := (p ->> 'limit')::integer;
+    v_bills bigint;
+    v_minor bigint;
+begin
+    select coalesce(sum(t.bills), 0), coalesce(sum(t.total_minor), 0) into v_bills, v_minor from private.totals_priced_by(v_versions) t;
+    return (
+        with sources as materialized (
+            -- Those that they open, and of an earlier version those that reach over their dates.
+            select v.id, '-infinity'::date as since from unnest(v_versions) v (id)
+            union
+            select u.id, v.effective_from from public.tariff_versions v
+            join public.tariff_versions u on u.tariff_id = v.tariff_id and u.effective_from < v.effective_from
+            where v.id = any (v_versions) and u.id <> all (v_versions)
+        ), first_of as materialized (
+            -- The first bill of each agreement, in the order of their ends.
+            select x.* from sources s
+            cross join lateral (
+                select b.id, b.period_end, b.agreement_id, b.meter_id from public.bills b
+                where b.tariff_version_id = s.id and b.status <> 'void' and b.period_end >= v_on and b.period_end > s.since
+                  and (b.period_end, b.id) > (v_on, v_bill) and (b.tariff_version_id = any (v_versions) or private.is_priced_by(b, v_versions))
+                  and not exists (select 1 from public.bills y
+                                  where y.agreement_id = b.agreement_id and y.status <> 'void'
+                                    and y.period_end < b.period_end and (y.tariff_version_id = any (v_versions) or private.is_priced_by(y, v_versions)))
+                order by b.period_end, b.id limit v_limit) x
+            order by x.period_end, x.id limit v_limit
+        ), oldest as (
+            select x.period_start from sources s
+            cross join lateral (
+                select b.period_start from public.bills b
+                where b.tariff_version_id = s.id and b.status <> 'void' and b.period_end > s.since and (b.tariff_version_id = any (v_versions) or private.is_priced_by(b, v_versions))
+                order by b.period_end, b.id limit 1000) x)
+        select jsonb_build_object(
+            'bills', v_bills,
+            'meters_in_all', (select least(count(distinct n.agreement_id), 10001) from private.newest_priced_by(v_versions) n),
+            'since', (select min(o.period_start) from oldest o),
+            'total_minor', v_minor,
+            'meters', (select coalesce(jsonb_agg(jsonb_build_object(
+                           'agreement_id', f.agreement_id, 'meter_id', m.id, 'serial', m.serial, 'account_no', c.account_no,
+                           'customer_name', c.name, 'bills', w.bills, 'since', w.since, 'total_minor', w.total_minor,
+                           'ended_on', f.period_end, 'bill_id', f.id) order by f.period_end, f.id), '[]')
+                       from first_of f
+                       cross join lateral (
+                           select count(*) as bills, min(b.period_start) as since, sum(b.total_minor)::bigint as total_minor,
+                                  (array_agg(b.meter_id order by b.period_start desc))[1] as meter_id
+                           from public.bills b
+                           where b.agreement_id = f.agreement_id and b.status <> 'void' and (b.tariff_version_id = any (v_versions) or private.is_priced_by(b, v_versions))) w
+                       join public.meters m on m.id = w.meter_id
+                       join public.service_agreements a on a.id = f.agreement_id
+                       join public.customers c on c.id = a.customer_id)));
+end $$;
+
+COMMENT ON FUNCTION public.bills_to_correct(p jsonb) IS 'The bills, not void, that a version of a tariff priced, or all versions of it that were corrected: {version_id or tariff_id, after: {ended_on, bill_id} of a meter or null, limit} -> {bills, meters_in_all: counted to 10,001, since: the first day among the oldest thousand, total_minor, meters: [{agreement_id, meter_id, serial, account_no, customer_name, bills, since, total_minor, ended_on and bill_id: of the first of its bills, in whose order they are}]}.';
+
+REVOKE ALL ON FUNCTION public.bills_to_correct(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.bills_to_correct(p jsonb) TO service_role;
 
 CREATE FUNCTION private.replace_reading(p jsonb, p_point_id uuid) RETURNS void
     LANGUAGE plpgsql
@@ -639,6 +671,81 @@ COMMENT ON FUNCTION public.correct_reading(p jsonb) IS 'Corrects a reading that 
 
 REVOKE ALL ON FUNCTION public.correct_reading(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.correct_reading(p jsonb) TO service_role;
+
+CREATE FUNCTION public.tariff_reach(p jsonb) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    with sums as materialized (
+        select t.currency, sum(t.issued)::bigint as issued, sum(t.bills)::bigint as bills, sum(t.total_minor)::bigint as total_minor,
+               sum(t.paid_minor)::bigint as paid_minor
+        from private.totals_priced_by(array[(p ->> 'version_id')::uuid]) t group by 1 having sum(t.bills) <> 0)
+    select jsonb_build_object(
+        'bills', (select coalesce(sum(bills), 0)::bigint from sums),
+        'issued', (select coalesce(sum(issued), 0)::bigint from sums),
+        'customers', (select least(count(distinct n.customer_id), 10001) from private.newest_priced_by(array[(p ->> 'version_id')::uuid]) n),
+        'sums', (select coalesce(jsonb_agg(jsonb_build_object(
+                     'currency', s.currency, 'total_minor', s.total_minor, 'paid_minor', s.paid_minor) order by s.currency), '[]') from sums s))
+$$;
+
+COMMENT ON FUNCTION public.tariff_reach(p jsonb) IS 'The bills, not void, that a version of a tariff priced: {version_id} -> {bills, issued, customers: counted to 10,001, sums: [{currency, total_minor, paid_minor}]}.';
+
+REVOKE ALL ON FUNCTION public.tariff_reach(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.tariff_reach(p jsonb) TO service_role;
+
+CREATE FUNCTION private.newest_priced_by(p_versions uuid[]) RETURNS TABLE(agreement_id uuid, customer_id uuid)
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    SET enable_seqscan TO 'off'
+    AS $$
+    -- All of few; of many so many that they tell apart as many meters as are counted.
+    select b.agreement_id, b.customer_id from unnest(p_versions) v (id)
+    cross join lateral (
+        select x.agreement_id, x.customer_id from public.bills x where x.tariff_version_id = v.id and x.status <> 'void'
+        order by x.period_end desc, x.id desc limit 12002) b
+    union all
+    select b.agreement_id, b.customer_id from public.tariff_versions v
+    join public.tariff_versions u on u.tariff_id = v.tariff_id and u.effective_from < v.effective_from
+    cross join lateral (
+        select x.agreement_id, x.customer_id from public.bills x
+        where x.tariff_version_id = u.id and x.status <> 'void' and x.period_end > v.effective_from
+          and private.is_priced_by(x, p_versions)
+        order by x.period_end desc, x.id desc limit 12002) b
+    where v.id = any (p_versions) and u.id <> all (p_versions)
+$$;
+
+COMMENT ON FUNCTION private.newest_priced_by(p_versions uuid[]) IS 'Agreements and customers of the bills that versions priced: of each version the newest 12,002, by which up to 10,000 meters are counted.';
+
+REVOKE ALL ON FUNCTION private.newest_priced_by(p_versions uuid[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.newest_priced_by(p_versions uuid[]) TO service_role;
+
+CREATE FUNCTION private.totals_priced_by(p_versions uuid[]) RETURNS TABLE(currency text, issued bigint, bills bigint, total_minor bigint, paid_minor bigint)
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+    return query
+    select t.currency, sum(t.bills) filter (where t.state <> 'draft')::bigint, sum(t.bills)::bigint, sum(t.total_minor)::bigint,
+           sum(t.paid_minor)::bigint
+    from public.bill_totals t where t.tariff_version_id = any (p_versions) or t.priced_by && p_versions
+    group by 1;
+    -- Bills from before there were corrections do not say which versions priced them.
+    if exists (select 1 from public.tariff_versions v
+               join public.tariff_versions u on u.tariff_id = v.tariff_id and u.effective_from < v.effective_from
+               join public.bill_totals t on t.tariff_version_id = u.id and t.priced_by = '{}'
+                   and t.ended_in >= date_trunc('month', v.effective_from)
+               where v.id = any (p_versions) and u.id <> all (p_versions)) then
+        return query
+        select b.currency, count(*) filter (where b.status = 'issued'), count(*), sum(b.total_minor)::bigint, sum(b.amount_paid_minor)::bigint
+        from private.bills_priced_by(p_versions) b
+        where b.priced_by is null and b.tariff_version_id <> all (p_versions) group by 1;
+    end if;
+end $$;
+
+COMMENT ON FUNCTION private.totals_priced_by(p_versions uuid[]) IS 'What the bills that versions of a tariff priced come to, in parts: those that are not void, of them issued, their totals and what is paid of them, by currency.';
+
+REVOKE ALL ON FUNCTION private.totals_priced_by(p_versions uuid[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.totals_priced_by(p_versions uuid[]) TO service_role;
 
 CREATE TRIGGER refuse_delete BEFORE DELETE ON public.corrections FOR EACH ROW EXECUTE FUNCTION private.refuse_delete();
 

@@ -57,10 +57,12 @@ CREATE FUNCTION public.bills_to_print(p jsonb) RETURNS jsonb
     SET search_path TO ''
     AS $$
     select jsonb_build_object('bills', coalesce(jsonb_agg(q.id), '[]'))
-    from (
+    from (select exists (select 1 from public.job_runs r where r.job = 'monthly_bills' and r.status = 'running'
+                                                          and r.lease_until > now()) as billing) v
+    cross join lateral (
         -- Those that could not be printed come after the others, and not more often than hourly.
         (select b.id from public.bills b
-         where b.issued_on >= (p ->> 'since')::date and b.number is not null
+         where not v.billing and b.issued_on >= (p ->> 'since')::date and b.number is not null
            and not exists (select 1 from public.bill_documents d where d.bill_id = b.id)
            and not exists (select 1 from public.unprinted_bills u where u.bill_id = b.id)
            -- A link that is still to be made belongs on it, but it does not wait for ever.
@@ -70,12 +72,12 @@ CREATE FUNCTION public.bills_to_print(p jsonb) RETURNS jsonb
          order by b.issued_on, b.number limit (p ->> 'limit')::integer)
         union all
         (select u.bill_id from public.unprinted_bills u
-         where u.tried_at < now() - interval '1 hour'
+         where not v.billing and u.tried_at < now() - interval '1 hour'
          order by u.tried_at, u.bill_id limit (p ->> 'limit')::integer)
         limit (p ->> 'limit')::integer) q
 $$;
 
-COMMENT ON FUNCTION public.bills_to_print(p jsonb) IS 'Issued bills without a kept PDF, then those that could not be printed an hour ago or earlier, whenever they were issued: {since: local date of issue, limit} -> {bills: [id]}.';
+COMMENT ON FUNCTION public.bills_to_print(p jsonb) IS 'Issued bills without a kept PDF, then those that could not be printed an hour ago or earlier, whenever they were issued; none while a monthly run is at work: {since: local date of issue, limit} -> {bills: [id]}.';
 
 REVOKE ALL ON FUNCTION public.bills_to_print(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.bills_to_print(p jsonb) TO service_role;

@@ -24,13 +24,13 @@ CREATE FUNCTION public.month_books(p jsonb) RETURNS jsonb
     SET search_path TO ''
     AS $$
     with span as (
-        select (p ->> 'month')::date as first, ((p ->> 'month')::date + interval '1 month')::date as next
+        select (p ->> 'month')::date as first
     ), sums as (
-        select e.currency, e.book, e.kind,
-               coalesce(sum(e.amount_minor) filter (where e.on_date < s.first), 0)::bigint as before,
-               coalesce(sum(e.amount_minor) filter (where e.on_date >= s.first), 0)::bigint as within,
-               count(*) filter (where e.on_date >= s.first) as number
-        from public.ledger_entries e cross join span s where e.on_date < s.next group by 1, 2, 3
+        select t.currency, t.book, t.kind,
+               coalesce(sum(t.amount_minor) filter (where t.month < s.first), 0)::bigint as before,
+               coalesce(sum(t.amount_minor) filter (where t.month = s.first), 0)::bigint as within,
+               coalesce(sum(t.number) filter (where t.month = s.first), 0)::bigint as number
+        from public.ledger_totals t cross join span s where t.month <= s.first group by 1, 2, 3
     )
     select jsonb_build_object(
         'closing', (select to_jsonb(m) from public.month_closings m, span where m.month = span.first),
@@ -43,13 +43,11 @@ CREATE FUNCTION public.month_books(p jsonb) RETURNS jsonb
                              filter (where number > 0) as kinds
                   from sums group by 1, 2) b), '[]'),
         'methods', coalesce((select jsonb_agg(to_jsonb(y) order by y.currency, y.method)
-            from (select e.currency, coalesce(r.method, y.method) as method,
-                         sum(-e.amount_minor) filter (where e.kind = 'payment') as received_minor,
-                         sum(e.amount_minor) filter (where e.kind <> 'payment') as returned_minor
-                  from public.ledger_entries e cross join span s
-                  left join public.payments y on y.id = e.payment_id
-                  left join public.payment_returns r on r.id = e.return_id
-                  where e.on_date >= s.first and e.on_date < s.next and (e.payment_id is not null or e.return_id is not null)
+            from (select t.currency, t.method,
+                         (sum(-t.amount_minor) filter (where t.kind = 'payment'))::bigint as received_minor,
+                         (sum(t.amount_minor) filter (where t.kind <> 'payment'))::bigint as returned_minor
+                  from public.ledger_totals t cross join span s
+                  where t.month = s.first and t.method <> ''
                   group by 1, 2) y), '[]'))
 $$;
 
@@ -90,6 +88,9 @@ GRANT ALL ON FUNCTION public.close_month(p jsonb) TO service_role;
 CREATE FUNCTION public.aged_receivables(p jsonb) RETURNS jsonb
     LANGUAGE sql STABLE
     SET search_path TO ''
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    SET work_mem TO '64MB'
     AS $$
     with span as (
         select ((p ->> 'month')::date + interval '1 month')::date as next, (p ->> 'until')::timestamptz as until,
@@ -98,19 +99,35 @@ CREATE FUNCTION public.aged_receivables(p jsonb) RETURNS jsonb
     ), day as (
         select s.*, case when s.goes_on then least(coalesce(private.overdue_as_of(), now()::date), s.next - 1) else s.next - 1 end as as_of
         from span s
+    ), touched as (
+        -- What is open, and what was paid, or taken back, since the month or by what is dated after it: all else was settled.
+        select o.entry_id as id from public.open_items o where o.open_minor <> 0
+        union
+        select y.id from public.allocations a cross join span s
+        cross join lateral (values (a.credit_entry_id), (a.debit_entry_id)) y(id) where a.created_at >= s.until
+        union
+        select a.debit_entry_id from public.ledger_entries l cross join span s
+        join public.allocations a on a.credit_entry_id = l.id where l.on_date >= s.next
+        union
+        select a.credit_entry_id from public.ledger_entries l cross join span s
+        join public.allocations a on a.debit_entry_id = l.id where l.on_date >= s.next
     ), entries as materialized (
         select e.id, e.customer_id, e.currency, e.amount_minor, e.bill_id, e.kind, e.on_date, e.created_at
-        from public.ledger_entries e, span s where e.book = 'account' and e.on_date < s.next
+        from touched t join public.ledger_entries e on e.id = t.id cross join span s
+        where e.book = 'account' and e.on_date < s.next
     ), allocated as (
         select y.id, sum(y.amount) as amount
-        from public.allocations a
-        join entries c on c.id = a.credit_entry_id
-        join entries d on d.id = a.debit_entry_id
+        from (select e.id, e.created_at, a.amount_minor as amount, a.created_at as at, a.debit_entry_id as other_id
+              from entries e join public.allocations a on a.credit_entry_id = e.id
+              union all
+              select e.id, e.created_at, -a.amount_minor, a.created_at, a.credit_entry_id
+              from entries e join public.allocations a on a.debit_entry_id = e.id) y
+        join public.ledger_entries x on x.id = y.other_id
         cross join span s
-        cross join lateral (values (c.id, a.amount_minor), (d.id, -a.amount_minor)) y(id, amount)
         -- What was let pay, or taken back, after the month is of a later month. But an entry that was
         -- written later and dated in it comes with what it paid at once.
-        where a.created_at < s.until or a.created_at <= greatest(c.created_at, d.created_at)
+        where x.book = 'account' and x.on_date < s.next
+          and (y.at < s.until or y.at <= greatest(y.created_at, x.created_at))
         group by 1
     ), open as (
         select e.customer_id, e.currency, (e.amount_minor + coalesce(a.amount, 0))::bigint as minor,
@@ -171,17 +188,17 @@ CREATE FUNCTION public.overview(p jsonb) RETURNS jsonb
         union
         select p ->> 'currency' where not exists (select 1 from public.tariffs)
     ), billed as (
-        select currency, date_trunc('month', issued_on)::date as month, sum(total_minor) as minor, count(*) as bills
-        from public.bills, bounds
-        where status = 'issued' and issued_on >= bounds.since
+        select t.currency, t.month, sum(t.total_minor)::bigint as minor, sum(t.bills)::bigint as bills
+        from public.bill_totals t, bounds
+        where t.state <> 'draft' and t.month >= bounds.since
         group by 1, 2
     ), collected as (
-        select c.currency, date_trunc('month', c.on_date)::date as month, sum(c.minor) as minor
+        select c.currency, date_trunc('month', c.on_date)::date as month, sum(c.minor)::bigint as minor
         from (
             -- A deposit is held, not earned, until it is used.
-            select e.currency, e.on_date, -e.amount_minor as minor from public.ledger_entries e, bounds
-            where e.on_date >= bounds.since and e.book = 'account'
-              and e.kind in ('payment', 'refund', 'reversal', 'dispute', 'payout', 'return_undone', 'deposit_used')
+            select t.currency, t.month as on_date, -t.amount_minor as minor from public.ledger_totals t, bounds
+            where t.month >= bounds.since and t.book = 'account'
+              and t.kind in ('payment', 'refund', 'reversal', 'dispute', 'payout', 'return_undone', 'deposit_used')
             union all
             -- Money of nobody known is in no ledger, and was collected all the same.
             select y.currency, y.received_on, y.amount_minor from public.payments y, bounds
@@ -192,20 +209,20 @@ CREATE FUNCTION public.overview(p jsonb) RETURNS jsonb
         ) c
         group by 1, 2
     ), owed as (
-        select currency, sum(total_minor - amount_paid_minor) as outstanding, count(*) as outstanding_bills,
-               sum(total_minor - amount_paid_minor) filter (where overdue_since is not null) as overdue,
-               count(*) filter (where overdue_since is not null) as overdue_bills
-        from public.bills where status = 'issued' and amount_paid_minor < total_minor
+        select currency, sum(open_minor)::bigint as outstanding, sum(bills)::bigint as outstanding_bills,
+               sum(open_minor) filter (where state = 'overdue')::bigint as overdue,
+               sum(bills) filter (where state = 'overdue')::bigint as overdue_bills
+        from public.bill_totals where state in ('open', 'overdue')
         group by 1
     )
     select jsonb_build_object(
-        'flagged', (select count(*) from public.readings where status = 'needs_review'),
+        'flagged', (select count(*) from (select from public.readings where status = 'needs_review' limit 10001) r),
         'flagged_payments', (select count(distinct payment_id) from public.payment_flags where resolved_at is null),
-        'drafts', (select count(*) from public.bills where status = 'draft'),
-        'meters', (select count(*) from public.meter_installations where removed_at is null),
+        'drafts', (select coalesce(sum(bills), 0)::bigint from public.bill_totals where state = 'draft'),
+        'meters', (select count(*) from (select from public.meter_installations where removed_at is null limit 10001) i),
         'overdue_as_of', private.overdue_as_of(),
         'bills_to_decide', (select count(*) from public.returned_bill_list),
-        'owed_work', (select count(*) from public.outbox where status = 'open'),
+        'owed_work', (select count(*) from (select from public.outbox where status = 'open' limit 10001) o),
         'currencies', (select coalesce(jsonb_agg(jsonb_build_object(
             'currency', c.currency,
             'outstanding_minor', coalesce(o.outstanding, 0), 'outstanding_bills', coalesce(o.outstanding_bills, 0),
@@ -224,6 +241,19 @@ COMMENT ON FUNCTION public.overview(p jsonb) IS 'Billed and collected (net of wh
 
 REVOKE ALL ON FUNCTION public.overview(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.overview(p jsonb) TO service_role;
+
+CREATE FUNCTION public.open_bills(p jsonb) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select jsonb_build_object('bills', coalesce(sum(t.bills), 0)::bigint)
+    from public.bill_totals t where t.state in ('open', 'overdue')
+$$;
+
+COMMENT ON FUNCTION public.open_bills(p jsonb) IS 'How many bills are issued and not paid in full now: {} -> {bills}.';
+
+REVOKE ALL ON FUNCTION public.open_bills(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.open_bills(p jsonb) TO service_role;
 
 CREATE TRIGGER refuse_delete BEFORE DELETE ON public.month_closings FOR EACH ROW EXECUTE FUNCTION private.refuse_delete();
 

@@ -261,43 +261,148 @@ REVOKE ALL ON FUNCTION private.note_graph_changes() FROM PUBLIC;
 GRANT ALL ON FUNCTION private.note_graph_changes() TO service_role;
 
 CREATE FUNCTION private.graph_rows_of(p_bills uuid[]) RETURNS jsonb
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     SET search_path TO ''
+    SET plan_cache_mode TO 'force_custom_plan'
     AS $$
-    with bills as (select b.* from private.graph_bills b where b.id = any (p_bills)),
-         points as (select s.* from private.graph_service_points s where s.id in (
-             select a.service_point_id from public.service_agreements a where a.id in (select agreement_id from bills))),
-         agreements as (select a.* from private.graph_agreements a
-                        where a.service_point_id in (select id from points)),
-         meters as (select m.* from private.graph_meters m where m.id in (
-             select i.meter_id from public.meter_installations i where i.service_point_id in (select id from points)
-             union select meter_id from bills)),
-         fed_by as (select transformer_id as id from points union select transformer_id from meters)
-    select jsonb_build_object(
+declare
+    v_bills jsonb;
+    v_points uuid[];
+    v_meters uuid[];
+    v_fed_by uuid[];
+    v_agreements jsonb;
+    v_meter_rows jsonb;
+    v_point_rows jsonb;
+begin
+    -- Ids in arrays, found step by step, let each view be entered by its key, however many rows it has.
+    select coalesce(jsonb_agg(to_jsonb(b)), '[]') into v_bills from private.graph_bills b where b.id = any (p_bills);
+    v_points := array(select distinct a.service_point_id from public.bills b join public.service_agreements a on a.id = b.agreement_id
+                      where b.id = any (p_bills));
+    v_meters := array(select i.meter_id from public.meter_installations i where i.service_point_id = any (v_points)
+                      union select b.meter_id from public.bills b where b.id = any (p_bills));
+    select coalesce(jsonb_agg(to_jsonb(s)), '[]') into v_point_rows from private.graph_service_points s where s.id = any (v_points);
+    select coalesce(jsonb_agg(to_jsonb(a)), '[]') into v_agreements from private.graph_agreements a where a.service_point_id = any (v_points);
+    select coalesce(jsonb_agg(to_jsonb(m)), '[]') into v_meter_rows from private.graph_meters m where m.id = any (v_meters);
+    v_fed_by := array(select (x ->> 'transformer_id')::uuid from jsonb_array_elements(v_point_rows || v_meter_rows) x
+                      where x ->> 'transformer_id' is not null group by 1);
+    return jsonb_build_object(
         'feeders', (select coalesce(jsonb_agg(to_jsonb(f)), '[]') from private.graph_feeders f
-                    where f.id in (select t.feeder_id from public.transformers t
-                                   where t.id in (select id from fed_by))),
-        'transformers', (select coalesce(jsonb_agg(to_jsonb(t)), '[]') from private.graph_transformers t
-                         where t.id in (select id from fed_by)),
+                    where f.id in (select t.feeder_id from public.transformers t where t.id = any (v_fed_by))),
+        'transformers', (select coalesce(jsonb_agg(to_jsonb(t)), '[]') from private.graph_transformers t where t.id = any (v_fed_by)),
         'customers', (select coalesce(jsonb_agg(to_jsonb(c)), '[]') from private.graph_customers c
-                      where c.id in (select customer_id from meters union select customer_id from agreements)),
-        'service_points', (select coalesce(jsonb_agg(to_jsonb(s)), '[]') from points s),
-        'agreements', (select coalesce(jsonb_agg(to_jsonb(a)), '[]') from agreements a),
-        'meters', (select coalesce(jsonb_agg(to_jsonb(m)), '[]') from meters m),
+                      where c.id = any (array(select (x ->> 'customer_id')::uuid from jsonb_array_elements(v_meter_rows || v_agreements) x
+                                              where x ->> 'customer_id' is not null group by 1))),
+        'service_points', v_point_rows,
+        'agreements', v_agreements,
+        'meters', v_meter_rows,
         'tariffs', (select coalesce(jsonb_agg(to_jsonb(v)), '[]') from private.graph_tariffs v
-                    where v.id in (select tariff_version_id from bills)),
+                    where v.id in (select (x ->> 'tariff_version_id')::uuid from jsonb_array_elements(v_bills) x)),
         'readings', (select coalesce(jsonb_agg(to_jsonb(r)), '[]') from private.graph_readings r
-                     where r.id in (select opening_reading_id from bills union select closing_reading_id from bills
-                                    union select e.id::uuid from bills b
-                                    cross join lateral jsonb_array_elements_text(b.inner_reading_ids) e (id))),
-        'bills', (select coalesce(jsonb_agg(to_jsonb(b)), '[]') from bills b),
-        'payments', (select coalesce(jsonb_agg(to_jsonb(y)), '[]') from private.graph_payments y
-                     where y.bill_id = any (p_bills)))
-$$;
+                     where r.id = any (array(
+                         select (x ->> 'opening_reading_id')::uuid from jsonb_array_elements(v_bills) x
+                         union select (x ->> 'closing_reading_id')::uuid from jsonb_array_elements(v_bills) x
+                         union select e.id::uuid from jsonb_array_elements(v_bills) x
+                         cross join lateral jsonb_array_elements_text(x -> 'inner_reading_ids') e (id)))),
+        'bills', v_bills,
+        'payments', (select coalesce(jsonb_agg(to_jsonb(y)), '[]') from private.graph_payments y where y.bill_id = any (p_bills)));
+end $$;
 
 COMMENT ON FUNCTION private.graph_rows_of(p_bills uuid[]) IS 'What the graph needs for some bills, by kind and in the shapes of graph_rows: with all agreements and meters of their places.';
 
 REVOKE ALL ON FUNCTION private.graph_rows_of(p_bills uuid[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.graph_rows_of(p_bills uuid[]) TO service_role;
+
+CREATE FUNCTION public.graph_totals(p jsonb) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select jsonb_build_object(
+        'feeders', jsonb_build_object('rows', (select count(*) from public.feeders)),
+        'transformers', jsonb_build_object('rows', (select count(*) from public.transformers)),
+        'customers', jsonb_build_object('rows', (select count(*) from public.customers)),
+        'service_points', jsonb_build_object('rows', (select count(*) from public.service_points)),
+        'agreements', jsonb_build_object('rows', (select count(*) from public.service_agreements)),
+        'meters', jsonb_build_object('rows', (select count(*) from public.meters)),
+        'tariffs', jsonb_build_object('rows', (select count(*) from public.tariff_versions)),
+        'readings', (select jsonb_build_object('rows', count(*), 'sum', coalesce(sum(register_wh), 0))
+                     from public.readings),
+        'bills', (select jsonb_build_object('rows', count(*), 'sum', coalesce(sum(total_minor), 0))
+                  from public.bills),
+        'payments', (select jsonb_build_object('rows', count(distinct (c.payment_id, d.bill_id)),
+                                               'sum', coalesce(sum(a.amount_minor), 0))
+                     from public.allocations a
+                     join public.ledger_entries c on c.id = a.credit_entry_id and c.kind = 'payment'
+                     join public.ledger_entries d on d.id = a.debit_entry_id and d.kind = 'bill'),
+        'supplies', (select jsonb_build_object('rows', count(*), 'sum', coalesce(sum(energy_wh), 0))
+                     from public.supplies))
+$$;
+
+COMMENT ON FUNCTION public.graph_totals(p jsonb) IS 'What the graph is made of, by kind as in graph_rows: {} -> {kind: {rows, sum?}}; sum is of register_wh, total_minor, amount_minor or energy_wh.';
+
+REVOKE ALL ON FUNCTION public.graph_totals(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.graph_totals(p jsonb) TO service_role;
+
+CREATE FUNCTION public.graph_backlog(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+declare
+    v_work jsonb;
+begin
+    select coalesce(jsonb_agg(to_jsonb(w)), '[]') into v_work
+    from (select o.id, o.bill_id from public.outbox o
+          where o.status = 'open' and (o.steps #>> '{8,status}') = 'pending'
+            and (o.lease_until is null or o.lease_until < now())
+          order by o.id limit (p ->> 'limit')::integer) w;
+    if jsonb_array_length(v_work) < (p ->> 'at_least')::integer then
+        return jsonb_build_object('work', '[]'::jsonb, 'rows', '{}'::jsonb);
+    end if;
+    return jsonb_build_object('work', v_work, 'rows', private.graph_rows_of(
+        array(select distinct (w ->> 'bill_id')::uuid from jsonb_array_elements(v_work) w)));
+end $$;
+
+COMMENT ON FUNCTION public.graph_backlog(p jsonb) IS 'Outbox entries whose step 8 waits and that nobody works on, with what the graph needs for their bills: {limit, at_least} -> {work: [{id, bill_id}], rows: by kind as graph_rows_of_bill}. Fewer than at_least are none.';
+
+REVOKE ALL ON FUNCTION public.graph_backlog(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.graph_backlog(p jsonb) TO service_role;
+
+CREATE FUNCTION public.graph_backlog_done(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_done bigint;
+begin
+    perform private.set_actor(p);
+    -- Whoever took one up meanwhile does its step 8 again, which changes nothing.
+    with told as (
+        select o.id, jsonb_set(o.steps, '{8}', jsonb_build_object(
+                   'status', 'done', 'detail', p ->> 'detail', 'facts', '{}'::jsonb)) as steps
+        from public.outbox o
+        where o.id = any (array(select w::uuid from jsonb_array_elements_text(p -> 'work') w))
+          and o.status = 'open' and (o.steps #>> '{8,status}') = 'pending'
+          and (o.lease_until is null or o.lease_until < now())
+        for update skip locked
+    ), judged as (
+        select t.id, t.steps,
+               not exists (select 1 from jsonb_each(t.steps) s where s.value ->> 'status' = 'pending') as ended,
+               exists (select 1 from jsonb_each(t.steps) s where s.value ->> 'detail' like 'given up%') as gave_up
+        from told t
+    ), kept as (
+        update public.outbox o
+        set steps = j.steps,
+            status = case when not j.ended then 'open' when j.gave_up then 'given_up' else 'finished' end,
+            finished_at = case when j.ended then now() end
+        from judged j where j.id = o.id
+        returning 1
+    )
+    select count(*) into v_done from kept;
+    return jsonb_build_object('done', v_done);
+end $$;
+
+COMMENT ON FUNCTION public.graph_backlog_done(p jsonb) IS 'Ends step 8 of outbox entries whose bills are in the graph by now, but of those that somebody works on: {actor, work: [id], detail} -> {done}.';
+
+REVOKE ALL ON FUNCTION public.graph_backlog_done(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.graph_backlog_done(p jsonb) TO service_role;
 
 CREATE TRIGGER bills_in_graph AFTER UPDATE ON public.bills REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.note_graph_changes();

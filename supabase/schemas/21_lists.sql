@@ -1,38 +1,73 @@
 -- Lists: written by `make schemas`, for reading.
 -- To change something, add a file to supabase/migrations.
 
+CREATE VIEW public.meter_collection_list WITH (security_invoker='true') AS
+ SELECT x.meter_id AS id,
+    m.serial AS meter_serial,
+    i.service_point_id,
+    s.code,
+    s.address,
+    c.name AS customer_name,
+    x.tried_at,
+    x.tries,
+    x.outcome,
+    x.reason,
+    x.reading_id,
+    x.collected_at,
+    x.next_try_at,
+    x.give_up_at,
+    x.round_at
+   FROM (((((public.meter_collections x
+     JOIN public.meters m ON ((m.id = x.meter_id)))
+     JOIN public.meter_installations i ON (((i.meter_id = x.meter_id) AND (i.removed_at IS NULL))))
+     JOIN public.service_points s ON ((s.id = i.service_point_id)))
+     LEFT JOIN public.service_agreements a ON (((a.service_point_id = s.id) AND (a.ends_on IS NULL))))
+     LEFT JOIN public.customers c ON ((c.id = a.customer_id)))
+  WHERE (m.kind = 'smart'::text);
+
+COMMENT ON VIEW public.meter_collection_list IS 'The smart meters in use that were asked for, and what came of it the last time.';
+
+GRANT ALL ON TABLE public.meter_collection_list TO service_role;
+
 CREATE FUNCTION public.list_accounts(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql STABLE
     SET search_path TO ''
     AS $_$
 declare
     v_from text := 'public.customers c';
-    v_key text;
-    v_type text := 'bigint';
     v_page jsonb;
     v_ids uuid[];
     v_owing constant boolean := coalesce((p ->> 'owing_only')::boolean, false);
+    v_sort constant text := p ->> 'sort';
+    v_counted boolean;
     v_conditions text[];
+    v_balance constant text := ' join public.accounts a on a.customer_id = c.id and a.book = ''account'' and a.currency = c.currency';
     v_text constant jsonb := private.text_conditions(p, array[
         private.search_source('customers', 'c.id', 'c.id', null)], null);
 begin
-    if v_owing or p ->> 'sort' = 'balance' then
-        v_from := v_from || ' left join public.accounts a on a.customer_id = c.id and a.book = ''account'' and a.currency = c.currency';
+    if v_owing then
+        v_from := v_from || v_balance;
     end if;
-    case p ->> 'sort'
-        when 'account' then v_key := 'c.account_no'; v_type := 'text';
-        when 'name' then v_key := 'lower(c.name)'; v_type := 'text';
-        when 'balance' then v_key := 'coalesce(a.balance_minor, 0)';
-        when 'overdue' then
-            v_key := 'coalesce(u.overdue_minor, 0)';
-            v_from := v_from || ' left join (select b.customer_id, sum(b.total_minor - b.amount_paid_minor)::bigint as overdue_minor'
-                ' from public.bills b where b.status = ''issued'' and b.overdue_since is not null and b.amount_paid_minor < b.total_minor'
-                ' group by b.customer_id) u on u.customer_id = c.id';
-    end case;
     v_conditions := array[
         case when p ->> 'ids' is not null then 'c.id in (select i::uuid from jsonb_array_elements_text($1 -> ''ids'') i)' end,
         case when v_owing then 'a.balance_minor > 0' end];
-    v_page := private.page_by_key(p, v_from, 'c.id', v_key, v_type, v_conditions, v_text);
+    if v_sort = 'overdue' then
+        v_counted := v_text -> 'all' = '[]' and p ->> 'ids' is null;
+        -- Those who are late with nothing come before all others.
+        v_page := private.page_of_two(case when v_counted then p || '{"count_to": 0}' else p end, array[v_from, v_from || ' join public.overdue_accounts u on u.customer_id = c.id and u.currency = c.currency'],
+            'c.id', array['0::bigint', 'u.overdue_minor'], 'bigint',
+            v_conditions || 'not exists (select 1 from public.overdue_accounts n where n.customer_id = c.id and n.currency = c.currency and n.overdue_minor > 0)'::text,
+            v_conditions || 'u.overdue_minor > 0'::text, v_text);
+        if v_counted then
+            v_page := v_page || jsonb_build_object('total', private.accounts_counted(v_owing, (p ->> 'count_to')::integer));
+        end if;
+    elsif v_sort = 'balance' and v_text -> 'all' = '[]' and p ->> 'ids' is null then
+        v_page := private.accounts_by_balance(p);
+    elsif v_sort = 'balance' then
+        v_page := private.page_by_key(p, v_from || case when v_owing then '' else ' left' || v_balance end, 'c.id', 'coalesce(a.balance_minor, 0)', 'bigint', v_conditions, v_text);
+    else
+        v_page := private.page_by_key(p, v_from, 'c.id', case v_sort when 'account' then 'c.account_no' when 'name' then 'lower(c.name)' end, 'text', v_conditions, v_text);
+    end if;
     -- Ids in an array let the view be entered by its key; a join with a set is planned as if it were long.
     v_ids := array(select (k ->> 1)::uuid from jsonb_array_elements(v_page -> 'keys') k);
     return v_page || jsonb_build_object('rows', (
@@ -45,64 +80,6 @@ COMMENT ON FUNCTION public.list_accounts(p jsonb) IS 'A page of the customers wi
 REVOKE ALL ON FUNCTION public.list_accounts(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.list_accounts(p jsonb) TO service_role;
 
-CREATE FUNCTION public.list_bills(p jsonb) RETURNS jsonb
-    LANGUAGE plpgsql STABLE
-    SET search_path TO ''
-    AS $_$
-declare
-    v_from text := 'public.bills b';
-    v_key text;
-    v_type text;
-    v_page jsonb;
-    v_ids uuid[];
-    v_conditions text[];
-    v_text constant jsonb := private.text_conditions(p, array[
-        private.search_source('customers', 'b.customer_id', 'b.customer_id', null),
-        private.search_source('meters', 'b.meter_id', 'b.meter_id', null)], 'b.id');
-begin
-    case p ->> 'sort'
-        when 'period' then v_key := 'b.period_end'; v_type := 'date';
-        when 'number' then v_key := 'coalesce(b.number, 9223372036854775807)'; v_type := 'bigint';
-        when 'total' then v_key := 'b.total_minor'; v_type := 'bigint';
-        when 'due' then v_key := 'coalesce(b.due_date, ''infinity''::date)'; v_type := 'date';
-        when 'customer' then
-            v_key := 'lower(k.name)'; v_type := 'text';
-            v_from := 'public.bills b join public.customers k on k.id = b.customer_id';
-    end case;
-    v_conditions := array[
-        case when p ->> 'ids' is not null then 'b.id in (select i::uuid from jsonb_array_elements_text($1 -> ''ids'') i)' end,
-        case when p ->> 'customer_id' is not null then 'b.customer_id = ($1 ->> ''customer_id'')::uuid' end,
-        case when p ->> 'ended_after' is not null then 'b.period_end > ($1 ->> ''ended_after'')::date' end,
-        case when p ->> 'ended_by' is not null then 'b.period_end <= ($1 ->> ''ended_by'')::date' end,
-        case when p ->> 'issued_from' is not null then 'b.issued_on >= ($1 ->> ''issued_from'')::date' end,
-        case when p ->> 'issued_to' is not null then 'b.issued_on <= ($1 ->> ''issued_to'')::date' end,
-        case p ->> 'status'
-            when 'void' then 'b.status = ''void'''
-            when 'draft' then 'b.status = ''draft'''
-            when 'paid' then 'b.status = ''issued'' and b.amount_paid_minor >= b.total_minor'
-            when 'overdue' then 'b.status = ''issued'' and b.amount_paid_minor < b.total_minor and b.overdue_since is not null'
-            when 'partially_paid' then 'b.status = ''issued'' and b.amount_paid_minor < b.total_minor and b.overdue_since is null and b.amount_paid_minor > 0'
-            when 'issued' then 'b.status = ''issued'' and b.amount_paid_minor < b.total_minor and b.overdue_since is null and b.amount_paid_minor <= 0'
-        end];
-    v_page := private.page_by_key(p, v_from, 'b.id', v_key, v_type, v_conditions, v_text);
-    -- Ids in an array let the view be entered by its key; a join with a set is planned as if it were long.
-    v_ids := array(select (k ->> 1)::uuid from jsonb_array_elements(v_page -> 'keys') k);
-    return v_page || jsonb_build_object('rows', (
-        select coalesce(jsonb_agg(jsonb_build_object(
-            'id', l.id, 'number', l.number, 'status', l.status, 'customer_id', l.customer_id,
-            'account_no', l.account_no, 'customer_name', l.customer_name, 'meter_serial', l.meter_serial,
-            'tariff_name', l.tariff_name, 'period_start', l.period_start, 'period_end', l.period_end,
-            'consumption_wh', l.consumption_wh, 'currency', l.currency, 'total_minor', l.total_minor,
-            'amount_paid_minor', l.amount_paid_minor, 'balance_minor', l.balance_minor,
-            'issued_on', l.issued_on, 'due_date', l.due_date, 'overdue_since', l.overdue_since) order by array_position(v_ids, l.id)), '[]')
-        from public.bill_list l where l.id = any (v_ids)));
-end $_$;
-
-COMMENT ON FUNCTION public.list_bills(p jsonb) IS 'A page of the bills without their lines: {text?, status?, ended_after?, ended_by?, issued_from?, issued_to?, customer_id?, ids?, sort: period|number|customer|total|due, and what private.page_by_key takes} -> its answer, and rows. Each word of the text is part of what a search finds its customer by, or of the meter''s serial, or the whole number of the bill. A draft, which has no number and no due date, comes after all that have one.';
-
-REVOKE ALL ON FUNCTION public.list_bills(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.list_bills(p jsonb) TO service_role;
-
 CREATE FUNCTION public.list_payments(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql STABLE
     SET search_path TO ''
@@ -113,6 +90,9 @@ declare
     v_type text;
     v_page jsonb;
     v_ids uuid[];
+    -- The index of credits finds them: of payments nearly all are spent.
+    v_with_credit constant text := 'y.id in (select e.payment_id from public.open_items o join public.ledger_entries e on e.id = o.entry_id'
+        ' where o.open_minor < 0 and e.payment_id is not null)';
     v_conditions text[];
     v_text constant jsonb := private.text_conditions(p, array[
         private.search_source('customers', 'y.customer_id', 'y.customer_id', null),
@@ -122,25 +102,36 @@ begin
         when 'received' then v_key := 'y.received_on'; v_type := 'date';
         when 'amount' then v_key := 'y.amount_minor'; v_type := 'bigint';
         when 'customer' then
-            v_key := 'coalesce(lower(k.name), '''')'; v_type := 'text';
-            v_from := 'public.payments y left join public.customers k on k.id = y.customer_id';
+            v_key := 'lower(k.name)'; v_type := 'text';
+            v_from := 'public.payments y join public.customers k on k.id = y.customer_id';
     end case;
     v_conditions := array[
         case when p ->> 'ids' is not null then 'y.id in (select i::uuid from jsonb_array_elements_text($1 -> ''ids'') i)' end,
         case when p ->> 'customer_id' is not null then 'y.customer_id = ($1 ->> ''customer_id'')::uuid' end,
         case when p ->> 'received_from' is not null then 'y.received_on >= ($1 ->> ''received_from'')::date' end,
         case when p ->> 'received_to' is not null then 'y.received_on <= ($1 ->> ''received_to'')::date' end,
-        -- What leaves few to be looked at; the status itself is said by the view alone.
+        -- What leaves few to be looked at, and of nearly all those that may not be what is asked for; of these the view says it.
         case p ->> 'status'
             when 'unidentified' then 'y.customer_id is null'
             when 'returned' then 'y.id in (select x.payment_id from public.payment_returns x)'
             when 'deposit' then 'y.book = ''deposit'''
-            when 'unapplied' then 'y.id in (select e.payment_id from public.open_items o join public.ledger_entries e on e.id = o.entry_id where o.open_minor < 0)'
-            when 'partly_applied' then 'y.id in (select e.payment_id from public.open_items o join public.ledger_entries e on e.id = o.entry_id where o.open_minor < 0)'
+            when 'unapplied' then v_with_credit
+            when 'partly_applied' then v_with_credit
+            when 'applied' then 'y.customer_id is not null and y.book = ''account'''
         end,
-        case when p ->> 'status' is not null
-            then '(select s.status from public.payment_list s where s.id = y.id) = $1 ->> ''status''' end];
-    v_page := private.page_by_key(p, v_from, 'y.id', v_key, v_type, v_conditions, v_text);
+        case when p ->> 'status' is not null then
+            case p ->> 'status' when 'applied' then
+                'case when y.id not in (select x.payment_id from public.payment_returns x where x.payment_id is not null)'
+                ' and not ' || v_with_credit || ' then true else (select s.status from public.payment_list s where s.id = y.id) = ''applied'' end'
+            else '(select s.status from public.payment_list s where s.id = y.id) = $1 ->> ''status''' end end];
+    if p ->> 'sort' = 'customer' then
+        -- Payments of nobody known come before all names. Each part has an order of its own, which one of both together has not.
+        v_page := private.page_of_two(p,
+            array['public.payments y', v_from], 'y.id', array['''''::text', v_key], v_type,
+            v_conditions || 'y.customer_id is null'::text, v_conditions, v_text);
+    else
+        v_page := private.page_by_key(p, v_from, 'y.id', v_key, v_type, v_conditions, v_text);
+    end if;
     -- Ids in an array let the view be entered by its key; a join with a set is planned as if it were long.
     v_ids := array(select (k ->> 1)::uuid from jsonb_array_elements(v_page -> 'keys') k);
     return v_page || jsonb_build_object('rows', (
@@ -284,6 +275,9 @@ begin
         union all
         select b.* from private.recorded_beside_audit(v_of, v_id) b
         where v_tables is null or b.table_name = any (v_tables) or (v_deposits and b.table_name = 'payments' and private.is_deposit(b.row_id))
+        union all
+        select m.* from private.bills_made(v_of, v_id, v_at, v_limit + 1) m
+        where v_tables is null or 'bills' = any (v_tables)
     ), page as (
         select t.* from told t
         where t.at < v_at or (t.at = v_at and t.key < v_key collate "C")
@@ -291,14 +285,19 @@ begin
     )
     select coalesce(jsonb_agg(jsonb_build_object(
                'key', jsonb_build_array(g.at, g.key), 'at', g.at, 'actor', g.actor, 'action', g.action, 'table', g.table_name,
-               'row_id', g.row_id, 'before', coalesce(g.before, '{}') - w.unsaid, 'after', g.after - w.unsaid,
+               'row_id', g.row_id, 'before', coalesce(g.before, '{}') - w.unsaid, 'after', case g.action when 'insert' then private.as_inserted(g.table_name, g.row_id, g.after) else g.after end - w.unsaid,
                'inserted', case when g.action = 'update' then (
-                   select i.after - w.unsaid from public.audit_log i
-                   where i.table_name = g.table_name and i.row_id = g.row_id and i.action = 'insert' limit 1) end)
+                   select private.as_inserted(i.table_name, i.row_id, i.after) - w.unsaid
+                   from (select x.table_name, x.row_id, x.after from public.audit_log x
+                         where x.table_name = g.table_name and x.row_id = g.row_id and x.action = 'insert'
+                         union all
+                         select 'bills', b.id::text, '{}' from public.bills b
+                         where b.id = case g.table_name when 'bills' then g.row_id::uuid end and b.created_by is not null) i
+                   limit 1) end)
                order by g.at desc, g.key collate "C" desc), '[]')
     into v_changes
     from page g
-    cross join (select array['validation', 'definition', 'usage', 'second_opinion', 'priced_by', 'facts', 'steps', 'segments']) w (unsaid);
+    cross join (select array['lines', 'validation', 'definition', 'usage', 'second_opinion', 'priced_by', 'facts', 'steps', 'segments']) w (unsaid);
     v_ids := array(
         select distinct i.value::uuid
         from jsonb_array_elements(v_changes) c
@@ -315,79 +314,6 @@ COMMENT ON FUNCTION public.timeline(p jsonb) IS 'What happened to a customer, me
 
 REVOKE ALL ON FUNCTION public.timeline(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.timeline(p jsonb) TO service_role;
-
-CREATE FUNCTION private.recorded_beside_audit(p_of text, p_id uuid) RETURNS TABLE(key text, at timestamp with time zone, actor text, action text, table_name text, row_id text, before jsonb, after jsonb)
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    AS $$
-    select 'l' || e.id, e.created_at, e.actor, 'insert',
-           case e.kind when 'deposit_used' then 'deposit_uses' else 'adjustments' end, e.id::text, null::jsonb,
-           jsonb_build_object('kind', e.kind, 'amount_minor', e.amount_minor, 'currency', e.currency, 'on_date', e.on_date, 'note', e.note)
-    from public.ledger_entries e
-    where p_of = 'customer' and e.customer_id = p_id and e.book = 'account'
-      and e.kind in ('credit', 'credit_undone', 'fee', 'fee_undone', 'deposit_used', 'opening_balance', 'opening_balance_undone')
-    union all
-    select 'n' || n.id, n.created_at, 'system:owed-work', 'insert', 'notifications', n.id::text, null,
-           jsonb_build_object('kind', n.kind, 'channel', n.channel, 'status', n.status, 'recipient', n.recipient, 'error', n.error, 'bill_id', n.bill_id)
-    from public.notifications n
-    where n.id = any (array(
-        select k.id from public.notifications k where p_of = 'customer' and k.customer_id = p_id
-        union all
-        select k.id from public.notifications k where p_of = 'bill' and k.bill_id = p_id))
-    union all
-    select 'c' || c.id, c.created_at, c.created_by, 'insert', 'corrections', c.id::text, null,
-           jsonb_build_object('kind', c.kind, 'reason', c.reason, 'difference_minor', c.difference_minor, 'currency', c.currency,
-                              'meter_id', c.meter_id, 'bills', (select count(*) from public.corrected_bills x where x.correction_id = c.id))
-    from public.corrections c
-    where c.id = any (array(
-        select k.id from public.corrections k where p_of = 'customer' and k.customer_id = p_id
-        union all
-        select k.id from public.corrections k where p_of = 'meter' and k.meter_id = p_id
-        union all
-        select x.correction_id from public.corrected_bills x where p_of = 'bill' and (x.void_bill_id = p_id or x.new_bill_id = p_id)
-        union all
-        select x.correction_id
-        from public.service_agreements g
-        join public.bills b on b.agreement_id = g.id
-        join public.corrected_bills x on b.id in (x.void_bill_id, x.new_bill_id)
-        where p_of = 'service_point' and g.service_point_id = p_id))
-    union all
-    select 'f' || f.reason, f.raised_at, 'system:payments', 'insert', 'payment_flags', f.payment_id::text, null,
-           jsonb_build_object('reason', f.reason, 'detail', f.detail)
-    from public.payment_flags f where p_of = 'payment' and f.payment_id = p_id
-    union all
-    select 'g' || f.reason, f.resolved_at, f.resolved_by, 'update', 'payment_flags', f.payment_id::text, null,
-           jsonb_build_object('reason', f.reason, 'resolution', f.resolution)
-    from public.payment_flags f where p_of = 'payment' and f.payment_id = p_id and f.resolved_at is not null
-    union all
-    select 'p' || lpad(a.id::text, 19, '0'), a.created_at, a.actor, 'insert', 'allocations', a.id::text, null,
-           jsonb_build_object('amount_minor', a.amount_minor, 'currency', c.currency, 'kind', d.kind, 'note', d.note, 'bill_id', d.bill_id)
-    from public.ledger_entries c
-    join public.allocations a on a.credit_entry_id = c.id
-    join public.ledger_entries d on d.id = a.debit_entry_id
-    where p_of = 'payment' and c.kind = 'payment' and c.payment_id = p_id
-    union all
-    select 's' || s.id, s.created_at, s.created_by, 'insert', 'supply_changes', s.id::text, null,
-           jsonb_build_object('kind', s.kind, 'reason', s.reason, 'effective_on', s.effective_on, 'service_point_id', s.service_point_id)
-    from public.supply_changes s
-    where s.id = any (array(
-        -- One that names an agreement is of its customer, another one of whoever was supplied there that day.
-        select k.id from public.service_agreements g join public.supply_changes k on k.service_point_id = g.service_point_id
-            and case when k.agreement_id is not null then k.agreement_id = g.id
-                     else k.effective_on between g.starts_on and coalesce(g.ends_on, 'infinity') end
-        where p_of = 'customer' and g.customer_id = p_id
-        union all
-        select k.id from public.meter_installations i join public.supply_changes k on k.service_point_id = i.service_point_id
-            and k.effective_on between i.installed_on and coalesce(i.removed_on, 'infinity')
-        where p_of = 'meter' and i.meter_id = p_id
-        union all
-        select k.id from public.supply_changes k where p_of = 'service_point' and k.service_point_id = p_id))
-$$;
-
-COMMENT ON FUNCTION private.recorded_beside_audit(p_of text, p_id uuid) IS 'What a timeline tells from tables that only grow and name their own author, in the shape of audit rows.';
-
-REVOKE ALL ON FUNCTION private.recorded_beside_audit(p_of text, p_id uuid) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.recorded_beside_audit(p_of text, p_id uuid) TO service_role;
 
 CREATE FUNCTION private.point_search_text(p_code text, p_address text) RETURNS text
     LANGUAGE sql IMMUTABLE
@@ -612,7 +538,8 @@ begin
         v_within := array(
             select s from unnest(p_sources) s
             where exists (select 1 from unnest(v_words) w
-                          where not private.has_trigrams(s, array[w]) or private.ids_found(s, array[w], 1) <> '{}'));
+                          where not private.has_trigrams(s, array[w]) or private.is_common(s, array[w])
+                             or private.ids_found(s, array[w], 1) <> '{}'));
         -- Words that are all of one table are looked for together: few rows have them all.
         v_together := cardinality(v_within) = 1
             and (p_bill is null or not exists (select 1 from unnest(v_words) w where private.names_a_bill(w, p_bill) <> ''));
@@ -713,12 +640,17 @@ declare
     v_list constant text := format('(select %1$s.*, %2$s as list_key from %3$s where %4$s%%s) %1$s', v_alias, p_key, p_source, v_others);
     -- What another table may lack is ordered by no index.
     v_is_indexed constant boolean := coalesce(substring(p_key from '^coalesce\((?:lower\()?(\w+)\.'), v_alias) = v_alias;
+    -- So many rows are looked at for words that a list of many has here and there.
+    v_most_looked_at constant integer := 5000;
     v_found text;
     v_found_where text;
     v_few text;
     v_all jsonb;
     v_rows jsonb;
     v_total bigint;
+    v_looked_at integer;
+    v_reached jsonb;
+    v_base boolean;
 begin
     if v_sources is not null then
         v_found := private.rows_found(v_sources, v_table, v_alias) || v_joins;
@@ -726,12 +658,12 @@ begin
             select string_agg(c, ' and ') from jsonb_array_elements_text(p_text -> 'all') with ordinality as a (c, place)
             where a.place <> (p_text #>> '{found,place}')::integer));
         v_few := format('select %s as key, %s as id from %s where %s', p_key, p_id, v_found, v_found_where);
-        if v_others <> 'true' and (p_text #>> '{found,many}')::boolean and private.by_index(format(
-            'select to_jsonb(count(*) < %1$s) from (select 1 from %2$s where %3$s limit %1$s) x', v_most, p_source, v_others), p, false)::boolean
-        then
-            -- Fewer are left by the other conditions: the words of each are looked at.
-            v_few := format('select %1$s.list_key as key, %2$s as id from %3$s where %4$s', v_alias, p_id, format(v_list, ' offset 0'), v_words);
-        end if;
+    end if;
+    if v_others <> 'true' and v_words <> 'true' and coalesce((p_text #>> '{found,many}')::boolean, true) and private.by_index(format(
+        'select to_jsonb(count(*) < %1$s) from (select 1 from %2$s where %3$s limit %1$s) x', v_most, p_source, v_others), p, false)::boolean
+    then
+        -- Fewer are left by the other conditions: the words of each are looked at.
+        v_few := format('select %1$s.list_key as key, %2$s as id from %3$s where %4$s', v_alias, p_id, format(v_list, ' offset 0'), v_words);
     elsif v_others <> 'true' and v_words = 'true' then
         v_few := format('select %s as key, %s as id from %s where %s', p_key, p_id, p_source, v_others);
     end if;
@@ -743,30 +675,62 @@ begin
     end if;
     if v_total < v_most then
         v_rows := v_all -> 'rows';
-    elsif v_sources is null then
-        execute format(v_page, p_key, p_id, p_source, concat_ws(' and ', v_others, v_words, format(v_beyond, p_key, p_id))) into v_rows using p;
-    else
-        -- More than are counted: most words are soon met in the list's order.
-        if v_is_indexed then
-            v_rows := private.by_index(format(v_page, v_alias || '.list_key', p_id, format(v_list, format(
-                ' and %s order by %s %s, %s %s limit %s', format(v_beyond, p_key, p_id), p_key, v_order, p_id, v_order, v_most / 10)), v_words), p, false);
+    elsif v_words = 'true' then
+        if (p_text ->> 'sorts')::boolean then
+            -- The list's order would be walked past all others: those that fit are found first, and then sorted.
+            v_rows := private.by_index(format(v_page, 'f.key', 'f.id', format('(select %s as key, %s as id from %s where %s offset 0) f',
+                p_key, p_id, p_source, v_others), format(v_beyond, 'f.key', 'f.id')), p, false);
+        else
+            execute format(v_page, p_key, p_id, p_source, concat_ws(' and ', v_others, format(v_beyond, p_key, p_id))) into v_rows using p;
         end if;
-        if coalesce(jsonb_array_length(v_rows), 0) <= v_limit then
+    else
+        -- More than are counted: most words are soon met in the list's order, those of a street when its day comes.
+        if v_is_indexed then
+            -- Where a row of another table says what else is asked for, the rows are looked at before it is looked up.
+            v_base := v_joins <> '' and v_others <> 'true' and substring(p_key from '(\w+)\.') = v_alias;
+            foreach v_looked_at in array array[v_most_looked_at / 10, v_most_looked_at] loop
+                v_looked_at := v_looked_at * case when v_base then 4 else 1 end;
+                v_rows := private.by_index(case when v_base then format(v_page, v_alias || '.list_key', p_id, format(
+                    '(select %1$s.*, %2$s as list_key from %3$s %1$s where %4$s order by %2$s %5$s, %6$s %5$s limit %7$s) %1$s%8$s',
+                    v_alias, p_key, v_table, format(v_beyond, p_key, p_id), v_order, p_id, v_looked_at, v_joins), v_others || ' and ' || v_words)
+                else format(v_page, v_alias || '.list_key', p_id, format(v_list, format(
+                    ' and %s order by %s %s, %s %s limit %s', format(v_beyond, p_key, p_id), p_key, v_order, p_id, v_order, v_looked_at)), v_words) end, p, false);
+                exit when jsonb_array_length(v_rows) > v_limit;
+            end loop;
+            if jsonb_array_length(v_rows) <= v_limit then
+                v_reached := private.by_index(format(
+                    'select jsonb_build_array(x.key, x.id) from (select %1$s as key, %2$s as id from %3$s where %4$s'
+                    ' order by %1$s %5$s, %2$s %5$s limit 1 offset %6$s) x',
+                    p_key, p_id, case when v_base then v_table || ' ' || v_alias else p_source end,
+                    concat_ws(' and ', case when not v_base then v_others end, format(v_beyond, p_key, p_id)), v_order, v_looked_at - 1), p, false);
+            end if;
+        end if;
+        if v_sources is not null and (not v_is_indexed or v_reached is not null and private.by_index(format(
+            'select to_jsonb(count(*) < %1$s) from (select 1 from %2$s where %3$s limit %1$s) x', v_most_looked_at, v_found, v_found_where), p, v_reads)::boolean)
+        then
             v_rows := private.by_index(format(v_page, p_key, p_id, v_found, concat_ws(' and ', v_found_where, format(v_beyond, p_key, p_id))), p, v_reads);
+            v_reached := null;
+        elsif not v_is_indexed then
+            execute format(v_page, p_key, p_id, p_source, concat_ws(' and ', v_others, v_words, format(v_beyond, p_key, p_id))) into v_rows using p;
         end if;
     end if;
     if v_count_to > 0 and v_total is null then
-        execute format('select count(*) from (select 1 from %s where %s and %s limit %s) x', p_source, v_others, v_words, v_count_to + 1)
-        into v_total using p;
+        if v_words = 'true' then
+            execute format('select count(*) from (select 1 from %s where %s limit %s) x', p_source, v_others, v_count_to + 1) into v_total using p;
+        elsif v_reached is null and p -> 'after' = 'null' and jsonb_array_length(v_rows) <= v_limit then
+            -- All of them are on this page; how many more there are of what was met on a walk is not known.
+            v_total := jsonb_array_length(v_rows);
+        end if;
     end if;
     return jsonb_build_object(
         'keys', (select coalesce(jsonb_agg(r.key order by r.n * case when (p ->> 'backwards')::boolean then -1 else 1 end), '[]')
                  from jsonb_array_elements(v_rows) with ordinality as r (key, n) where r.n <= v_limit),
-        'more', jsonb_array_length(v_rows) > v_limit,
+        'more', jsonb_array_length(v_rows) > v_limit or v_reached is not null,
+        'reached', v_reached,
         'total', case when v_count_to > 0 then least(v_total, v_count_to + 1) end);
 end $_$;
 
-COMMENT ON FUNCTION private.page_by_key(p jsonb, p_source text, p_id text, p_key text, p_type text, p_conditions text[], p_text jsonb) IS 'A page of a list in the order of a key and then the id: {descending, backwards, after: [key, id] or null, limit, count_to}. -> {keys: [[key, id]] in the order asked for, more: whether the list goes on in the direction walked, total: how many there are, count_to + 1 at most}. Backwards without after is the last page. The texts are parts of a statement, in which $1 is p: they come from the functions below only, with every value quoted. p_text are further conditions, as private.text_conditions makes them: what they leave of the list is found by the words, or met on a walk where that is more than is counted.';
+COMMENT ON FUNCTION private.page_by_key(p jsonb, p_source text, p_id text, p_key text, p_type text, p_conditions text[], p_text jsonb) IS 'A page of a list in the order of a key and then the id: {descending, backwards, after: [key, id] or null, limit, count_to}. -> {keys: [[key, id]] in the order asked for, more: whether the list goes on in the direction walked, total: how many there are, count_to + 1 at most, null where that is not known, reached: [key, id] of the row up to which the list was looked through where it may have more, else null}. Backwards without after is the last page. The texts are parts of a statement, in which $1 is p: they come from the functions below only, with every value quoted. p_text are further conditions, as private.text_conditions makes them: what they leave of the list is found by the words, or met on a walk where that is more than is counted; or {sorts: true} where the rows that fit are few among those of the order.';
 
 REVOKE ALL ON FUNCTION private.page_by_key(p jsonb, p_source text, p_id text, p_key text, p_type text, p_conditions text[], p_text jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.page_by_key(p jsonb, p_source text, p_id text, p_key text, p_type text, p_conditions text[], p_text jsonb) TO service_role;
@@ -870,6 +834,30 @@ COMMENT ON FUNCTION private.rows_found(p_sources jsonb, p_table text, p_alias te
 REVOKE ALL ON FUNCTION private.rows_found(p_sources jsonb, p_table text, p_alias text) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.rows_found(p_sources jsonb, p_table text, p_alias text) TO service_role;
 
+CREATE FUNCTION private.by_index(p_statement text, p jsonb, p_reads boolean) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    SET enable_seqscan TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    SET jit TO 'off'
+    SET work_mem TO '32MB'
+    AS $$
+declare
+    v_answer jsonb;
+begin
+    if p_reads then
+        perform set_config('enable_seqscan', 'on', true);
+    end if;
+    execute p_statement into v_answer using p;
+    return v_answer;
+end $$;
+
+COMMENT ON FUNCTION private.by_index(p_statement text, p jsonb, p_reads boolean) IS 'The answer of a statement, in which $1 is p, planned to read no table from end to end unless told so: it stops at a limit that the planner cannot foresee.';
+
+REVOKE ALL ON FUNCTION private.by_index(p_statement text, p jsonb, p_reads boolean) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.by_index(p_statement text, p jsonb, p_reads boolean) TO service_role;
+
 CREATE FUNCTION private.words_found(p_source jsonb, p_words text[], p_limit integer, p_reads boolean) RETURNS jsonb
     LANGUAGE plpgsql STABLE
     SET search_path TO ''
@@ -879,7 +867,8 @@ declare
     v_key constant text := p_source ->> 'key';
     v_ids uuid[];
 begin
-    if p_reads or private.has_trigrams(p_source, p_words) then
+    -- Common words are met on a walk, sooner than their trigrams are put together.
+    if (p_reads or private.has_trigrams(p_source, p_words)) and not private.is_common(p_source, p_words) then
         v_ids := private.ids_found(p_source, p_words, p_limit);
         if cardinality(v_ids) < p_limit then
             if p_source ->> 'via' is not null and cardinality(v_ids) > 0 then
@@ -903,27 +892,27 @@ COMMENT ON FUNCTION private.words_found(p_source jsonb, p_words text[], p_limit 
 REVOKE ALL ON FUNCTION private.words_found(p_source jsonb, p_words text[], p_limit integer, p_reads boolean) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.words_found(p_source jsonb, p_words text[], p_limit integer, p_reads boolean) TO service_role;
 
-CREATE FUNCTION private.by_index(p_statement text, p jsonb, p_reads boolean) RETURNS jsonb
+CREATE FUNCTION private.is_common(p_source jsonb, p_words text[]) RETURNS boolean
     LANGUAGE plpgsql STABLE
     SET search_path TO ''
-    SET enable_seqscan TO 'off'
-    SET jit TO 'off'
-    SET work_mem TO '32MB'
     AS $$
 declare
-    v_answer jsonb;
+    v_rows constant real := (select c.reltuples from pg_class c where c.oid = format('public.%I', p_source ->> 'table')::regclass);
+    v_common boolean;
 begin
-    if p_reads then
-        perform set_config('enable_seqscan', 'on', true);
+    -- Of fewer the trigrams answer soon.
+    if v_rows < 200000 then
+        return false;
     end if;
-    execute p_statement into v_answer using p;
-    return v_answer;
+    execute format('select count(*) filter (where %s) * 25 > count(*) from public.%I x tablesample system (%s) repeatable (1)',
+                   private.words_in(p_source, p_words, 'x'), p_source ->> 'table', (200000 / v_rows)::numeric(8, 6)) into v_common;
+    return v_common;
 end $$;
 
-COMMENT ON FUNCTION private.by_index(p_statement text, p jsonb, p_reads boolean) IS 'The answer of a statement, in which $1 is p, planned to read no table from end to end unless told so: it stops at a limit that the planner cannot foresee.';
+COMMENT ON FUNCTION private.is_common(p_source jsonb, p_words text[]) IS 'Whether of a sample of some 2,000 rows of a large source more than every 25th has all words.';
 
-REVOKE ALL ON FUNCTION private.by_index(p_statement text, p jsonb, p_reads boolean) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.by_index(p_statement text, p jsonb, p_reads boolean) TO service_role;
+REVOKE ALL ON FUNCTION private.is_common(p_source jsonb, p_words text[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.is_common(p_source jsonb, p_words text[]) TO service_role;
 
 CREATE FUNCTION private.rows_about(p_of text, p_id uuid) RETURNS TABLE(table_name text, row_id text)
     LANGUAGE sql STABLE
@@ -958,9 +947,7 @@ CREATE FUNCTION private.rows_about(p_of text, p_id uuid) RETURNS TABLE(table_nam
     union
     select 'missed_reads', x.id::text from public.missed_reads x where p_of = 'service_point' and x.service_point_id = p_id
     union
-    select 'bills', b.id::text
-    from public.service_agreements a join public.bills b on b.agreement_id = a.id
-    where p_of = 'service_point' and a.service_point_id = p_id
+    select 'bills', b.id::text from private.bills_of_place(case p_of when 'service_point' then p_id end) b
     union
     select 'service_points', i.service_point_id::text from public.meter_installations i where p_of = 'meter' and i.meter_id = p_id
     union
@@ -1099,3 +1086,334 @@ COMMENT ON FUNCTION public.list_missed_reads(p jsonb) IS 'A page of the meters t
 
 REVOKE ALL ON FUNCTION public.list_missed_reads(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.list_missed_reads(p jsonb) TO service_role;
+
+CREATE FUNCTION public.list_meter_collections(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $_$
+declare
+    v_from text := 'public.meter_collections y';
+    v_key text;
+    v_type text;
+    v_page jsonb;
+    v_ids uuid[];
+    v_text constant jsonb := private.text_conditions(p, array[
+        private.search_source('meters', 'y.meter_id', 'y.meter_id', null)], null);
+begin
+    case p ->> 'sort'
+        when 'tried' then v_key := 'y.tried_at'; v_type := 'timestamptz';
+        when 'meter' then
+            v_from := 'public.meter_collections y join public.meters m on m.id = y.meter_id';
+            v_key := 'coalesce(m.serial, '''')'; v_type := 'text';
+    end case;
+    v_page := private.page_by_key(p, v_from, 'y.meter_id', v_key, v_type, array[
+        'exists (select 1 from public.meters k join public.meter_installations i on i.meter_id = k.id and i.removed_at is null'
+        ' where k.id = y.meter_id and k.kind = ''smart'')',
+        case when p ->> 'ids' is not null then 'y.meter_id in (select i::uuid from jsonb_array_elements_text($1 -> ''ids'') i)' end,
+        case when p ->> 'outcome' is not null then 'y.outcome = $1 ->> ''outcome''' end,
+        case when (p ->> 'failed')::boolean then 'y.reading_id is null' end], v_text);
+    v_ids := array(select (k ->> 1)::uuid from jsonb_array_elements(v_page -> 'keys') k);
+    return v_page || jsonb_build_object('rows', (
+        select coalesce(jsonb_agg(to_jsonb(l) order by array_position(v_ids, l.id)), '[]')
+        from public.meter_collection_list l where l.id = any (v_ids)));
+end $_$;
+
+COMMENT ON FUNCTION public.list_meter_collections(p jsonb) IS 'A page of the smart meters that were asked for: {text?, outcome?, failed?: those without a reading alone, ids?: of meters, sort: tried or meter, and what private.page_by_key takes} -> its answer, and rows.';
+
+REVOKE ALL ON FUNCTION public.list_meter_collections(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.list_meter_collections(p jsonb) TO service_role;
+
+CREATE FUNCTION public.list_bills(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $_$
+declare
+    v_from text := 'public.bills b';
+    v_key text;
+    v_type text;
+    v_page jsonb;
+    v_ids uuid[];
+    v_conditions text[];
+    v_text jsonb := private.text_conditions(p, array[
+        private.search_source('customers', 'b.customer_id', 'b.customer_id', null),
+        private.search_source('meters', 'b.meter_id', 'b.meter_id', null)], 'b.id');
+begin
+    case p ->> 'sort'
+        when 'period' then v_key := 'b.period_end'; v_type := 'date';
+        when 'number' then v_key := 'coalesce(b.number, 9223372036854775807)'; v_type := 'bigint';
+        when 'total' then v_key := 'b.total_minor'; v_type := 'bigint';
+        when 'due' then
+            v_type := 'date';
+            -- An open bill has its date: those of one are in the order of bills_to_dun.
+            v_key := case when p ->> 'status' in ('issued', 'partially_paid') then 'b.due_date' else 'coalesce(b.due_date, ''infinity''::date)' end;
+        when 'customer' then
+            v_key := 'lower(k.name)'; v_type := 'text';
+            v_from := 'public.bills b join public.customers k on k.id = b.customer_id';
+    end case;
+    v_conditions := array[
+        case when p ->> 'ids' is not null then 'b.id in (select i::uuid from jsonb_array_elements_text($1 -> ''ids'') i)' end,
+        case when p ->> 'customer_id' is not null then 'b.customer_id = ($1 ->> ''customer_id'')::uuid' end,
+        case when p ->> 'ended_after' is not null then 'b.period_end > ($1 ->> ''ended_after'')::date' end,
+        case when p ->> 'ended_by' is not null then 'b.period_end <= ($1 ->> ''ended_by'')::date' end,
+        case when p ->> 'issued_from' is not null then 'b.issued_on >= ($1 ->> ''issued_from'')::date' end,
+        case when p ->> 'issued_to' is not null then 'b.issued_on <= ($1 ->> ''issued_to'')::date' end,
+        case p ->> 'status'
+            when 'void' then 'b.status = ''void'''
+            when 'draft' then 'b.status = ''draft'''
+            when 'paid' then 'b.status = ''issued'' and b.amount_paid_minor >= b.total_minor'
+            when 'overdue' then 'b.status = ''issued'' and b.amount_paid_minor < b.total_minor and b.overdue_since is not null'
+            when 'partially_paid' then 'b.status = ''issued'' and b.amount_paid_minor < b.total_minor and b.overdue_since is null and b.amount_paid_minor > 0'
+            when 'issued' then 'b.status = ''issued'' and b.amount_paid_minor < b.total_minor and b.overdue_since is null and b.amount_paid_minor <= 0'
+        end];
+    if v_text -> 'all' = '[]' and p ->> 'sort' = 'number' and (p ->> 'ended_by')::date - (p ->> 'ended_after')::date <= 31 then
+        -- The numbers of a month lie together among those of all others.
+        v_text := v_text || '{"sorts": true}';
+    end if;
+    v_page := private.page_by_key(p, v_from, 'b.id', v_key, v_type, v_conditions, v_text);
+    -- Ids in an array let the view be entered by its key; a join with a set is planned as if it were long.
+    v_ids := array(select (k ->> 1)::uuid from jsonb_array_elements(v_page -> 'keys') k);
+    return v_page || jsonb_build_object('rows', (
+        select coalesce(jsonb_agg(jsonb_build_object(
+            'id', l.id, 'number', l.number, 'status', l.status, 'customer_id', l.customer_id,
+            'account_no', l.account_no, 'customer_name', l.customer_name, 'meter_serial', l.meter_serial,
+            'tariff_name', l.tariff_name, 'period_start', l.period_start, 'period_end', l.period_end,
+            'consumption_wh', l.consumption_wh, 'currency', l.currency, 'total_minor', l.total_minor,
+            'amount_paid_minor', l.amount_paid_minor, 'balance_minor', l.balance_minor,
+            'issued_on', l.issued_on, 'due_date', l.due_date, 'overdue_since', l.overdue_since) order by array_position(v_ids, l.id)), '[]')
+        from public.bill_list l where l.id = any (v_ids)));
+end $_$;
+
+COMMENT ON FUNCTION public.list_bills(p jsonb) IS 'A page of the bills without their lines: {text?, status?, ended_after?, ended_by?, issued_from?, issued_to?, customer_id?, ids?, sort: period|number|customer|total|due, and what private.page_by_key takes} -> its answer, and rows. Each word of the text is part of what a search finds its customer by, or of the meter''s serial, or the whole number of the bill. A draft, which has no number and no due date, comes after all that have one.';
+
+REVOKE ALL ON FUNCTION public.list_bills(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.list_bills(p jsonb) TO service_role;
+
+CREATE FUNCTION public.list_notifications(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $_$
+declare
+    v_page jsonb;
+    v_ids uuid[];
+    v_text constant jsonb := private.text_conditions(p, array[
+        private.search_source('customers', 'n.customer_id', 'n.customer_id', null)], 'n.bill_id');
+begin
+    v_page := private.page_by_key(
+        p || '{"descending": true, "backwards": false, "after": null}', 'public.notifications n', 'n.id', 'n.created_at', 'timestamptz',
+        array[
+            -- What the index of undone messages has; which of them were given up is said by the view alone.
+            case when p ->> 'status' in ('waiting', 'sending', 'given_up', 'failed', 'unknown', 'undelivered', 'bounced')
+                then 'n.status in (''waiting'', ''sending'', ''failed'', ''unknown'', ''undelivered'', ''bounced'')' end,
+            case when p ->> 'status' in ('waiting', 'sending', 'given_up')
+                    then '(select l.status from public.notification_list l where l.id = n.id) = $1 ->> ''status'''
+                 when p ->> 'status' is not null then 'n.status = $1 ->> ''status''' end],
+        v_text);
+    v_ids := array(select (k ->> 1)::uuid from jsonb_array_elements(v_page -> 'keys') with ordinality x (k, n)
+                   where n > (p ->> 'offset')::integer);
+    return jsonb_build_object('total', v_page -> 'total', 'rows', (
+        select coalesce(jsonb_agg(to_jsonb(l) order by array_position(v_ids, l.id)), '[]')
+        from public.notification_list l where l.id = any (v_ids)));
+end $_$;
+
+COMMENT ON FUNCTION public.list_notifications(p jsonb) IS 'Messages, the last written first: {text?, status?, offset, limit: of the last row, from the first on, count_to} -> {total: count_to + 1 at most, rows of notification_list}. Each word of the text is part of what a search finds the customer by, or the whole number of the bill.';
+
+REVOKE ALL ON FUNCTION public.list_notifications(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.list_notifications(p jsonb) TO service_role;
+
+CREATE FUNCTION private.bills_of_place(p_service_point uuid) RETURNS TABLE(id uuid)
+    LANGUAGE sql STABLE ROWS 50
+    SET search_path TO ''
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    AS $$
+    select b.id from public.service_agreements a join public.bills b on b.agreement_id = a.id and b.status <> 'void'
+    where a.service_point_id = p_service_point
+    union all
+    select b.id from public.service_agreements a join public.bills b on b.agreement_id = a.id and b.status = 'void'
+    where a.service_point_id = p_service_point
+$$;
+
+COMMENT ON FUNCTION private.bills_of_place(p_service_point uuid) IS 'The bills of all agreements at a place: those in the chain and the void ones have an index each.';
+
+REVOKE ALL ON FUNCTION private.bills_of_place(p_service_point uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.bills_of_place(p_service_point uuid) TO service_role;
+
+CREATE FUNCTION private.recorded_beside_audit(p_of text, p_id uuid) RETURNS TABLE(key text, at timestamp with time zone, actor text, action text, table_name text, row_id text, before jsonb, after jsonb)
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select 'l' || e.id, e.created_at, e.actor, 'insert',
+           case e.kind when 'deposit_used' then 'deposit_uses' else 'adjustments' end, e.id::text, null::jsonb,
+           jsonb_build_object('kind', e.kind, 'amount_minor', e.amount_minor, 'currency', e.currency, 'on_date', e.on_date, 'note', e.note)
+    from public.ledger_entries e
+    where p_of = 'customer' and e.customer_id = p_id and e.book = 'account'
+      and e.kind in ('credit', 'credit_undone', 'fee', 'fee_undone', 'deposit_used', 'opening_balance', 'opening_balance_undone')
+    union all
+    select 'n' || n.id, n.created_at, 'system:owed-work', 'insert', 'notifications', n.id::text, null,
+           jsonb_build_object('kind', n.kind, 'channel', n.channel, 'status', n.status, 'recipient', n.recipient, 'error', n.error, 'bill_id', n.bill_id, 'life', n.life)
+    from public.notifications n
+    where n.id = any (array(
+        select k.id from public.notifications k where p_of = 'customer' and k.customer_id = p_id
+        union all
+        select k.id from public.notifications k where p_of = 'bill' and k.bill_id = p_id))
+    union all
+    -- What came back, also when it did: that may be days later.
+    select 'b' || n.id, (n.life -> -1 ->> 'at')::timestamptz, 'system:deliveries', 'update', 'notifications', n.id::text, null,
+           jsonb_build_object('kind', n.kind, 'channel', n.channel, 'status', n.status, 'recipient', n.recipient, 'error', n.error, 'bill_id', n.bill_id)
+    from public.notifications n
+    where n.status in ('undelivered', 'bounced') and n.life -> -1 ->> 'state' = n.status and n.id = any (array(
+        select k.id from public.notifications k where p_of = 'customer' and k.customer_id = p_id
+        union all
+        select k.id from public.notifications k where p_of = 'bill' and k.bill_id = p_id))
+    union all
+    select 'r' || r.id, r.received_at, 'system:mailbox', 'insert', 'customer_replies', r.id::text, null,
+           jsonb_build_object('channel', r.channel, 'sender', r.sender, 'subject', r.subject, 'body', left(r.body, 500),
+                              'handled_by', r.handled_by)
+    from public.customer_replies r where p_of = 'customer' and r.customer_id = p_id
+    union all
+    select 'c' || c.id, c.created_at, c.created_by, 'insert', 'corrections', c.id::text, null,
+           jsonb_build_object('kind', c.kind, 'reason', c.reason, 'difference_minor', c.difference_minor, 'currency', c.currency,
+                              'meter_id', c.meter_id, 'bills', (select count(*) from public.corrected_bills x where x.correction_id = c.id))
+    from public.corrections c
+    where c.id = any (array(
+        select k.id from public.corrections k where p_of = 'customer' and k.customer_id = p_id
+        union all
+        select k.id from public.corrections k where p_of = 'meter' and k.meter_id = p_id
+        union all
+        select x.correction_id from public.corrected_bills x where p_of = 'bill' and (x.void_bill_id = p_id or x.new_bill_id = p_id)
+        union all
+        select x.correction_id
+        from private.bills_of_place(case p_of when 'service_point' then p_id end) b
+        join public.corrected_bills x on b.id in (x.void_bill_id, x.new_bill_id)))
+    union all
+    select 'f' || f.reason, f.raised_at, 'system:payments', 'insert', 'payment_flags', f.payment_id::text, null,
+           jsonb_build_object('reason', f.reason, 'detail', f.detail)
+    from public.payment_flags f where p_of = 'payment' and f.payment_id = p_id
+    union all
+    select 'g' || f.reason, f.resolved_at, f.resolved_by, 'update', 'payment_flags', f.payment_id::text, null,
+           jsonb_build_object('reason', f.reason, 'resolution', f.resolution)
+    from public.payment_flags f where p_of = 'payment' and f.payment_id = p_id and f.resolved_at is not null
+    union all
+    select 'p' || lpad(a.id::text, 19, '0'), a.created_at, a.actor, 'insert', 'allocations', a.id::text, null,
+           jsonb_build_object('amount_minor', a.amount_minor, 'currency', c.currency, 'kind', d.kind, 'note', d.note, 'bill_id', d.bill_id)
+    from public.ledger_entries c
+    join public.allocations a on a.credit_entry_id = c.id
+    join public.ledger_entries d on d.id = a.debit_entry_id
+    where p_of = 'payment' and c.kind = 'payment' and c.payment_id = p_id
+    union all
+    select 's' || s.id, s.created_at, s.created_by, 'insert', 'supply_changes', s.id::text, null,
+           jsonb_build_object('kind', s.kind, 'reason', s.reason, 'effective_on', s.effective_on, 'service_point_id', s.service_point_id)
+    from public.supply_changes s
+    where s.id = any (array(
+        -- One that names an agreement is of its customer, another one of whoever was supplied there that day.
+        select k.id from public.service_agreements g join public.supply_changes k on k.service_point_id = g.service_point_id
+            and case when k.agreement_id is not null then k.agreement_id = g.id
+                     else k.effective_on between g.starts_on and coalesce(g.ends_on, 'infinity') end
+        where p_of = 'customer' and g.customer_id = p_id
+        union all
+        select k.id from public.meter_installations i join public.supply_changes k on k.service_point_id = i.service_point_id
+            and k.effective_on between i.installed_on and coalesce(i.removed_on, 'infinity')
+        where p_of = 'meter' and i.meter_id = p_id
+        union all
+        select k.id from public.supply_changes k where p_of = 'service_point' and k.service_point_id = p_id))
+$$;
+
+COMMENT ON FUNCTION private.recorded_beside_audit(p_of text, p_id uuid) IS 'What a timeline tells from tables that only grow and name their own author, in the shape of audit rows.';
+
+REVOKE ALL ON FUNCTION private.recorded_beside_audit(p_of text, p_id uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.recorded_beside_audit(p_of text, p_id uuid) TO service_role;
+
+CREATE FUNCTION private.page_of_two(p jsonb, p_sources text[], p_id text, p_keys text[], p_type text, p_first text[], p_second text[], p_text jsonb) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+declare
+    v_down constant boolean := (p ->> 'descending')::boolean <> (p ->> 'backwards')::boolean;
+    v_limit constant integer := (p ->> 'limit')::integer;
+    -- The part that the walk begins in, and the one that it comes to.
+    v_from constant integer := case when p -> 'after' <> 'null' then case when p #>> '{after,0}' in ('', '0') then 1 else 2 end
+                                    when v_down then 2 else 1 end;
+    v_last constant boolean := v_from = case when v_down then 1 else 2 end;
+    v_page jsonb;
+    v_other jsonb;
+    v_found integer;
+begin
+    v_page := private.page_by_key(p, p_sources[v_from], p_id, p_keys[v_from], p_type,
+                                  case v_from when 1 then p_first else p_second end, p_text);
+    v_found := jsonb_array_length(v_page -> 'keys');
+    if v_page -> 'reached' <> 'null' then
+        -- It is looked through further from there.
+        return v_page || '{"total": null}';
+    elsif v_last and (p ->> 'count_to')::integer = 0 then
+        return v_page;
+    end if;
+    v_other := private.page_by_key(
+        p || jsonb_build_object('after', null, 'limit', case when v_last then 1 else greatest(v_limit - v_found, 1) end),
+        p_sources[3 - v_from], p_id, p_keys[3 - v_from], p_type, case v_from when 1 then p_second else p_first end, p_text);
+    if not v_last then
+        v_page := v_page || jsonb_build_object(
+            'keys', case when (v_page ->> 'more')::boolean or v_found = v_limit then v_page -> 'keys'
+                         when (p ->> 'backwards')::boolean then v_other -> 'keys' || (v_page -> 'keys')
+                         else v_page -> 'keys' || (v_other -> 'keys') end,
+            'more', (v_page ->> 'more')::boolean
+                or case when v_found = v_limit then v_other -> 'keys' <> '[]' else (v_other ->> 'more')::boolean end,
+            'reached', v_other -> 'reached');
+    end if;
+    return v_page || jsonb_build_object(
+        'total', least((v_page ->> 'total')::bigint + (v_other ->> 'total')::bigint, (p ->> 'count_to')::bigint + 1));
+end $$;
+
+COMMENT ON FUNCTION private.page_of_two(p jsonb, p_sources text[], p_id text, p_keys text[], p_type text, p_first text[], p_second text[], p_text jsonb) IS 'A page of two lists, of which the first, whose key is always empty, comes before the second: as private.page_by_key, with two sources, keys and conditions.';
+
+REVOKE ALL ON FUNCTION private.page_of_two(p jsonb, p_sources text[], p_id text, p_keys text[], p_type text, p_first text[], p_second text[], p_text jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.page_of_two(p jsonb, p_sources text[], p_id text, p_keys text[], p_type text, p_first text[], p_second text[], p_text jsonb) TO service_role;
+
+CREATE FUNCTION public.list_readings(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+declare
+    v_which constant text := 'from public.readings r where true'
+        || case when p ->> 'status' is null then '' else format(' and r.status = %L', p ->> 'status') end
+        || case when p ->> 'submitted_by' is null then '' else format(' and r.submitted_by = %L', p ->> 'submitted_by') end
+        || case when p ->> 'meter_id' is null then '' else format(' and r.meter_id = %L', p ->> 'meter_id') end;
+    v_ids uuid[];
+    v_total bigint;
+begin
+    execute format('select array(select r.id %s order by r.created_at desc, r.id desc limit %s offset %s)',
+                   v_which, (p ->> 'limit')::integer, (p ->> 'offset')::integer) into v_ids;
+    execute format('select count(*) from (select 1 %s limit %s) x', v_which, (p ->> 'count_to')::integer + 1) into v_total;
+    return jsonb_build_object('total', v_total, 'rows', (
+        select coalesce(jsonb_agg(to_jsonb(l) order by l.created_at desc, l.id desc), '[]') from public.reading_list l where l.id = any (v_ids)));
+end $$;
+
+COMMENT ON FUNCTION public.list_readings(p jsonb) IS 'Readings, the newest first: {status?, submitted_by?, meter_id?, offset, limit, count_to} -> {total: count_to + 1 at most, rows of reading_list}.';
+
+REVOKE ALL ON FUNCTION public.list_readings(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.list_readings(p jsonb) TO service_role;
+
+CREATE FUNCTION public.list_drafts(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    SET enable_seqscan TO 'off'
+    AS $_$
+declare
+    v_offset constant integer := (p ->> 'offset')::integer;
+    v_limit constant integer := (p ->> 'limit')::integer;
+    v_count_to constant integer := (p ->> 'count_to')::integer;
+    v_all uuid[];
+    v_ids uuid[];
+begin
+    execute 'select array(' || private.drafts_found(p, 'b.id', 'order by b.period_end desc, b.id desc limit $2') || ')'
+    into v_all using p, greatest(v_count_to + 1, v_offset + v_limit);
+    v_ids := v_all[v_offset + 1 : v_offset + v_limit];
+    return jsonb_build_object('total', least(cardinality(v_all), v_count_to + 1), 'rows', (
+        select coalesce(jsonb_agg(to_jsonb(d) order by d.period_end desc, d.id desc), '[]') from public.draft_list d where d.id = any (v_ids)));
+end $_$;
+
+COMMENT ON FUNCTION public.list_drafts(p jsonb) IS 'Drafts, the newest period first: {offset, limit, count_to, … as private.drafts_chosen} -> {total: count_to + 1 at most, rows of draft_list}.';
+
+REVOKE ALL ON FUNCTION public.list_drafts(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.list_drafts(p jsonb) TO service_role;

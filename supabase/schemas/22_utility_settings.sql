@@ -176,6 +176,21 @@ COMMENT ON FUNCTION public.utility_logo(p jsonb) IS 'A logo that the settings na
 REVOKE ALL ON FUNCTION public.utility_logo(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.utility_logo(p jsonb) TO service_role;
 
+CREATE FUNCTION public.utility_settings_of_month(p jsonb) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select (select to_jsonb(s) from public.utility_settings s
+            where s.changed_at <= coalesce((select c.closed_at from public.month_closings c
+                                            where c.month >= (p ->> 'month')::date order by c.month limit 1), 'infinity')
+            order by s.version desc limit 1)
+$$;
+
+COMMENT ON FUNCTION public.utility_settings_of_month(p jsonb) IS 'The settings that held when a month was closed, of one that is open those that hold now; null before the first: {month: its 1st} -> {version, id, settings, changed_at}.';
+
+REVOKE ALL ON FUNCTION public.utility_settings_of_month(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.utility_settings_of_month(p jsonb) TO service_role;
+
 CREATE TRIGGER audit AFTER INSERT ON public.utility_settings FOR EACH ROW EXECUTE FUNCTION private.audit_utility_settings();
 
 CREATE TRIGGER refuse_delete BEFORE DELETE ON public.utility_settings FOR EACH ROW EXECUTE FUNCTION private.refuse_delete();

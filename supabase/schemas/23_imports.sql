@@ -332,24 +332,6 @@ COMMENT ON FUNCTION public.preview_import(p jsonb) IS 'What an import of these r
 REVOKE ALL ON FUNCTION public.preview_import(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.preview_import(p jsonb) TO service_role;
 
-CREATE FUNCTION private.archived_tables() RETURNS text[]
-    LANGUAGE sql IMMUTABLE
-    SET search_path TO ''
-    AS $$
-    -- Not here: sign-ins, keys, passwords and addresses that are secrets, work owed to the outside, and documents, which are files.
-    select array['customers', 'customer_notes', 'tariffs', 'tariff_versions', 'feeders', 'transformers', 'supplies',
-                 'service_points', 'meters', 'meter_installations', 'service_agreements', 'agreement_tariffs', 'billing_cycles',
-                 'reading_routes', 'supply_changes', 'disconnections', 'readings', 'reading_requests', 'missed_reads', 'intervals', 'bills', 'kwh_bank_entries', 'notifications', 'accounts', 'ledger_entries',
-                 'open_items', 'allocations', 'payments', 'payment_returns', 'payment_flags', 'past_payments', 'bank_lines',
-                 'instalment_plans', 'plan_bills', 'instalments', 'spared_bills', 'corrections', 'corrected_bills', 'month_closings',
-                 'utility_settings', 'users', 'audit_log']
-$$;
-
-COMMENT ON FUNCTION private.archived_tables() IS 'The tables of which a full export holds every row.';
-
-REVOKE ALL ON FUNCTION private.archived_tables() FROM PUBLIC;
-GRANT ALL ON FUNCTION private.archived_tables() TO service_role;
-
 CREATE FUNCTION public.export_plan(p jsonb) RETURNS jsonb
     LANGUAGE sql STABLE
     SET search_path TO ''
@@ -472,6 +454,24 @@ COMMENT ON FUNCTION private.import_differences(p_after bigint, p_most integer, p
 
 REVOKE ALL ON FUNCTION private.import_differences(p_after bigint, p_most integer, p_what text) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.import_differences(p_after bigint, p_most integer, p_what text) TO service_role;
+
+CREATE FUNCTION private.archived_tables() RETURNS text[]
+    LANGUAGE sql IMMUTABLE
+    SET search_path TO ''
+    AS $$
+    -- Not here: sign-ins, keys, passwords and addresses that are secrets, work owed to the outside, and documents, which are files.
+    select array['customers', 'customer_notes', 'tariffs', 'tariff_versions', 'feeders', 'transformers', 'supplies',
+                 'service_points', 'meters', 'meter_installations', 'service_agreements', 'agreement_tariffs', 'billing_cycles',
+                 'reading_routes', 'supply_changes', 'disconnections', 'readings', 'reading_requests', 'missed_reads', 'intervals', 'bills', 'kwh_bank_entries', 'notifications', 'accounts', 'ledger_entries',
+                 'open_items', 'allocations', 'payments', 'payment_returns', 'payment_flags', 'past_payments', 'bank_lines',
+                 'instalment_plans', 'plan_bills', 'instalments', 'spared_bills', 'customer_requests', 'dunning_holds', 'dunning_policies', 'dunning_actions', 'work_orders', 'corrections', 'corrected_bills', 'month_closings', 'suspense_entries', 'cash_closings', 'cash_closing_items',
+                 'utility_settings', 'users', 'audit_log']
+$$;
+
+COMMENT ON FUNCTION private.archived_tables() IS 'The tables of which a full export holds every row.';
+
+REVOKE ALL ON FUNCTION private.archived_tables() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.archived_tables() TO service_role;
 
 CREATE TRIGGER audit_insert AFTER INSERT ON public.import_headings REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.audit();
 

@@ -361,6 +361,7 @@ begin
     select * into v_session from public.sessions where id = p ->> 'id';
     if v_session.ended_at is not null
         or (p ->> 'issued_at')::timestamptz < v_access.sessions_end_before
+        or (p ->> 'issued_at')::timestamptz < (select i.restored_at from public.installation i)
         or p ->> 'via' = 'password' and not exists (
             select 1 from public.users u join public.user_credentials c on c.user_id = u.id
             where u.sign_in_name = p ->> 'user' and array_to_string(u.roles, ',') = p ->> 'role' and c.password_hash is not null)
@@ -391,9 +392,7 @@ CREATE FUNCTION private.end_restored_sign_ins() RETURNS void
 begin
     perform private.set_actor('{"actor": "system:restore"}');
     update public.user_links set voided_at = now() where used_at is null and voided_at is null;
-    insert into public.user_access as a (id, sessions_end_before)
-    select u.sign_in_name, now() from public.users u order by u.sign_in_name
-    on conflict (id) do update set sessions_end_before = greatest(a.sessions_end_before, excluded.sessions_end_before);
+    update public.installation set restored_at = greatest(restored_at, now()) where true;
     update public.sessions set ended_at = now(), ended_by = 'system:restore'
     where ended_at is null and expires_at > now();
 end $$;

@@ -95,67 +95,24 @@ CREATE FUNCTION public.bills_of_span(p jsonb) RETURNS jsonb
     LANGUAGE sql STABLE
     SET search_path TO ''
     AS $$
+    with bounds as (select (p ->> 'after')::date as after, (p ->> 'until')::date as until),
+    parts as (
+        -- Whole months, as after a run, are kept added up.
+        select t.currency, t.bills, t.total_minor from public.bill_totals t, bounds s
+        where extract(day from s.after) = 1 and extract(day from s.until) = 1 and t.ended_in >= s.after and t.ended_in < s.until
+        union all
+        select b.currency, 1, b.total_minor from public.bills b, bounds s
+        where (extract(day from s.after) <> 1 or extract(day from s.until) <> 1)
+          and b.period_end > s.after and b.period_end <= s.until and b.status <> 'void')
     select jsonb_build_object('currencies', coalesce(jsonb_agg(to_jsonb(g) order by g.currency), '[]'))
-    from (select b.currency, count(*) as bills, sum(b.total_minor)::bigint as total_minor
-          from public.bills b
-          where b.period_end > (p ->> 'after')::date and b.period_end <= (p ->> 'until')::date and b.status <> 'void'
-          group by 1) g
+    from (select currency, sum(bills)::bigint as bills, sum(total_minor)::bigint as total_minor from parts
+          group by 1 having sum(bills) <> 0) g
 $$;
 
 COMMENT ON FUNCTION public.bills_of_span(p jsonb) IS 'How many bills end in (after, until], and their sum, by currency: {after, until} -> {currencies: [{currency, bills, total_minor}]}.';
 
 REVOKE ALL ON FUNCTION public.bills_of_span(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.bills_of_span(p jsonb) TO service_role;
-
-CREATE FUNCTION private.remove_old() RETURNS trigger
-    LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO ''
-    AS $$
-begin
-    case new.what
-        when 'outbox' then
-            delete from public.outbox where id in (
-                select o.id from public.outbox o where o.status <> 'open' and o.finished_at < new.older_than
-                order by o.finished_at limit new.at_most);
-        when 'notifications' then
-            delete from public.notifications where id in (
-                select n.id from public.notifications n
-                where n.created_at < new.older_than and n.updated_at < new.older_than and n.status not in ('waiting', 'sending')
-                order by n.created_at limit new.at_most);
-        when 'ai_calls' then
-            delete from public.ai_calls where id in (
-                select c.id from public.ai_calls c where c.created_at < new.older_than order by c.created_at limit new.at_most);
-        when 'sessions' then
-            delete from public.sessions where id in (
-                select s.id from public.sessions s where s.first_used_at < new.older_than and s.expires_at < new.older_than
-                order by s.first_used_at limit new.at_most);
-        -- These two are written in the order of their ids: the oldest come first.
-        when 'security_log' then
-            delete from public.security_log where id in (
-                select l.id from (select x.id, x.at from public.security_log x order by x.id limit new.at_most) l where l.at < new.older_than);
-        when 'audit_log' then
-            delete from public.audit_log where id in (
-                select a.id from (select x.id, x.at from public.audit_log x order by x.id limit new.at_most) a where a.at < new.older_than);
-        when 'operations_alerts' then
-            delete from public.operations_alerts where id in (
-                select a.id from public.operations_alerts a where a.resolved_at < new.older_than order by a.since limit new.at_most);
-        when 'refused_reads' then
-            delete from public.refused_reads where (submitted_by, key) in (
-                select x.submitted_by, x.key from public.refused_reads x where x.refused_at < new.older_than order by x.refused_at limit new.at_most);
-        when 'removals' then
-            delete from public.removals where id in (
-                select r.id from public.removals r where r.at < new.older_than order by r.id limit new.at_most);
-        else
-            perform private.refuse('EB400', format('Nothing is removed of %s.', new.what));
-    end case;
-    get diagnostics new.removed = row_count;
-    return case when new.removed > 0 then new end;
-end $$;
-
-COMMENT ON FUNCTION private.remove_old() IS 'Deletes the oldest rows of a table, as its owner: nobody else may delete of the audit trail or the security log, whose triggers keep what is young.';
-
-REVOKE ALL ON FUNCTION private.remove_old() FROM PUBLIC;
-GRANT ALL ON FUNCTION private.remove_old() TO service_role;
 
 CREATE FUNCTION public.remove_old_records(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql
@@ -176,7 +133,7 @@ begin
     return jsonb_build_object('removed', v_removed);
 end $$;
 
-COMMENT ON FUNCTION public.remove_old_records(p jsonb) IS 'Removes up to so many records of a kind that are older than an instant: {run?, what: outbox|notifications|ai_calls|sessions|security_log|audit_log|operations_alerts|refused_reads|removals, before, limit} -> {removed}. What is open, and what the law wants kept, stays.';
+COMMENT ON FUNCTION public.remove_old_records(p jsonb) IS 'Removes up to so many records of a kind that are older than an instant: {run?, what: outbox|notifications|customer_replies|ai_calls|sessions|security_log|audit_log|operations_alerts|refused_reads|job_set_aside|meter_photos|idempotency_keys|stripe_events|reconciliations|removals, before, limit} -> {removed}. What is open, and what the law wants kept, stays.';
 
 REVOKE ALL ON FUNCTION public.remove_old_records(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.remove_old_records(p jsonb) TO service_role;
@@ -195,7 +152,8 @@ begin
     on conflict (condition) where resolved_at is null
     do update set sentence = excluded.sentence, last_seen_at = v_now, clear_since = null, told = a.told || excluded.told;
     update public.operations_alerts a
-    set clear_since = coalesce(a.clear_since, v_now),
+    -- What was clear at a time that is still to come was so by a wrong clock.
+    set clear_since = least(a.clear_since, v_now),
         resolved_at = case when a.clear_since <= q.before then greatest(a.since, v_now) end,
         attempts = 0, next_attempt_at = v_now
     from (select o.id, v_now - least(interval '4 hours', v_quiet * power(2, least(count(e.id), 10))) as before
@@ -203,7 +161,7 @@ begin
           left join public.operations_alerts e on e.condition = o.condition and e.resolved_at > v_now - interval '1 day'
           where o.resolved_at is null and o.condition in (select jsonb_array_elements_text(p -> 'clear'))
           group by o.id) q
-    where a.id = q.id and (a.clear_since is null or a.clear_since <= q.before);
+    where a.id = q.id and (a.clear_since is null or a.clear_since > v_now or a.clear_since <= q.before);
     return '{}'::jsonb;
 end $$;
 
@@ -223,7 +181,9 @@ begin
     with due as (
         select a.id from public.operations_alerts a
         -- What nobody could be told of for a day is on the page, and no news.
-        where coalesce(a.resolved_at, a.last_seen_at) > v_now - interval '1 day' and a.next_attempt_at <= v_now
+        where coalesce(a.resolved_at, a.last_seen_at) > v_now - interval '1 day'
+          -- Nothing waits longer than an hour: the clock was ahead then.
+          and (a.next_attempt_at <= v_now or a.next_attempt_at > v_now + interval '65 minutes')
           and exists (select 1 from jsonb_array_elements_text(p -> 'channels') c
                       where not a.told ? (c || '/begin')
                          or (a.resolved_at is not null and not a.told ? (c || '/end')))
@@ -278,6 +238,7 @@ CREATE FUNCTION public.operation_figures(p jsonb) RETURNS jsonb
             from (select o.steps from public.outbox o where o.status = 'open' order by o.created_at limit 10000) o
             cross join lateral jsonb_each(o.steps) s
             group by 1, 2 order by 1, 2) g),
+        'messages', public.message_queue('{}') -> 'channels',
         'readings', (select coalesce(jsonb_object_agg(g.source, g.readings), '{}') from (
             select r.source, count(*) as readings from public.readings r
             where r.created_at >= (p ->> 'day_began')::timestamptz group by 1) g),
@@ -298,5 +259,101 @@ COMMENT ON FUNCTION public.operation_figures(p jsonb) IS 'Figures for whoever wa
 
 REVOKE ALL ON FUNCTION public.operation_figures(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.operation_figures(p jsonb) TO service_role;
+
+CREATE FUNCTION private.remove_old() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+    v_pictures text[];
+begin
+    case new.what
+        when 'outbox' then
+            delete from public.outbox where ctid = any (array(
+                select o.ctid from public.outbox o where o.status <> 'open' and o.finished_at < new.older_than
+                order by o.finished_at limit new.at_most));
+        when 'notifications' then
+            delete from public.notifications where ctid = any (array(
+                select n.ctid from public.notifications n
+                where n.created_at < new.older_than and n.updated_at < new.older_than and n.status not in ('waiting', 'sending')
+                order by n.created_at limit new.at_most));
+        when 'customer_replies' then
+            delete from public.customer_replies where ctid = any (array(
+                select r.ctid from public.customer_replies r where r.received_at < new.older_than and r.handled_at is not null
+                order by r.received_at limit new.at_most));
+        when 'ai_calls' then
+            delete from public.ai_calls where ctid = any (array(
+                select c.ctid from public.ai_calls c where c.created_at < new.older_than order by c.created_at limit new.at_most));
+        when 'sessions' then
+            delete from public.sessions where ctid = any (array(
+                select s.ctid from public.sessions s where s.first_used_at < new.older_than and s.expires_at < new.older_than
+                order by s.first_used_at limit new.at_most));
+        -- These two are written in the order of their ids: the oldest come first.
+        when 'security_log' then
+            delete from public.security_log where ctid = any (array(
+                select l.ctid from (select x.ctid, x.at from public.security_log x order by x.id limit new.at_most) l where l.at < new.older_than));
+        when 'audit_log' then
+            delete from public.audit_log where ctid = any (array(
+                select a.ctid from (select x.ctid, x.at from public.audit_log x order by x.id limit new.at_most) a where a.at < new.older_than));
+        when 'operations_alerts' then
+            delete from public.operations_alerts where ctid = any (array(
+                select a.ctid from public.operations_alerts a where a.resolved_at < new.older_than order by a.since limit new.at_most));
+        when 'refused_reads' then
+            delete from public.refused_reads where ctid = any (array(
+                select x.ctid from public.refused_reads x where x.refused_at < new.older_than order by x.refused_at limit new.at_most));
+        -- What the last month's run set aside may still be billed: it is never older than a month before that run.
+        when 'job_set_aside' then
+            delete from public.job_set_aside where ctid = any (array(
+                select s.ctid
+                from (select r.job, r.scheduled_on from public.job_runs r
+                      where r.scheduled_on < least((new.older_than at time zone 'UTC')::date,
+                                                   (private.last_month_run() - interval '1 month')::date)
+                      order by r.scheduled_on, r.job) o
+                cross join lateral (select x.ctid from public.job_set_aside x
+                                    where x.job = o.job and x.scheduled_on = o.scheduled_on
+                                    order by x.subject limit new.at_most) s
+                limit new.at_most));
+        when 'meter_photos' then
+            with gone as (
+                delete from public.meter_photos where ctid = any (array(
+                    select f.ctid from public.meter_photos f where f.created_at < new.older_than order by f.created_at limit new.at_most))
+                returning sha256
+            ) select coalesce(array_agg(g.sha256), '{}') into v_pictures from gone g;
+            delete from public.photo_contents c
+            where c.sha256 = any (v_pictures) and not exists (select 1 from public.meter_photos f where f.sha256 = c.sha256);
+            new.removed := cardinality(v_pictures);
+            return case when new.removed > 0 then new end;
+        -- A photo finds its reading by the key of both, which stays for as long.
+        when 'idempotency_keys' then
+            delete from public.idempotency_keys where ctid = any (array(
+                select k.ctid from public.idempotency_keys k
+                where k.created_at < new.older_than
+                  and not exists (select 1 from public.meter_photos f where f.taken_by = k.caller and f.key = k.key)
+                order by k.created_at limit new.at_most));
+        when 'stripe_events' then
+            delete from public.stripe_events where ctid = any (array(
+                select e.ctid from public.stripe_events e where e.created_at < new.older_than and e.outcome <> 'waiting'
+                order by e.created_at limit new.at_most));
+        -- The last good look says since when to look again.
+        when 'reconciliations' then
+            delete from public.reconciliations where ctid = any (array(
+                select r.ctid from public.reconciliations r
+                where r.at < new.older_than
+                  and r.at < (select max(x.at) from public.reconciliations x where x.kind = r.kind and x.error = '')
+                order by r.at limit new.at_most));
+        when 'removals' then
+            delete from public.removals where ctid = any (array(
+                select r.ctid from public.removals r where r.at < new.older_than order by r.id limit new.at_most));
+        else
+            perform private.refuse('EB400', format('Nothing is removed of %s.', new.what));
+    end case;
+    get diagnostics new.removed = row_count;
+    return case when new.removed > 0 then new end;
+end $$;
+
+COMMENT ON FUNCTION private.remove_old() IS 'Deletes the oldest rows of a table, as its owner: nobody else may delete of the audit trail or the security log, whose triggers keep what is young.';
+
+REVOKE ALL ON FUNCTION private.remove_old() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.remove_old() TO service_role;
 
 CREATE TRIGGER remove_old BEFORE INSERT ON public.removals FOR EACH ROW EXECUTE FUNCTION private.remove_old();

@@ -1,5 +1,6 @@
 """A customer's contact details as the office changes them, on both transports."""
 
+from datetime import time
 from typing import Any
 from uuid import uuid4
 
@@ -70,6 +71,55 @@ def test_what_is_left_empty_stays_or_goes_as_the_form_says(desk: Desk) -> None:
     assert same == first, "a consent keeps its day and an address that is not shown stays"
     gone = desk.change(discord_webhook="", no_discord=True, whatsapp=False, email="")
     assert (gone.has_discord, gone.whatsapp_since, gone.email) == (False, None, "")
+
+
+def test_what_a_customer_wants_of_messages_is_kept_and_stands_in_the_timeline(desk: Desk) -> None:
+    wants: dict[str, Any] = {"preferred": "email", "quiet_from": "22:00", "quiet_until": "07:30"}
+    changed = desk.change(**wants, opted_out=True)
+    assert (changed.preferred, changed.opted_out) == ("email", True)
+    assert (changed.quiet_from, changed.quiet_until) == (time(22), time(7, 30))
+    assert desk.change(**wants, opted_out=True) == changed
+    contact = desk.over.here.customer_contact(desk.id)
+    assert contact.opted_out_at == desk.over.utility.now
+    gone = desk.change(preferred=None, quiet_from=None, quiet_until=None)
+    assert (gone.preferred, gone.quiet_from, gone.opted_out) == (None, None, False)
+    timeline = desk.over.utility.services.timeline.of(
+        subject="customer", subject_id=desk.id, principal=ADMIN
+    )
+    said = [
+        [(d.label, d.before, d.after) for d in one.said.details]
+        for one in timeline.entries
+        if one.said.what == "How messages are sent changed"
+    ]
+    assert [row for row in said if ("Quiet from", "", "22:00") in row] == [
+        [
+            ("WhatsApp", "", said[-1][0][2]),
+            ("Discord webhook", "", "set"),
+            ("Preferred channel", "", "E-mail"),
+            ("Quiet from", "", "22:00"),
+            ("Quiet until", "", "07:30"),
+            ("Messages", "wanted", "none"),
+        ]
+    ]
+    assert ("Quiet from", "22:00", "") in said[0]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "why"),
+    [
+        ({"quiet_from": "22:00"}, "Quiet hours need both"),
+        ({"quiet_from": "22:00", "quiet_until": "22:00"}, "would never be over"),
+        ({"preferred": "email", "email": ""}, "an e-mail address is needed"),
+        ({"preferred": "whatsapp", "whatsapp": False}, "must have agreed"),
+        ({"preferred": "sms", "whatsapp": False, "phone": "12345"}, "For SMS the phone number"),
+        ({"preferred": "pigeon"}, "preferred"),
+    ],
+)
+def test_what_could_never_be_sent_is_refused(desk: Desk, wrong: dict[str, Any], why: str) -> None:
+    before = desk.details()
+    with pytest.raises(InvalidContact, match=why):
+        desk.change(**wrong)
+    assert desk.details() == before
 
 
 def test_a_repeat_changes_nothing_and_somebody_elses_change_is_not_overwritten(desk: Desk) -> None:

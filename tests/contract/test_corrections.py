@@ -66,6 +66,10 @@ def test_a_tariff_is_corrected_once_and_its_bills_are_listed_until_made_anew(ove
     left = over.same("bills_to_correct", tariff_id=version.tariff_id, limit=10)
     assert (left.bills, left.meters[0].serial) == (1, "M1")
     assert over.same("bills_to_correct", version_id=now.id, limit=10).bills == 0
+    reach = over.same("tariff_reach", version_id=version.id)
+    assert (reach.bills, reach.issued, reach.customers) == (1, 1, 1)
+    assert [(one.total_minor, one.paid_minor) for one in reach.sums] == [(left.total_minor, 0)]
+    assert over.same("tariff_reach", version_id=now.id).bills == 0
     assert (
         over.same("bills_to_correct", version_id=version.id, after=left.meters[0], limit=1).meters
         == ()

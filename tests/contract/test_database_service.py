@@ -23,6 +23,7 @@ from services.database.errors import (
 )
 from services.database.service import DatabaseService
 from services.integrations.failures import FinalFailure, TemporaryFailure
+from services.outbox.steps import WaitsForTurn
 from services.quantities.period import next_month
 from services.records.jobs import DueCursor, SetAside
 from services.tariffs import parse_tariff
@@ -248,6 +249,25 @@ def test_a_draft_is_stored_issued_paid_and_never_voided_out_of_turn(over: Over) 
         over.here.void_bill(actor=ADMIN.user, bill_id=str(uuid4()), reason="none")
 
 
+def test_of_a_batch_those_are_stored_whose_chain_did_not_move(over: Over) -> None:
+    drafts = []
+    for serial in ("M1", "M2", "M3"):
+        over.utility.add_meter(serial)
+        drafts.append(over.draft(serial, 1117))
+    stays, billed_before, voided = drafts
+    # Another bill came between, and the very bill was stored and voided.
+    earlier = over.utility.submit("M2", 1050, at=over.utility.now - timedelta(days=10)).bill
+    assert earlier is not None
+    assert over.here.store_job_bills(actor=ACTOR, bills=[voided]) == (1, [])
+    over.here.void_bill(actor=ADMIN.user, bill_id=voided.id, reason="wrong meter")
+    stored, moved = over.here.store_job_bills(actor=ACTOR, bills=drafts)
+    # The bill that came between has the id of the one that it came before.
+    assert (stored, moved) == (1, [voided.agreement_id])
+    assert over.same("bill", billed_before.id).closing_reading_id == earlier.closing_reading_id
+    assert over.same("bill", stays.id).status == "draft"
+    assert over.same("bill", voided.id).status == "void"
+
+
 def test_a_void_bill_leaves_its_place_to_another(over: Over) -> None:
     over.utility.add_meter("M1")
     bill = over.utility.submit("M1", 1117).bill
@@ -292,6 +312,41 @@ def test_outbox_is_leased_saved_and_lost(over: Over) -> None:
     over.here.save_outbox(actor=ACTOR, work=saved | {"owner": "here", "notifications": []})
     (row,) = over.same("outbox_of", bill.id)
     assert row.status == "finished"
+
+
+def test_messages_wait_for_their_turn_and_are_handed_out_by_it(over: Over) -> None:
+    over.utility.add_meter("M1")
+    handlers = over.utility.services.outbox.handlers
+    assert isinstance(handlers, dict)
+
+    def waits(**_: Any) -> Any:
+        raise WaitsForTurn("Discord")
+
+    handlers[12] = waits
+    bill = over.utility.submit("M1", 1117).bill
+    assert bill is not None
+    say: Json = {"bill_id": bill.id, "kind": "bill_issued", "recipient": "r", "body": "b"}
+    say |= {"channel": "discord", "per_minute": 1, "notification_id": str(uuid4())}
+    over.here.pause_channel(channel="discord", ms=60_000)
+    claim = over.here.begin_notification(**say)
+    assert (claim.send, claim.status, claim.queued) == (False, "waiting", True)
+    (queue,) = over.same("message_queue")
+    assert (queue.channel, queue.waiting) == ("discord", 1)
+    over.here.message_book.hold_message(bill_id=bill.id, kind="bill_issued", occasion="")
+    assert over.here.message_queue() == []
+    assert over.here.begin_notification(**say).queued
+    hand_out: Json = {"owner": "here", "lease_seconds": 60, "channel": "discord", "limit": 5}
+    owed, wait = over.here.claim_messages(**hand_out, per_minute=1)
+    assert owed == []
+    assert wait is not None
+    assert 50 < wait <= 60
+    with psycopg.connect(dsn_of(over)) as connection:
+        connection.execute("update public.message_rates set free_at = now()")
+    (work,), wait = over.here.claim_messages(**hand_out, per_minute=1)
+    assert (work.bill_id, work.granted) == (bill.id, "discord")
+    assert over.here.begin_notification(**say, granted=True).send
+    assert over.here.message_queue() == []
+    assert over.here.claim_messages(**hand_out, per_minute=1) == ([], None)
 
 
 def test_refused_work_is_listed_and_taken_up_again(over: Over) -> None:
@@ -389,6 +444,12 @@ def test_a_job_s_run_is_claimed_counted_and_taken_over(over: Over) -> None:
     with pytest.raises(RunTakenOver):
         over.here.note_job_progress(run=ref, done=1)
     ref = second.ref(lease_seconds=60)
+    over.here.note_job_progress(run=ref, expected=40)
+    paused = over.here.pause_job_run(actor="a", **RUN, detail="Paused by a.")
+    assert (paused.status, paused.expected_count, paused.detail) == ("paused", 40, "Paused by a.")
+    with pytest.raises(RunTakenOver):
+        over.here.note_job_progress(run=ref, done=1)
+    assert over.here.resume_job_run(actor="a", **RUN).status == "interrupted"
     assert over.here.finish_job_run(run=ref, status="done", detail="ok").status == "done"
     history = over.same("job_history", since={"monthly_bills": date(2026, 1, 1)})
     assert [run.job for run in history.runs] == ["monthly_bills"]
@@ -402,8 +463,8 @@ def test_a_meter_that_a_read_comes_late_for_is_queued_and_leaves_the_queue(over:
     meter = over.utility.add_meter("LATE", opened_on=first - timedelta(days=31))
     (reads,) = over.same("meter_reads", serials=["LATE"])
     asked: Json = {"on": first, "after": None, "limit": 10, "only": [reads.agreement_id]}
-    (candidate,) = over.same("monthly_bill_candidates", **asked)
-    assert over.here.monthly_bill_candidates(**(asked | {"only": []})) == []
+    (candidate,) = over.same("monthly_bill_candidates", **asked).agreements
+    assert over.here.monthly_bill_candidates(**(asked | {"only": []})).agreements == ()
     over.utility.submit("LATE", 900, at=over.utility.now.replace(day=1, hour=0), source="imported")
     facts = over.same("unbilled_facts", agreements=[candidate.agreement_id], on=first)
     assert facts[candidate.agreement_id].kept_back.status == "needs_review"
@@ -437,7 +498,7 @@ def test_candidates_reminders_and_overdue_bills(over: Over) -> None:
     today = over.utility.today
     asked: Json = {"on": today, "billing_day": 1, "after": None, "limit": 1}
     page = over.same("monthly_bill_candidates", **asked)
-    assert len(page) <= 1
+    assert len(page.agreements) <= 1
     bill = over.utility.submit("M1", 1117).bill
     assert bill is not None
     assert bill.due_date is not None
@@ -505,19 +566,6 @@ def test_what_headings_mean_is_remembered(over: Over) -> None:
 def test_identifiers_that_look_alike_have_one_key(over: Over, kind: str) -> None:
     (one, other) = over.same("identifier_keys", kind=kind, identifiers=["00NEW", " new"])
     assert (one.key, one.known) == (other.key, None) == ("NEW", None)
-
-
-def test_which_meters_have_a_smart_read(over: Over) -> None:
-    meter = over.utility.add_meter("M1", kind="smart")
-    since = over.utility.now - timedelta(hours=1)
-    others = [str(uuid4()) for _ in range(499)]
-    asked: Json = {"meter_ids": [*others, meter], "since": since}
-    assert over.same("collected_since", **asked) == set()
-    row: Json = {"id": str(uuid4()), "meter_id": meter, "read_at": over.utility.now.isoformat()}
-    row |= {"read_on": over.utility.today.isoformat(), "register_wh": 1_100_000}
-    row |= {"status": "accepted", "validation": {}, "source": "smart"}
-    over.here.import_readings(actor=ACTOR, rows=[row])
-    assert over.same("collected_since", **asked) == {meter}
 
 
 def test_api_keys_are_kept_found_and_revoked(over: Over) -> None:

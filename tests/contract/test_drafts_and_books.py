@@ -1,11 +1,13 @@
 """Reviewing drafts and closing months, on both transports, with the same answers."""
 
+from dataclasses import replace
 from datetime import timedelta
 from uuid import uuid4
 
 import pytest
 
 from services.database.errors import IllegalChange, NotFound
+from services.jobs.by_hand import run_job
 from services.quantities.period import first_of_month, next_month, start_of_day
 from services.records.bills import Issue
 from services.records.drafts import DraftChoice, DraftFilter
@@ -33,22 +35,56 @@ def test_drafts_are_listed_added_up_and_issued_only_as_expected(over: Over) -> N
     (sums,) = totals.totals
     assert (sums.number, sums.outliers, sums.total_minor) == (2, 2, 2 * 54_035)
     assert [w.number for w in totals.waiting] == [3]
-    mark, chosen = over.same("draft_choice", DraftChoice(only=frozenset([draft.id])))
-    assert chosen == [(draft.id, "INR", 54_035)]
-    assert mark != totals.mark
-
-    outbox = over.utility.services.outbox.plan(bill_id=draft.id, kind="bill_issued")
-    issue: Json = {"actor": ADMIN.user, "bills": [{"bill_id": draft.id, "owed": outbox}]}
-    issue["issue"] = Issue(at=over.utility.now, on=over.utility.today, due_days=15)
-    with pytest.raises(IllegalChange, match="meanwhile"):
-        over.here.issue_expected(**issue, expected={"INR": {"number": 1, "total_minor": 1}})
-    assert over.same("drafts", DraftFilter()).total == 3
+    only = DraftChoice(only=frozenset([draft.id]))
+    begin: Json = {"actor": ADMIN.user, "run_id": str(uuid4()), "choice": only}
+    with pytest.raises(IllegalChange, match="have changed"):
+        over.here.begin_issue_run(**begin, mark=totals.mark)
+    mark = over.here.draft_totals(only).mark
     for _ in range(2):
-        expected = {"INR": {"number": 1, "total_minor": 54_035}}
-        assert over.here.issue_expected(**issue, expected=expected) == (1, 1)
+        assert over.here.begin_issue_run(**begin, mark=mark).number == 1
+    assert over.same("last_issue_run").status == "running"
+    plan = over.utility.services.outbox.plan_for_any("bill_issued")
+    issue: Json = {"limit": 5, "outbox": plan}
+    issue["issue"] = Issue(at=over.utility.now, on=over.utility.today, due_days=15)
+    done = over.here.issue_next(**issue)
+    assert done is not None
+    assert (done.status, done.issued, done.first_number) == ("done", 1, 1)
+    assert over.here.issue_next(**issue) is None
+    assert over.same("last_issue_run") == done
     (issued,) = over.same("draft_totals", ALL, compare=[month]).issued
     assert (issued.month, issued.number, issued.total_minor) == (month, 1, 54_035)
     assert over.same("check_ledger").problems == ()
+
+
+def test_the_last_bill_of_each_agreement_is_found(over: Over) -> None:
+    store_drafts(over, "M1")
+    (draft,) = over.same("drafts", DraftFilter(without_held=True)).items
+    assert over.same("drafts", DraftFilter(of_last_run=True)).total == 0
+    of = over.here.bill(draft.id)
+    last = over.same("last_bills", agreements=[of.agreement_id, str(uuid4())])
+    assert list(last) == [of.agreement_id]
+    assert last[of.agreement_id][0] == draft.id
+    assert last[of.agreement_id].days == draft.days
+    assert last[of.agreement_id].total_minor == 54_035
+
+
+def test_what_a_run_made_stands_beside_its_preview(over: Over) -> None:
+    assert over.same("last_bill_run").run is None
+    over.utility.add_meter("M1", opened_on=over.utility.today - timedelta(days=63))
+    # Before the month began, whatever day it is.
+    over.utility.submit("M1", 1117, at=over.utility.now - timedelta(days=32), source="imported")
+    sums = {"currency": "INR", "number": 1, "held": 0, "consumption_wh": 117_000}
+    preview: Json = {"actor": ADMIN.user, "on": over.utility.today, "at": over.utility.now}
+    for total in (1, 54_035):
+        totals = [{**sums, "total_minor": total}]
+        over.here.save_bill_run_preview(**preview, looked_at=1, whole=True, totals=totals)
+    services = replace(over.utility.services, database=over.here)
+    run_job(services, "monthly_bills", over.utility.now, "test")
+    found = over.same("last_bill_run")
+    assert found.run.scheduled_on == over.utility.today
+    assert found.preview.totals[0].total_minor == 54_035
+    (made,) = found.made
+    assert (made.number, made.drafts, made.consumption_wh) == (1, 0, 117_000)
 
 
 def test_drafts_are_sent_back_together_or_not_at_all(over: Over) -> None:
@@ -75,6 +111,7 @@ def test_receivables_and_entries_of_a_month_are_those_of_its_books(over: Over) -
     (book,) = over.same("month_end_report", month).books
     assert [t.balance_minor for t in aged.totals] == [book.closing_minor] == [14_035]
     assert [c.account_no for c in aged.customers] == ["A-M1"]
+    assert over.same("open_bill_count") == 1
     entries = over.same("entries_of_month", month)
     assert sum(e.amount_minor for e in entries) == book.closing_minor
     assert over.same("month_closings") == []

@@ -8,7 +8,7 @@ import pytest
 
 from services.database.errors import NotFound
 from services.importing import Importer
-from tests.contract.over import Over
+from tests.contract.over import Over, direct_transport_of
 from tests.integration.utility import ACTOR, ADMIN
 
 Json = dict[str, Any]
@@ -134,3 +134,45 @@ def test_changed_bills_wait_until_the_graph_was_told_of_them_as_they_are(over: O
     assert again != changes[0]
     over.here.graph_changes_done([again])
     assert over.direct.graph_changes(limit=5)[0] == []
+
+
+def test_totals_are_those_of_the_rows(over: Over) -> None:
+    over.utility.add_meter("M1")
+    add_grid(over, "M1")
+    bill = over.utility.submit("M1", 1117).bill
+    assert bill is not None
+    over.pay(bill, 100)
+    over.pay(bill, 250)
+    totals = over.same("graph_totals")
+    sums = over.same("graph_sums")
+    added = {"readings": "register_wh", "bills": "total_minor", "payments": "amount_minor"}
+    for what in SHAPES:
+        rows = over.here.graph_rows(what=what, after=None, limit=100)
+        assert totals[what] == len(rows)
+        name = (added | {"supplies": "energy_wh"}).get(what)
+        assert sums[what].get("sum") == (sum(row[name] for row in rows) if name else None)
+
+
+def test_a_step_that_waits_brings_the_rows_of_its_bill_and_is_ended(over: Over) -> None:
+    over.utility.add_meter("M1")
+    bill = over.utility.submit("M1", 1117).bill
+    assert bill is not None
+    # No graph is set up here: its step was skipped.
+    assert over.same("graph_backlog", limit=5, at_least=1) == ([], {})
+    (entry,) = over.here.outbox_of(bill.id)
+    with direct_transport_of(over.direct)._pool.connection() as connection:
+        connection.execute("set role postgres")
+        connection.execute("set billing.actor = 'test'")
+        connection.execute(
+            "update public.outbox set status = 'open', finished_at = null, lease_until = null, "
+            "steps = jsonb_set(steps, '{8}', '{\"status\": \"pending\"}')"
+        )
+    assert over.same("graph_backlog", limit=5, at_least=2) == ([], {})
+    work, rows = over.same("graph_backlog", limit=5, at_least=1)
+    assert work == [{"id": entry.id, "bill_id": bill.id}]
+    assert rows == over.here.graph_rows_of_bill(bill.id)
+    how: Json = {"actor": "system:graph", "work": [entry.id], "detail": "saved"}
+    assert over.here.graph_backlog_done(**how) == 1
+    assert over.here.graph_backlog_done(**how) == 0
+    (ended,) = over.here.outbox_of(bill.id)
+    assert (ended.steps[8].status, ended.steps[8].detail) == ("done", "saved")

@@ -25,7 +25,7 @@ def test_registers_and_intervals_are_stored_and_read_back_alike(over: Over) -> N
     assert over.same("flagged_on", read_on=over.utility.today, limit=5) == []
     assert over.same(
         "monthly_bill_candidates", on=next_month(over.utility.today), after=None, limit=10
-    )
+    ).agreements
     bill = metered.submit("T1", "1010", peak=404, off_peak=606, max_kw="2.5").bill
     assert bill is not None
     stored = over.same("bill", bill.id)

@@ -1,4 +1,4 @@
-"""What Stripe told is stored once with all that it changes, on both transports alike."""
+"""Stripe's events are stored once with all that they change, on both transports alike."""
 
 from datetime import timedelta
 from zoneinfo import ZoneInfo

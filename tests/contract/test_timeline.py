@@ -1,5 +1,6 @@
 """What happened to one thing, from the audit trail, page by key on both transports."""
 
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -13,7 +14,7 @@ from services.records.entries import NewAdjustment, NewPlan, NewReturn, ReturnOu
 from services.records.lists import BillFilter, PaymentFilter
 from tests.contract.over import Json, Over
 from tests.contract.test_accounts import bill_of, receive, returned
-from tests.integration.utility import ADMIN
+from tests.integration.utility import ADMIN, ENGINEER
 
 
 def tables(changes: tuple[Change, ...]) -> list[str]:
@@ -53,6 +54,47 @@ def test_a_customers_timeline_has_all_that_happened_the_newest_first(over: Over)
     failed = next(c for c in found.changes if c.table == "payment_returns" and c.after)
     assert failed.inserted is not None
     assert failed.inserted["amount_minor"] == 60_000
+
+
+def test_a_bill_that_was_paid_twice_is_told_as_it_was_made(over: Over) -> None:
+    bill = bill_of(over)
+    for amount in (10_000, 20_000):
+        receive(over, amount, bill_id=bill.id, method="cash")
+    changes = over.same("timeline", of="bill", subject_id=bill.id).changes
+    paid = [c for c in changes if c.table == "bills" and c.action == "update"]
+    (made,) = [c for c in changes if c.table == "bills" and c.action == "insert"]
+    assert [c.after["amount_paid_minor"] for c in paid] == [30_000, 10_000]
+    figures = {"status": "issued", "amount_paid_minor": 0, "number": bill.number}
+    figures |= {"total_minor": bill.total_minor, "due_date": str(bill.due_date)}
+    assert {name: made.after[name] for name in figures} == figures
+    assert "void_reason" not in made.after
+    assert all(c.inserted == made.after for c in paid)
+
+
+def test_a_bill_that_credit_paid_at_once_was_made_before_it_was_paid(over: Over) -> None:
+    over.utility.add_meter("M1")
+    first = over.utility.submit("M1", 1050, at=over.utility.now - timedelta(days=10)).bill
+    assert first is not None
+    receive(over, 200_000, customer_id=first.customer_id)
+    bill = over.utility.submit("M1", 1117).bill
+    assert bill is not None
+    assert bill.status == "paid"
+    for of, subject in (
+        ("bill", bill.id),
+        ("customer", bill.customer_id),
+        ("meter", bill.meter_id),
+    ):
+        changes = over.same("timeline", of=of, subject_id=subject).changes
+        told = [(c.action, c.actor) for c in changes if c.row_id == bill.id]
+        by_whom = ENGINEER.user
+        expected = (
+            [("insert", by_whom)] if of == "meter" else [("update", by_whom), ("insert", by_whom)]
+        )
+        assert told[-len(expected) :] == expected
+        made = next(c for c in changes if c.row_id == bill.id and c.action == "insert")
+        assert made.after["amount_paid_minor"] == 0
+        read = next(c for c in changes if c.row_id == bill.closing_reading_id)
+        assert changes.index(made) < changes.index(read)
 
 
 def test_a_timeline_is_paged_by_key_without_a_gap_or_a_repeat(over: Over) -> None:

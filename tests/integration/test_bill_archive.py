@@ -11,6 +11,7 @@ import pytest
 
 from services.bill_documents import BillDocument, MissingLetters, render
 from services.database.errors import IllegalChange
+from services.jobs.runs import claim
 from services.records.bills import Bill
 from services.records.entries import NewPayment
 from tests.integration.test_bill_states import draft_of
@@ -70,6 +71,22 @@ def test_recent_bills_are_printed_by_themselves_once(utility: Utility) -> None:
     assert archive.print_recent(now=utility.now, limit=20) == 1
     assert database.bill_document(bill.id) is not None
     assert archive.print_recent(now=utility.now, limit=20) == 0
+
+
+def test_none_is_printed_in_the_background_while_the_monthly_bills_are_made(
+    utility: Utility,
+) -> None:
+    archive = utility.services.bill_archive
+    bill, other = billed(utility, 1117, days_ago=30), billed(utility, 1200)
+    run, _ = claim(
+        utility.services, job="monthly_bills", scheduled_on=utility.today, started_by="x"
+    )
+    assert run is not None
+    assert archive.print_recent(now=utility.now, limit=20) == 0
+    assert archive.pdf(bill.id).pdf.startswith(b"%PDF")
+    utility.services.database.finish_job_run(run=run.ref, status="done", detail="")
+    assert archive.print_recent(now=utility.now, limit=20) == 1
+    assert utility.services.database.bill_document(other.id) is not None
 
 
 def test_a_bill_that_cannot_be_printed_keeps_nobody_waiting(

@@ -114,7 +114,7 @@ def test_a_read_that_comes_after_the_run_of_its_cycle_is_billed_up_to_its_own_da
     billed_on(utility, "M5", 5)
     in_use_since(database, datetime(2026, 10, 30, tzinfo=UTC))
     third = run(utility, "2026-11-03")
-    assert reasons(utility, third) == {"M3": "No reading dated up to 03 November 2026."}
+    assert reasons(utility, third) == {"M3": "No reading dated up to 3 Nov 2026."}
     fifth = run(utility, "2026-11-05")
     assert (third.failed_count, list(reasons(utility, fifth))) == (1, ["M5"])
     read(utility, "M3", 1100, "2026-11-03")

@@ -21,7 +21,7 @@ from services.database.transport import (
     TemporaryDatabaseError,
 )
 from services.database.transports import postgres as direct
-from services.database.transports.postgres import DirectTransport
+from services.database.transports.postgres import CONNECTION_SETTINGS, DirectTransport
 
 LARGE = 2**53 + 1
 FIRST_ID = "00000000-0000-4000-8000-000000000001"
@@ -177,6 +177,14 @@ def test_each_filter_finds_its_rows(
 ) -> None:
     rows = transport.select("thing_list", filters=[Filter(column, op, value)]).rows
     assert {int(row["id"][-1]) for row in rows} == found
+
+
+def test_a_select_is_planned_for_its_values_each_time(dsn: str) -> None:
+    with psycopg.connect(dsn, **CONNECTION_SETTINGS) as connection:
+        for _ in range(10):
+            connection.execute("select name from things where id = %s", [FIRST_ID])
+        found = connection.execute("select count(*) from pg_prepared_statements").fetchone()
+    assert found == (0,)
 
 
 def test_all_filters_must_hold(transport: DirectTransport) -> None:

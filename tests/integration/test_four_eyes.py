@@ -1,7 +1,10 @@
 """What needs a second person is a request first, and done once when another approves it."""
 
 import json
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -11,13 +14,16 @@ from uuid import uuid4
 import psycopg
 import pytest
 
+from services.approvals import asking
 from services.approvals.asking import AwaitsApproval
+from services.approvals.deciding import Action
 from services.corrections.plan import WrongBill
 from services.database.errors import IllegalChange
 from services.identity.audit_reason import ReasonMissing
 from services.identity.auth import NotAllowed, Principal
 from services.identity.permissions import Role
 from services.importing import Importer
+from services.payments import refunds, reversals
 from services.records.drafts import ApprovalRequest
 from services.records.entries import NewReturn
 from services.records.ledger import Payment
@@ -369,3 +375,151 @@ def test_a_limit_is_not_passed_in_parts(utility: Utility) -> None:
         utility.services.refunds.pay_out(amount="20.01", principal=CASHIER, now=utility.now, **out)
     assert refund(utility, payment, CASHIER, amount="20.00").status == "done"
     assert returned(utility, payment) == 5_000
+
+
+def at_once(*acts: Callable[[], Any]) -> list[object]:
+    """What came of acts in the same instant: the answer, or the exception that it raised."""
+
+    def came_of(act: Callable[[], Any]) -> object:
+        try:
+            return act()
+        except Exception as refused:
+            return refused
+
+    with ThreadPoolExecutor(len(acts)) as pool:
+        return list(pool.map(came_of, acts))
+
+
+@pytest.fixture
+def asked_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two that ask whether they may go on do so before either acts."""
+    both = threading.Barrier(2)
+
+    def ask(*given: Any, **more: Any) -> None:
+        asking.pass_or_ask(*given, **more)
+        both.wait(30)
+
+    for module in (refunds, reversals):
+        monkeypatch.setattr(module, "pass_or_ask", ask)
+
+
+@pytest.mark.usefixtures("asked_together")
+@pytest.mark.parametrize("whose", ["asha", "ravi"])
+def test_two_in_the_same_instant_do_not_pass_the_limit_together(
+    utility: Utility, whose: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    payment = paid(utility, "700.00")
+    want(utility, refund_limits={"INR": "50.00"})
+    other = replace(CASHIER, user=whose)
+    form = str(uuid4())
+    came = at_once(
+        lambda: refund(utility, payment, CASHIER, amount="30.00"),
+        lambda: utility.services.refunds.pay_out(
+            customer_id=str(payment.customer_id),
+            amount="30.00",
+            method="cash",
+            reference="",
+            reason="asks",
+            principal=other,
+            now=utility.now,
+            return_id=form,
+        ),
+    )
+    (refused,) = [one for one in came if isinstance(one, Exception)]
+    assert isinstance(refused, IllegalChange)
+    assert "ask for it again" in str(refused)
+    monkeypatch.undo()
+    with pytest.raises(AwaitsApproval):
+        refund(utility, payment, other, amount="30.00")
+    assert waiting(utility).over_limit
+
+
+@pytest.mark.usefixtures("asked_together")
+def test_who_may_pass_the_limit_passes_it_in_the_same_instant_too(utility: Utility) -> None:
+    payment = paid(utility, "600.00")
+    want(utility, refund_limits={"INR": "50.00"})
+    act = lambda: refund(utility, payment, MANAGER, amount="30.00")  # noqa: E731
+    assert [one.status for one in at_once(act, act)] == ["done", "done"]  # type: ignore[attr-defined]
+
+
+def test_two_requests_below_the_limit_do_not_pass_it_together(utility: Utility) -> None:
+    payment = paid(utility, "600.00")
+    want(utility, four_eyes=["refunds"], refund_limits={"INR": "50.00"})
+    for _ in range(2):
+        with pytest.raises(AwaitsApproval):
+            refund(utility, payment, CASHIER, amount="30.00")
+    second, first = utility.services.database.approvals(waiting=True).items
+    assert (first.over_limit, second.over_limit) == (False, False)
+    another = replace(CASHIER, user="ravi")
+    assert approve(utility, first, another).state == "done"
+    failed = approve(utility, second, another)
+    assert failed.state == "failed"
+    assert "limit" in failed.outcome
+    assert returned(utility, payment) == 3_000
+    with pytest.raises(AwaitsApproval):
+        refund(utility, payment, CASHIER, amount="30.00")
+    assert approve(utility, waiting(utility)).state == "done"
+    assert returned(utility, payment) == 6_000
+
+
+def doing_together(utility: Utility, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two that approve are both about to act before either does."""
+    actions, both = utility.services.approvals.actions, threading.Barrier(2)
+
+    def waiting_for_the_other(act: Action) -> Action:
+        def acted(*given: Any) -> object:
+            with suppress(threading.BrokenBarrierError):
+                both.wait(2)
+            return act(*given)
+
+        return acted
+
+    for kind, act in list(actions.items()):
+        monkeypatch.setitem(actions, kind, waiting_for_the_other(act))
+
+
+@pytest.mark.parametrize("second", ["boss", "another"])
+def test_one_request_approved_twice_in_the_same_instant_is_done_once(
+    utility: Utility, second: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    payment = paid(utility)
+    want(utility, four_eyes=["refunds"])
+    with pytest.raises(AwaitsApproval):
+        refund(utility, payment, CASHIER)
+    request = waiting(utility)
+    doing_together(utility, monkeypatch)
+    came = at_once(
+        lambda: approve(utility, request).state,
+        lambda: approve(utility, request, replace(MANAGER, user=second)).state,
+    )
+    assert "done" in came
+    assert "failed" not in came
+    assert returned(utility, payment) == 4_000
+    assert utility.services.database.approval(request.id).state == "done"
+
+
+def test_one_void_approved_in_two_tabs_is_done_once_and_said_so(
+    utility: Utility, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    utility.add_meter("M1")
+    bill = utility.submit("M1", 1117).bill
+    assert bill is not None
+    want(utility, four_eyes=["voids"])
+    rebilling = utility.services.rebilling
+    plan = rebilling.plan(WrongBill(bill.id), now=utility.now)
+    with pytest.raises(AwaitsApproval):
+        rebilling.execute(
+            WrongBill(bill.id),
+            previewed=plan.fingerprint,
+            correction_id=str(uuid4()),
+            reason="nobody lived there",
+            acknowledged=True,
+            principal=MANAGER,
+            now=utility.now,
+        )
+    request = waiting(utility)
+    doing_together(utility, monkeypatch)
+    act = lambda: approve(utility, request, ADMIN).state  # noqa: E731
+    assert at_once(act, act) == ["done", "done"]
+    assert utility.services.database.bill(bill.id).status == "void"
+    assert utility.services.database.approval(request.id).state == "done"

@@ -10,9 +10,9 @@ import pytest
 
 from services.database.errors import IllegalChange
 from services.database.transport import DatabaseRefused
+from services.history.entries import Entry
 from services.history.notes import InvalidNote
 from services.history.timeline import TimelinePage
-from services.history.told import Entry
 from services.identity.auth import NotAllowed
 from services.quantities.written import day
 from services.records.bills import Bill

@@ -11,15 +11,16 @@ from typing import Any
 import psycopg
 import pytest
 
+from scheduler import Scheduler
 from services.billing import approval as bill_approval
-from services.billing.approval import DraftsChanged, IssuedTogether
+from services.billing.approval import DraftsChanged
 from services.billing.draft_signs import signs_of
 from services.billing.issuing import BillingTerms
 from services.database.errors import IllegalChange
 from services.database.transport import TemporaryDatabaseError
 from services.identity.audit_reason import ReasonMissing
 from services.identity.auth import NotAllowed
-from services.records.drafts import DraftChoice, DraftFilter, PastUse
+from services.records.drafts import DraftChoice, DraftFilter, IssueRun, PastUse
 from tests.integration.utility import ADMIN, ENGINEER, Utility, make_utility
 from tests.unit.records.test_drafts import draft as any_draft
 
@@ -50,9 +51,17 @@ def mark_of(utility: Utility, choice: DraftChoice = ALL) -> str:
     return utility.services.database.draft_totals(choice).mark
 
 
-def issue(utility: Utility, mark: str, *, choice: DraftChoice = ALL, **how: Any) -> IssuedTogether:
-    asked: dict[str, Any] = {"principal": ADMIN, "now": utility.now} | how
+def begin(utility: Utility, mark: str, *, choice: DraftChoice = ALL, **how: Any) -> IssueRun:
+    asked: dict[str, Any] = {"principal": ADMIN} | how
     return utility.services.bill_approval.issue_together(choice=choice, mark=mark, **asked)
+
+
+def issue_all(utility: Utility) -> IssueRun:
+    """Let the scheduler issue what was begun; how the last run stands."""
+    Scheduler(utility.services).issue_drafts()
+    run = utility.services.database.last_issue_run()
+    assert run is not None
+    return run
 
 
 def numbers(utility: Utility) -> list[int]:
@@ -60,29 +69,45 @@ def numbers(utility: Utility) -> list[int]:
     return sorted(bill.number or 0 for bill in issued)
 
 
-def test_all_that_fit_are_issued_batch_by_batch_without_gaps(utility: Utility) -> None:
+def test_all_that_fit_are_issued_batch_by_batch_without_gaps(
+    utility: Utility, database: str
+) -> None:
     ids = add_drafts(utility, 5)
     choice = DraftChoice(DraftFilter(currency="INR"), without=frozenset(ids[:1]))
     totals = utility.services.database.draft_totals(choice)
-    told: list[tuple[int, int]] = []
-    issued = issue(
-        utility, totals.mark, choice=choice, progress=lambda done, of: told.append((done, of))
-    )
-    assert issued == IssuedTogether(4, 4, first_number=1, last_number=4)
-    assert told == [(2, 4), (4, 4)]
+    begun = begin(utility, totals.mark, choice=choice)
+    assert (begun.status, begun.number, begun.reached) == ("running", 4, 0)
+    assert numbers(utility) == []
+    first = utility.services.bill_approval.issue_next(now=utility.now)
+    assert first is not None
+    assert (first.status, first.reached, first.issued, first.last_number) == ("running", 2, 2, 2)
+    # What another process does after this one was killed.
+    done = issue_all(utility)
+    assert (done.status, done.reached, done.issued) == ("done", 4, 4)
+    assert (done.first_number, done.last_number) == (1, 4)
     assert numbers(utility) == [1, 2, 3, 4]
+    assert utility.services.bill_approval.issue_next(now=utility.now) is None
     (sums,) = totals.totals
     found = utility.services.database.bills(status="issued").items
     assert sum(bill.total_minor for bill in found) == sums.total_minor
     assert utility.services.database.drafts(DraftFilter()).items[0].id == ids[0]
     outbox = utility.services.database.outbox_of(ids[1])
     assert [work.kind for work in outbox] == ["bill_issued"]
+    with psycopg.connect(database) as connection:
+        actors = connection.execute(
+            "select distinct actor from public.audit_log where table_name = 'bills'"
+            " and action = 'update'"
+        ).fetchall()
+        left = connection.execute("select count(*) from public.issue_run_bills").fetchone()
+    assert actors == [(ADMIN.user,)]
+    assert left == (0,)
 
 
 def test_only_what_was_chosen_is_issued(utility: Utility) -> None:
     ids = add_drafts(utility, 3)
     choice = DraftChoice(only=frozenset(ids[1:2]))
-    assert issue(utility, mark_of(utility, choice), choice=choice).number == 1
+    begin(utility, mark_of(utility, choice), choice=choice)
+    assert issue_all(utility).issued == 1
     assert utility.services.database.bill(ids[1]).status == "issued"
     assert utility.services.database.drafts(DraftFilter()).total == 2
 
@@ -93,7 +118,8 @@ def test_a_draft_that_came_since_the_preview_stops_it_all(utility: Utility) -> N
     utility.add_meter("NEW")
     utility.submit("NEW", 1100)
     with pytest.raises(DraftsChanged, match="have changed"):
-        issue(utility, mark)
+        begin(utility, mark)
+    Scheduler(utility.services).issue_drafts()
     assert numbers(utility) == []
 
 
@@ -104,71 +130,98 @@ def test_another_draft_of_the_same_amount_in_its_place_is_seen_too(utility: Util
     utility.add_meter("TWIN")
     utility.submit("TWIN", 1100)
     with pytest.raises(DraftsChanged):
-        issue(utility, mark)
+        begin(utility, mark)
 
 
-def test_a_draft_sent_back_in_the_middle_stops_at_its_batch_and_keeps_the_rest(
-    utility: Utility,
-) -> None:
-    add_drafts(utility, 5)
+def test_no_drafts_at_all_are_not_issued(utility: Utility) -> None:
+    with pytest.raises(DraftsChanged, match="No draft is chosen"):
+        begin(utility, mark_of(utility))
+
+
+def test_what_is_sent_back_or_issued_meanwhile_is_passed_over(utility: Utility) -> None:
+    ids = sorted(add_drafts(utility, 5))
     approval = utility.services.bill_approval
-    _, chosen = utility.services.database.draft_choice(ALL)
-
-    def send_one_back(done: int, _of: int) -> None:
-        if done == 2:
-            approval.send_back(bill_ids=[chosen[3][0]], reason="wrong", principal=ADMIN)
-
-    issued = issue(utility, mark_of(utility), progress=send_one_back)
-    assert (issued.number, issued.of, issued.last_number) == (2, 5, 2)
-    assert "sent back" in issued.stopped
-    assert numbers(utility) == [1, 2]
-    assert utility.services.database.drafts(DraftFilter()).total == 2
-    assert issue(utility, mark_of(utility)).last_number == 4
+    begin(utility, mark_of(utility))
+    approval.send_back(bill_ids=[ids[1]], reason="wrong", principal=ADMIN)
+    approval.issue(bill_id=ids[4], principal=ADMIN, now=utility.now)
+    done = issue_all(utility)
+    assert (done.status, done.number, done.issued, done.refusal) == ("done", 5, 3, "")
+    assert numbers(utility) == [1, 2, 3, 4]
+    assert utility.services.database.bill(ids[1]).status == "void"
 
 
-def test_a_batch_whose_answer_is_lost_is_issued_once(
+def test_one_that_cannot_be_issued_keeps_back_no_other(utility: Utility, database: str) -> None:
+    ids = sorted(add_drafts(utility, 5))
+    with psycopg.connect(database) as connection:
+        connection.execute(
+            "create function public.refuse_one() returns trigger language plpgsql as $$ begin"
+            f" if new.id = '{ids[2]}' then raise exception 'Its customer is not to be billed.'"
+            " using errcode = 'EB005'; end if; return new; end $$"
+        )
+        connection.execute(
+            "create trigger refuse_one before update on public.bills"
+            " for each row execute function public.refuse_one()"
+        )
+    begin(utility, mark_of(utility))
+    done = issue_all(utility)
+    assert (done.status, done.reached, done.issued) == ("done", 5, 4)
+    assert done.refusal == "Its customer is not to be billed."
+    assert numbers(utility) == [1, 2, 3, 4]
+    assert utility.services.database.bill(ids[2]).status == "draft"
+    # It can be chosen again.
+    assert begin(utility, mark_of(utility)).number == 1
+
+
+def test_an_answer_that_is_lost_begins_one_run_and_issues_each_batch_once(
     utility: Utility, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    add_drafts(utility, 2)
+    add_drafts(utility, 3)
     database = utility.services.database
-    ask = database.issue_expected
-    lost: list[tuple[int, int]] = []
 
-    def lose_the_first_answer(**what: Any) -> tuple[int, int]:
-        answer = ask(**what)
-        if not lost:
-            lost.append(answer)
-            raise TemporaryDatabaseError("08006", "connection lost")
-        return answer
+    def losing_the_first_answer_of(name: str) -> None:
+        ask = getattr(database, name)
+        lost: list[Any] = []
 
-    monkeypatch.setattr(database, "issue_expected", lose_the_first_answer)
-    assert issue(utility, mark_of(utility)) == IssuedTogether(2, 2, 1, 2)
-    assert numbers(utility) == [1, 2]
+        def asked(**what: Any) -> Any:
+            answer = ask(**what)
+            if not lost:
+                lost.append(answer)
+                raise TemporaryDatabaseError("08006", "connection lost")
+            return answer
+
+        monkeypatch.setattr(database, name, asked)
+
+    losing_the_first_answer_of("begin_issue_run")
+    assert begin(utility, mark_of(utility)).number == 3
+    losing_the_first_answer_of("issue_next")
+    with pytest.raises(TemporaryDatabaseError):
+        utility.services.bill_approval.issue_next(now=utility.now)
+    done = issue_all(utility)
+    assert (done.issued, done.first_number, done.last_number) == (3, 1, 3)
+    assert numbers(utility) == [1, 2, 3]
 
 
 def test_two_administrators_at_once_issue_each_draft_once(utility: Utility) -> None:
     add_drafts(utility, 8)
     mark = mark_of(utility)
     ready = threading.Barrier(2)
-    outcomes: list[IssuedTogether | DraftsChanged] = []
+    outcomes: list[IssueRun | DraftsChanged] = []
 
-    def press(seconds: int) -> None:
+    def press() -> None:
         ready.wait()
         try:
-            outcomes.append(issue(utility, mark, now=utility.now + timedelta(seconds=seconds)))
+            outcomes.append(begin(utility, mark))
         except DraftsChanged as error:
             outcomes.append(error)
+        Scheduler(utility.services).issue_drafts()
 
-    threads = [threading.Thread(target=press, args=[n]) for n in range(2)]
+    threads = [threading.Thread(target=press) for _ in range(2)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(60)
-    assert len(outcomes) == 2
-    done = [o.number if isinstance(o, IssuedTogether) else 0 for o in outcomes]
-    # Whoever is slower is refused at the batch that the other one took.
-    assert sum(done) == len(numbers(utility))
-    issue(utility, mark_of(utility))
+    assert sorted(type(one) is IssueRun for one in outcomes) == [False, True]
+    issue_all(utility)
     assert numbers(utility) == list(range(1, 9))
 
 
@@ -207,7 +260,7 @@ def test_what_was_issued_is_not_sent_back_and_neither_is_what_a_later_bill_follo
 def test_only_administrators_issue_and_send_back(utility: Utility) -> None:
     ids = add_drafts(utility, 1)
     with pytest.raises(NotAllowed):
-        issue(utility, mark_of(utility), principal=ENGINEER)
+        begin(utility, mark_of(utility), principal=ENGINEER)
     with pytest.raises(NotAllowed):
         utility.services.bill_approval.send_back(bill_ids=ids, reason="no", principal=ENGINEER)
 

@@ -85,7 +85,7 @@ def test_only_one_run_of_a_job_goes_on_at_a_time_whatever_its_date(
     assert first is not None
     assert second is None
     assert in_the_way.scheduled_on == NOV_1
-    with pytest.raises(JobAlreadyRunning, match="the run of 01 November 2026, started by a"):
+    with pytest.raises(JobAlreadyRunning, match="the run of 1 Nov 2026, started by a"):
         run_job(beside, "monthly_bills", AFTER_TWO, "b")
 
 
@@ -251,6 +251,7 @@ def test_the_status_has_each_job_with_its_cron_next_time_and_last_run(utility: U
         ("payment_reminders", "2026-11-01T10:00:00+05:30", None),
         ("overdue_marking", "2026-11-01T11:00:00+05:30", None),
         ("meter_collection", "2026-11-01T08:00:00+05:30", None),
+        ("interval_collection", "2026-11-01T06:00:00+05:30", None),
         ("backup", "2026-11-02T01:00:00+05:30", None),
         ("retention", "2026-11-01T03:30:00+05:30", None),
     ]

@@ -117,7 +117,7 @@ def test_a_flagged_read_is_named_and_billed_once_it_was_accepted(utility: Utilit
     flagged = read(utility, "M1", 900)
     tick(utility, AFTER_TWO)
     row = aside(utility.services)["M1"]
-    assert row.reason == "The reading of 01 November 2026 (900 kWh) waits for review."
+    assert row.reason == "The reading of 1 Nov 2026 (900 kWh) waits for review."
     assert (row.code, row.ref) == ("flagged_reading", flagged.reading.id)
     utility.services.reading_review.correct(
         reading_id=flagged.reading.id,
@@ -261,14 +261,14 @@ def test_each_reason_is_the_true_one(utility: Utility) -> None:
     read(utility, "LATER", 1117, when=ON_THE_3RD)
     tick(utility)
     assert {s: (row.code, row.reason) for s, row in aside(utility.services).items()} == {
-        "UNREAD": ("no_reading", "No reading dated up to 01 November 2026."),
+        "UNREAD": ("no_reading", "No reading dated up to 1 Nov 2026."),
         "REJECTED": (
             "no_reading",
-            "No reading dated up to 01 November 2026. That of 01 November 2026 was rejected.",
+            "No reading dated up to 1 Nov 2026. That of 1 Nov 2026 was rejected.",
         ),
         "LATER": (
             "no_reading",
-            "No reading dated up to 01 November 2026. The next one is of 03 November 2026.",
+            "No reading dated up to 1 Nov 2026. The next one is of 3 Nov 2026.",
         ),
     }
 
@@ -332,7 +332,7 @@ def test_a_missing_tariff_is_named_and_its_import_lets_the_bill_be_made(
     tick(utility, AFTER_TWO)
     row = aside(utility.services)["M1"]
     assert row.code == "tariff_missing"
-    assert "No version of NEW is in force on 01 October 2026." in row.reason
+    assert "No version of NEW is in force on 1 Oct 2026." in row.reason
     add_tariff(utility, later | {"effective_from": "2026-01-01"})
     tick(utility)
     assert bills_of(utility, ["M1"]) == [1]

@@ -1,17 +1,18 @@
 """Collecting smart meters over real HTTP from a head-end on loopback."""
 
 import json
+import socket
+import ssl
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime, timedelta
+from dataclasses import replace
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
 
 import psycopg
 import pytest
@@ -23,71 +24,18 @@ from services.jobs import meter_collection
 from services.jobs.by_hand import run_job
 from services.jobs.runs import claim, perform
 from services.records.jobs import JobRun
+from tests.certificates import make_certificate
+from tests.integration.head_end import SUNDAY, Answer, StandIn, reading, standing_in
 from tests.integration.metered import Metered
 from tests.integration.utility import Utility, make_utility
 
-SUNDAY = datetime(2026, 11, 1, 2, 30, tzinfo=UTC)  # 08:00 in Kolkata
 OPENED = date(2026, 10, 1)
-
-Answer = tuple[int, str]
-
-
-@dataclass
-class StandIn:
-    """A head-end over real HTTP; `answers` gives the status and body for a serial."""
-
-    url: str = ""
-    answers: Callable[[str], Answer] = lambda serial: reading(serial, 1117)
-    headers: dict[str, str] = field(default_factory=dict)
-    answer_headers: dict[str, str] = field(default_factory=dict)
-    paths: list[str] = field(default_factory=list)
-    silence_seconds: float = 0
-    drip_seconds: float = 0
-
-    def times_asked(self, serial: str) -> int:
-        return self.paths.count(f"/meters/{serial}/reading")
-
-
-def reading(serial: str, kwh: object, at: datetime = SUNDAY) -> Answer:
-    return 200, json.dumps({"serial": serial, "reading_kwh": kwh, "read_at": at.isoformat()})
 
 
 @pytest.fixture
 def head_end() -> Iterator[StandIn]:
-    stand_in = StandIn()
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_GET(self) -> None:
-            stand_in.paths.append(self.path)
-            stand_in.headers |= dict(self.headers)
-            status, text = stand_in.answers(unquote(self.path.split("/")[2]))
-            time.sleep(stand_in.silence_seconds)
-            # A client that lost patience is gone by now.
-            with suppress(ConnectionError):
-                self.answer(status, text.encode())
-
-        def answer(self, status: int, body: bytes) -> None:
-            self.send_response(status)
-            for name, value in stand_in.answer_headers.items():
-                self.send_header(name, value)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            for start in range(0, len(body), step := 1 if stand_in.drip_seconds else 1 << 20):
-                self.wfile.write(body[start : start + step])
-                time.sleep(stand_in.drip_seconds)
-
-        def log_message(self, *_: object) -> None:
-            """Say nothing."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        stand_in.url = f"http://127.0.0.1:{server.server_port}"
-        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-        thread.start()
+    with standing_in() as stand_in:
         yield stand_in
-        server.shutdown()
-        thread.join()
 
 
 @contextmanager
@@ -195,6 +143,68 @@ def test_nobody_at_the_address_is_a_temporary_failure() -> None:
     made.close()
     assert len(pauses) == 2
     assert 0.5 <= pauses[0] <= 1.0 <= pauses[1] <= 2.0
+
+
+def test_headers_that_drip_in_are_given_up_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("services.integrations.head_end.TIMEOUT_SECONDS", 0.5)
+
+    def drip(listener: socket.socket) -> None:
+        connection, _ = listener.accept()
+        with connection, suppress(OSError):
+            connection.sendall(b"HTTP/1.1 200 OK\r\nX-Slow: ")
+            for _ in range(100):
+                connection.sendall(b"x")
+                time.sleep(0.1)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=drip, args=(listener,))
+        thread.start()
+        began = time.monotonic()
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        with client(url) as made, pytest.raises(HeadEndAway, match="in time"):
+            made.read("S1")
+        assert time.monotonic() - began < 3
+        thread.join(20)
+
+
+def test_all_tries_for_a_meter_have_one_time_limit(
+    head_end: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.integrations.head_end.CALL_SECONDS", 0.3)
+    head_end.answers = lambda _: (503, "")
+    with client(head_end.url) as made, pytest.raises(HeadEndAway, match="answered 503"):
+        made.read("S1")
+    assert len(head_end.paths) == 1
+
+
+def test_the_token_goes_to_no_other_host_and_into_no_log(
+    head_end: StandIn, caplog: pytest.LogCaptureFixture
+) -> None:
+    head_end.answers = lambda _: (307, "")
+    head_end.answer_headers["Location"] = f"{head_end.url.replace('127.0.0.1', 'localhost')}/x"
+    with (
+        caplog.at_level("DEBUG"),
+        client(head_end.url, "s3cret") as made,
+        pytest.raises(HeadEndRefused, match="sends us elsewhere") as refused,
+    ):
+        made.read("S1")
+    assert len(head_end.paths) == 1
+    assert "s3cret" not in caplog.text + str(refused.value)
+
+
+def test_a_certificate_that_nobody_vouches_for_is_not_believed(tmp_path: Path) -> None:
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    files = make_certificate(tmp_path, "localhost")
+    tls.load_cert_chain(files.certificate, files.key)
+    with ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as server:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+        thread.start()
+        url = f"https://localhost:{server.server_port}"
+        with client(url) as made, pytest.raises(HeadEndAway, match="prove who it is"):
+            made.read("S1")
+        server.shutdown()
+        thread.join()
 
 
 @pytest.mark.parametrize("field", ["silence_seconds", "drip_seconds"])
@@ -361,7 +371,7 @@ def test_a_continued_run_asks_only_for_the_meters_that_are_left(
     utility: Utility, head_end: StandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     add_smart_meters(utility, "S1", "S2", "S3")
-    monkeypatch.setattr(meter_collection, "PAGE", 1)
+    monkeypatch.setattr(meter_collection, "BATCH", 1)
     context, _ = claim(
         utility.services,
         job="meter_collection",
@@ -370,17 +380,25 @@ def test_a_continued_run_asks_only_for_the_meters_that_are_left(
         clock=lambda: SUNDAY,
     )
     assert context is not None
+    database = utility.services.database
+    store = database.store_collected
 
-    def stop_after_two(serial: str) -> Answer:
-        if serial == "S2":
-            context.stop.set()
-        return reading(serial, 1117)
+    def store_and_stop(**given: Any) -> tuple[set[str], set[str]]:
+        context.stop.set()
+        return store(**given)
 
-    head_end.answers = stop_after_two
-    assert perform(context, meter_collection.run) is None
+    with monkeypatch.context() as patched:
+        patched.setattr(database, "store_collected", store_and_stop)
+        assert perform(context, meter_collection.run) is None
+    [stored] = database.readings(submitted_by="job:meter_collection").items
+    head_end.paths.clear()
     run = collect(utility.services)
     assert (run.status, run.attempt, run.done_count) == ("done", 2, 3)
-    assert [head_end.times_asked(s) for s in ("S1", "S2", "S3")] == [1, 1, 1]
+    assert sorted(head_end.paths) == [
+        f"/meters/{serial}/reading"
+        for serial in ("S1", "S2", "S3")
+        if serial != stored.meter_serial
+    ]
 
 
 def test_the_monthly_job_bills_what_was_collected(utility: Utility) -> None:

@@ -138,8 +138,8 @@ def test_what_cannot_be_billed_is_set_aside_with_its_reason_and_the_others_are_b
     assert run.detail == "Bills for October 2026."
     assert len(utility.bills_of("GOOD")) == 1
     assert reasons(utility, run) == {
-        "UNREAD": "No reading dated up to 01 November 2026.",
-        "FLAGGED": "The reading of 31 October 2026 (900 kWh) waits for review.",
+        "UNREAD": "No reading dated up to 1 Nov 2026.",
+        "FLAGGED": "The reading of 31 Oct 2026 (900 kWh) waits for review.",
         "FELL": "The register fell from 1000 to 950 kWh: a person must look at its readings.",
     }
 

@@ -247,8 +247,8 @@ def _store_again(connection: psycopg.Connection[Any], bill: Bill, *, opening_wh:
         )
         connection.execute(
             "insert into public.bills select (jsonb_populate_record(b, jsonb_build_object("
-            "'id', gen_random_uuid(), 'number', null, 'status', 'draft', 'usage',"
-            " jsonb_set(b.usage, '{net,banks,\"\",opening}', to_jsonb(%s))))).*"
+            "'id', gen_random_uuid(), 'created_by', 'test', 'number', null, 'status', 'draft',"
+            " 'usage', jsonb_set(b.usage, '{net,banks,\"\",opening}', to_jsonb(%s))))).*"
             " from public.bills b where b.id = %s",
             (opening_wh, bill.id),
         )

@@ -110,8 +110,8 @@ class TestOfACorrectedBill:
 
     def corrected(self, at: Correcting, bill: Bill, kwh: str) -> Bill:
         at.execute(at.closed_at(bill, kwh))
-        anew: Bill = at.utility.bills_of("M1")[0]
-        return anew
+        reissued: Bill = at.utility.bills_of("M1")[0]
+        return reissued
 
     def plan(self, at: Correcting) -> InstalmentPlan:
         (plan,) = at.database.plans()
@@ -119,47 +119,47 @@ class TestOfACorrectedBill:
 
     def test_the_bill_in_its_place_is_in_the_plan(self, at: Correcting) -> None:
         bill = self.bill_in_a_plan(at)
-        anew = self.corrected(at, bill, "1110")
+        reissued = self.corrected(at, bill, "1110")
         plan = self.plan(at)
-        assert [(one.bill_id, one.number) for one in plan.bills] == [(anew.id, anew.number)]
-        assert plan.paid_minor == TOTAL - (anew.total_minor - FIRST)
+        assert [(one.bill_id, one.number) for one in plan.bills] == [(reissued.id, reissued.number)]
+        assert plan.paid_minor == TOTAL - (reissued.total_minor - FIRST)
         assert [one.paid for one in plan.instalments] == [True, False, False]
         with pytest.raises(IllegalChange, match="in a plan already"):
-            agree(at.utility, [anew], equal=2)
+            agree(at.utility, [reissued], equal=2)
         # Its own due date passes, but not yet the second instalment's.
         at.utility.now += timedelta(days=35)
         assert "broken" not in mark_overdue(at.utility)
-        assert at.database.bill(anew.id).status == "partially_paid"
+        assert at.database.bill(reissued.id).status == "partially_paid"
         at.utility.now += timedelta(days=15)
         assert "broken: 1" in mark_overdue(at.utility)
-        assert at.database.bill(anew.id).status == "overdue"
+        assert at.database.bill(reissued.id).status == "overdue"
 
     def test_what_was_paid_of_a_bill_made_anew_higher_counts(self, at: Correcting) -> None:
         bill = self.bill_in_a_plan(at)
-        anew = self.corrected(at, bill, "1200")
-        assert anew.total_minor > bill.total_minor
+        reissued = self.corrected(at, bill, "1200")
+        assert reissued.total_minor > bill.total_minor
         assert self.plan(at).paid_minor == FIRST
-        at.pay(anew, TOTAL - FIRST)
+        at.pay(reissued, TOTAL - FIRST)
         assert self.plan(at).status == "kept"
         # What came on top was never agreed on: it is due as any bill.
         at.utility.now += timedelta(days=60)
         mark_overdue(at.utility)
-        assert at.database.bill(anew.id).status == "overdue"
+        assert at.database.bill(reissued.id).status == "overdue"
         assert self.plan(at).status == "kept"
 
     def test_a_bill_made_anew_so_low_that_it_is_paid_keeps_the_plan(self, at: Correcting) -> None:
         bill = self.bill_in_a_plan(at)
-        anew = self.corrected(at, bill, "1010")
-        assert anew.total_minor < FIRST
+        reissued = self.corrected(at, bill, "1010")
+        assert reissued.total_minor < FIRST
         plan = self.plan(at)
         assert (plan.status, plan.paid_minor) == ("kept", TOTAL)
 
     def test_twice_corrected_it_is_still_in_the_plan(self, at: Correcting) -> None:
         bill = self.bill_in_a_plan(at)
-        anew = self.corrected(at, self.corrected(at, bill, "1200"), "1117")
-        assert anew.total_minor == TOTAL
+        reissued = self.corrected(at, self.corrected(at, bill, "1200"), "1117")
+        assert reissued.total_minor == TOTAL
         plan = self.plan(at)
-        assert [one.bill_id for one in plan.bills] == [anew.id]
+        assert [one.bill_id for one in plan.bills] == [reissued.id]
         assert plan.paid_minor == FIRST
 
     def test_what_one_bill_has_more_takes_nothing_from_the_plan_of_two(
@@ -180,12 +180,12 @@ class TestOfACorrectedBill:
         first, second = bills = at.chain("M1", 2)
         agree(at.utility, bills[in_plan], equal=3)
         at.execute(at.closed_at(first, None))
-        (anew,) = at.utility.bills_of("M1")
-        assert anew.period_end == second.period_end
+        (reissued,) = at.utility.bills_of("M1")
+        assert reissued.period_end == second.period_end
         plan = self.plan(at)
         assert plan.status == "cancelled"
         assert "agree on another plan" in plan.reason
-        agree(at.utility, [anew], equal=3)
+        agree(at.utility, [reissued], equal=3)
 
     def test_a_bill_made_anew_as_a_draft_ends_the_plan(self, at: Correcting) -> None:
         (first,) = at.chain("M1", 1)
@@ -193,7 +193,36 @@ class TestOfACorrectedBill:
         draft_of(at.utility, "M1", 1200)
         agree(at.utility, [first], equal=3)
         at.execute(at.closed_at(first, None))
-        (anew,) = at.utility.bills_of("M1")
-        assert (anew.status, anew.replaces_id) == ("draft", first.id)
+        (reissued,) = at.utility.bills_of("M1")
+        assert (reissued.status, reissued.replaces_id) == ("draft", first.id)
         plan = self.plan(at)
         assert (plan.status, [bill.number for bill in plan.bills]) == ("cancelled", [first.number])
+
+
+def test_a_bill_that_a_broken_plan_let_go_has_one_notice_more_and_its_next_mark_none(
+    office: Office,
+) -> None:
+    def notices() -> int:
+        work = office.utility.services.database.outbox_of(office.bill.id)
+        return len([w for w in work if w.kind == "overdue_notice"])
+
+    def marked_after(days: int) -> tuple[str, int]:
+        office.utility.now += timedelta(days=days)
+        mark_overdue(office.utility)
+        return office.now_of(office.bill).status, notices()
+
+    assert marked_after(35) == ("overdue", 1)
+    soon = office.utility.today + timedelta(days=5)
+    agree(office.utility, [office.now_of(office.bill)], equal=2, first_on=soon)
+    assert office.now_of(office.bill).status == "issued"
+    assert marked_after(30) == ("overdue", 2)
+    assert marked_after(1) == ("overdue", 2)
+    receipt = office.pay("540.35", bill=office.bill)
+    assert marked_after(1) == ("paid", 2)
+    office.utility.services.refunds.reverse(
+        payment_id=receipt.payment.id,
+        reason="The cheque was not honoured.",
+        principal=ADMIN,
+        now=office.utility.now,
+    )
+    assert marked_after(1) == ("overdue", 2)

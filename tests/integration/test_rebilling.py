@@ -168,7 +168,7 @@ class TestWhoIsTold:
         assert set(told) == {"bill_issued", "bill_corrected"}
         issued = told["bill_issued"].steps
         assert {issued[n].status for n in (8, 9, 10)} == {"pending"}
-        assert {issued[n].detail for n in (11, 12, 13)} == {"told with the correction"}
+        assert {issued[n].detail for n in (11, 12, 13)} == {"in the message about the correction"}
         assert told["bill_corrected"].occasion == done.id
         assert set(outbox(at, now[1].id)) == {"bill_issued"}
         assert set(outbox(at, bills[1].id)) == {"bill_issued", "balance_changed"}

@@ -87,7 +87,7 @@ def test_a_correction_of_a_bill_bills_no_whole_turn(utility: Utility) -> None:
     assert new is not None
     assert new.consumption_wh == 99_950_000
     at.execute(rolled)
-    # Made anew once more, the choice holds.
+    # Reissued once more, the choice holds.
     now = utility.bills_of("M1")[-1]
     assert utility.services.database.reading(now.closing_reading_id).rolled_over
     again = at.plan(WrongReading(now.id, now.opening_reading_id, "1090")).changes[-1].new
@@ -114,7 +114,7 @@ def test_a_later_read_and_the_monthly_candidates_know_of_it(
     assert [read.rolled_over for read in context.between] == [True]
     (candidate,) = utility.services.database.monthly_bill_candidates(
         on=next_month(utility.today), after=None, limit=10
-    )
+    ).agreements
     assert candidate.closing is not None
     assert candidate.closing.rolled_over or candidate.between[0].rolled_over
 

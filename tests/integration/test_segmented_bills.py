@@ -1,5 +1,6 @@
 """A bill over several meters or multipliers, as the API, the page and the PDF have it."""
 
+from collections import Counter
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -35,6 +36,40 @@ def exchanged(at: Supplied) -> Bill:
     at.read("N1", 15, 0, source="customer")
     (bill,) = at.bills("N1")
     return bill
+
+
+def test_what_a_meter_measures_elsewhere_is_not_of_the_place(at: Supplied) -> None:
+    metered = Metered(at.utility)
+    point, other = at.meter("M1"), at.meter("M2")
+    at.do(Exchange(point, at.day(20), TypedRead("1010"), "N1", TypedRead("0")))
+    at.do(Exchange(other, at.day(10), TypedRead("1010"), "M1", TypedRead("1010")))
+    for serial in ("M1", "N1", "M2"):
+        assert metered.import_intervals(serial, 30).ok
+    use: dict[str, Counter[int]] = {"N1": Counter(), "M1": Counter()}
+    for serial, by_day in use.items():
+        context = at.database.reading_context(
+            meter_serial=serial, read_at=at.utility.now, read_on=at.utility.today
+        )
+        for one in context.pricing.intervals:
+            by_day[(at.utility.today - one.day).days] += sum(one.wh)
+    # Of the day on which a meter was exchanged both have their part.
+    assert use["N1"] == {ago: 7_200 if ago == 20 else 3_600 for ago in range(1, 31)}
+    assert use["M1"] == {ago: 7_200 if ago == 10 else 3_600 for ago in range(1, 31)}
+
+
+def test_the_demand_that_a_meter_shows_elsewhere_is_not_of_the_place(at: Supplied) -> None:
+    metered = Metered(at.utility)
+    for serial in ("M1", "M2"):
+        metered.add_meter(serial, "max_kw", tariff="LINKED", days=60)
+    point, other = at.point("M1"), at.point("M2")
+    last = TypedRead("1010", {"max_kw": "2"})
+    at.do(Exchange(point, at.day(20), last, "N1", TypedRead("0", {"max_kw": "0"})))
+    at.do(Exchange(other, at.day(15), last, "M1", last))
+    metered.submit("M1", 1020, at=at.noon(5), max_kw="9")
+    context = at.database.reading_context(
+        meter_serial="N1", read_at=at.utility.now, read_on=at.utility.today
+    )
+    assert [one["max_kw"] for one in context.pricing.between] == [2_000]
 
 
 def test_the_api_has_each_meter_and_the_place(at: Supplied) -> None:

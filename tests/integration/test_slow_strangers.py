@@ -26,6 +26,7 @@ AUTH0 = {
 }
 HALF_BODY = b"POST %s HTTP/1.1\r\nHost: x\r\n%sContent-Length: 99\r\n\r\n{"
 HALF_HEAD = b"GET / HTTP/1.1\r\nHost: x\r\nX-Slow: "
+CHUNKS = b"POST /webhook/stripe HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n"
 
 
 @pytest.fixture(scope="module")
@@ -97,6 +98,43 @@ def test_half_sent_headers_neither_fill_the_process_nor_stay(app: AppProcess) ->
     assert time.monotonic() - began < connections.HEADER_SECONDS + 15
     _answers(app)
     assert "Too many open files" not in app.log()
+
+
+@pytest.mark.parametrize(
+    ("begun", "more"),
+    [
+        (b"GET / HTTP/1.1\r\nHost: x\r\nX-Long: ", b"a" * 1_000),
+        (b"GET / HTTP/1.1\r\nHost: x\r\n", b"X-A: b\r\n" * 100),
+        (b"GET /", b"a" * 1_000),
+        (CHUNKS, b"X-A: b\r\n" * 100),
+        (CHUNKS + b"X: ", b"a" * 1_000),
+    ],
+)
+def test_a_head_without_end_is_not_kept(app: AppProcess, begun: bytes, more: bytes) -> None:
+    with strangers(app, 1, begun) as (one,):
+        sent = 0
+        with suppress(OSError):
+            while sent < 20_000_000:
+                one.sendall(more)
+                sent += len(more)
+        # What the sockets of both sides hold comes on top.
+        assert sent < 20_000_000
+    _answers(app)
+
+
+def test_usual_heads_and_bodies_pass(app: AppProcess) -> None:
+    cookies = {f"c{n}": "x" * 500 for n in range(80)}
+    with requests.Session() as visitor:
+        for _ in range(3):
+            answer = visitor.get(f"{app.url}/api/scheduler/status", cookies=cookies, timeout=9)
+            assert answer.status_code == 401
+            # In chunks of one byte, nearly all that comes is not of the body.
+            answer = visitor.post(
+                f"{app.url}/webhook/stripe", data=(b"x" for _ in range(30_000)), timeout=30
+            )
+            assert answer.status_code == 503
+            answer = visitor.post(f"{app.url}/webhook/stripe", data=b"x" * 5_000_000, timeout=30)
+            assert answer.status_code == 413
 
 
 def _visit(app: AppProcess) -> ClientConnection:

@@ -376,7 +376,7 @@ class TestExchange:
         at.read("N1", 10, 1, source="imported")
         (candidate,) = at.database.monthly_bill_candidates(
             on=next_month(at.day(0)), after=None, limit=10
-        )
+        ).agreements
         assert (candidate.serial, len(candidate.installations)) == ("N1", 2)
 
     def test_after_a_bill_that_ended_at_the_exchange_the_next_is_of_the_new_one(

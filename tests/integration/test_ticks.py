@@ -10,7 +10,7 @@ import pytest
 
 from services.database.service import DatabaseService
 from services.database.transport import TemporaryDatabaseError
-from services.jobs import runs
+from services.jobs import monthly_bills, runs
 from services.jobs.by_hand import run_job
 from services.jobs.runs import JobContext, JobFailed, claim
 from services.records.jobs import JobRun
@@ -62,11 +62,12 @@ def test_a_stopped_process_makes_up_for_each_missed_month_and_the_latest_of_the_
     assert runs_of(utility.services, "payment_reminders") == {"2026-10-31": done}
     assert runs_of(utility.services, "overdue_marking") == {"2026-10-31": done}
     assert runs_of(utility.services, "meter_collection") == {"2026-10-25": done}
+    assert runs_of(utility.services, "interval_collection") == {"2026-10-31": done}
     assert runs_of(utility.services, "backup") == {"2026-11-01": done}
     assert runs_of(utility.services, "retention") == {"2026-10-31": done}
 
     tick_and_wait(scheduler)
-    assert utility.services.database.job_runs().total == 8
+    assert utility.services.database.job_runs().total == 9
 
 
 def test_nothing_due_before_the_database_was_made_is_caught_up(
@@ -121,6 +122,35 @@ def test_a_run_that_fails_says_why_is_tried_again_later_and_then_left_to_a_perso
         long_ago(database)
         tick_and_wait(scheduler)
     assert runs_of(utility.services, "monthly_bills") == {"2026-11-01": ("failed", 5)}
+
+
+def test_a_run_that_breaks_off_and_makes_bills_each_time_is_not_left_to_a_person(
+    utility: Utility, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    serials = add_read_meters(utility, 7)
+    monkeypatch.setattr(monthly_bills, "BATCH", 1)
+    real, stored = utility.services.database.store_job_bills, set[int]()
+
+    def store_one(**params: Any) -> tuple[int, list[str]]:
+        if stored:
+            raise JobFailed("The power went.")
+        stored.add(1)
+        return real(**params)
+
+    monkeypatch.setattr(utility.services.database, "store_job_bills", store_one)
+    scheduler = at_once(utility.services)
+    for attempt in range(1, 7):
+        tick_and_wait(scheduler)
+        assert runs_of(utility.services, "monthly_bills") == {"2026-11-01": ("failed", attempt)}
+        assert sum(bills_of(utility, serials)) == attempt
+        long_ago(database)
+        stored.clear()
+    # In vain from here on.
+    stored.add(1)
+    for _ in range(7):
+        tick_and_wait(scheduler)
+        long_ago(database)
+    assert runs_of(utility.services, "monthly_bills") == {"2026-11-01": ("failed", 6 + 5)}
 
 
 def test_an_unexpected_error_ends_the_run_with_words_for_people_and_details_in_the_log(

@@ -12,13 +12,15 @@ from pathlib import Path
 from urllib.error import URLError
 from urllib.request import urlopen
 
-from playwright.sync_api import Page
+from playwright.sync_api import Locator, Page
+from playwright.sync_api import TimeoutError as PlaywrightTimeoutError
 
 from services.settings import PROJECT_FOLDER, Settings
 from tests.command import run_command
 
 _START_SECONDS = 90
 _STOP_SECONDS = 60
+_LIST_MILLISECONDS = 5_000
 
 _QUIET_FOR_A_WHILE = """() => {
     const app = document.querySelector(".stApp");
@@ -95,7 +97,7 @@ def start_app(
     own = {"DATA_DIR": str(data_dir), "STREAMLIT_SERVER_PORT": str(port), "PYTHONUNBUFFERED": "1"}
     # A Java each time would slow everything down; the tests of the graph switch it on.
     own["EMBEDDED_GRAPH"] = "off"
-    command = [sys.executable, "-m", "streamlit", "run", "streamlit_app.py"]
+    command = [sys.executable, "-m", "services", "start"]
     with log_file.open("wb") as log:
         process = subprocess.Popen(
             command,
@@ -118,6 +120,28 @@ def settled(page: Page) -> None:
     """
     page.evaluate("window.idleSince = null")
     page.wait_for_function(_QUIET_FOR_A_WHILE)
+
+
+def choose(box: Locator, option: str | re.Pattern[str]) -> None:
+    """Choose `option` in a select box, by a part of its name, and wait until the page answered.
+
+    Its list closes by itself when the page scrolls or is drawn again, as when a message of the
+    last click goes away; it is opened again then, as a person would.
+    """
+    page = box.page
+    wanted = page.get_by_role("option", name=option).first
+    for is_last in (False, False, True):
+        box.scroll_into_view_if_needed()
+        settled(page)
+        box.click()
+        try:
+            wanted.click(timeout=_LIST_MILLISECONDS)
+            break
+        except PlaywrightTimeoutError:
+            if is_last:
+                raise
+            page.keyboard.press("Escape")
+    settled(page)
 
 
 def _wait_until_healthy(app: AppProcess) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -11,6 +11,7 @@ from streamlit.testing.v1 import AppTest
 from scheduler import Scheduler
 from services.bootstrap import build_services, run_with
 from services.container import Services
+from services.graph import OpenedGraph, PassState
 from services.identity.auth import hash_api_key
 from services.identity.auth0 import Auth0Tokens
 from services.identity.permissions import Role
@@ -251,6 +252,30 @@ class Graph:
         return self.answer
 
 
+class Compared:
+    """A graph whose comparison with the database is a quarter done."""
+
+    def __init__(self) -> None:
+        self.state = PassState(2_500, 10_000, True, False, True, 90)
+        self.asked: list[str] = []
+
+    def pass_state(self) -> PassState:
+        return self.state
+
+    def halt_pass(self) -> None:
+        self.asked.append("halt")
+        self.state = replace(self.state, at_work=False, halted=True)
+
+    def ask_for_pass(self) -> None:
+        self.asked.append("ask")
+        self.state = replace(self.state, halted=False)
+
+
+def _progress(app: AppTest) -> str:
+    (bar,) = app.get("progress")
+    return str(bar.proto.text)
+
+
 class TestServices:
     """Each system, whether it is used, whether it works, and a test of it."""
 
@@ -260,7 +285,7 @@ class TestServices:
         said = words(signed_in(services, Role.ADMIN, self.PAGE))
         assert "It answers, in" in said
         assert "It does not run in this process" in said
-        assert said.count("Not configured") == 7
+        assert said.count("Not configured") == 9
 
     def test_a_plugged_in_system_is_tested_by_its_button(
         self, services: Services, run: Callable[[Services], None]
@@ -274,6 +299,21 @@ class TestServices:
         said = words(app)
         assert "It answers." in said
         assert "It refused the password." in said.split("Last error, ")[1]
+
+    def test_the_comparison_of_the_graph_is_seen_stopped_and_goes_on(
+        self, services: Services, run: Callable[[Services], None]
+    ) -> None:
+        graph = Compared()
+        run(replace(services, graph=OpenedGraph(cast("Any", graph))))
+        app = signed_in(services, Role.ADMIN, self.PAGE)
+        assert _progress(app) == "2,500 of about 10,000 rows, 2 minutes left."
+        app.button(key="graph-halt").click().run()
+        assert _progress(app) == "Stopped at 2,500 of about 10,000 rows."
+        app.button(key="graph-compare").click().run()
+        assert _progress(app).endswith("it goes on within a minute.")
+        assert graph.asked == ["halt", "ask"]
+        auditor = signed_in(services, Role.AUDITOR, self.PAGE)
+        assert "graph-halt" not in {button.key for button in auditor.button}
 
     def test_an_unexpected_error_shows_nothing_secret(
         self, services: Services, run: Callable[[Services], None]
@@ -313,7 +353,7 @@ class TestServices:
         log.note_alerts(now=at, seen=seen, clear=[], quiet_minutes=0)
         app = signed_in(services, Role.ADMIN, self.PAGE)
         (shown,) = [e.value for e in app.error if "The outbox is stuck" in e.value]
-        assert shown.endswith("Told by e-mail.")
+        assert shown.endswith("Sent by e-mail.")
         said = words(app)
         assert "It waits." in said
         assert all("late" not in error.value for error in app.error)

@@ -1,6 +1,7 @@
 """A cashier asks for a refund on its page; a manager approves it on the page Approvals."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 from uuid import uuid4
 
 import pytest
@@ -10,8 +11,10 @@ from scheduler import Scheduler
 from services.approvals.asking import AwaitsApproval
 from services.bootstrap import run_with
 from services.identity.permissions import Role
+from services.records.base import PageRequest
+from services.records.lists import PointFilter
 from services.tariffs import parse_tariff
-from tests.integration.utility import ADMIN, Utility, make_utility
+from tests.integration.utility import ADMIN, KSEB, Utility, make_utility
 from tests.ui.test_pages import press, signed_in, words
 
 pytestmark = pytest.mark.postgres
@@ -108,6 +111,37 @@ def test_a_void_is_asked_for_and_the_bill_says_that_it_waits(utility: Utility) -
         assert "by some.manager; it waits on *Approvals* until somebody else" in words(app)
 
 
+def test_a_change_of_supply_that_lowers_a_bill_is_asked_for_and_the_place_says_so(
+    utility: Utility,
+) -> None:
+    services = utility.services
+    utility.add_meter("M3")
+    assert utility.submit("M3", 1117).bill is not None
+    rate = {"code": "energy", "description": "Energy", "kind": "energy", "rate": "0.5"}
+    cheap = KSEB | {"code": "CHEAP", "charges": [rate]}
+    services.tariff_publishing.publish(tariff=parse_tariff(cheap), principal=ADMIN)
+    want_four_eyes(utility, "voids")
+    (point,) = services.database.list_service_points(
+        wanted=PointFilter(text="M3"), page=PageRequest(sort="code")
+    ).items
+    script = registry.CHANGE_SUPPLY.script
+    app = signed_in(services, Role.CLERK, script, id=point.id, what="tariff")
+    (tariff,) = [box for box in app.selectbox if "CHEAP" in " ".join(box.options)]
+    tariff.select_index(next(n for n, one in enumerate(tariff.options) if "CHEAP" in one))
+    (day,) = app.date_input
+    day.set_value(utility.today - timedelta(days=20))
+    press(app, "Show what it does")
+    assert "Another person must approve this" in words(app)
+    (reason,) = [field for field in app.text_input if field.label == "Why"]
+    reason.input("as agreed")
+    press(app, "Ask for approval")
+    app = signed_in(services, Role.CLERK, registry.SERVICE_POINT.script, id=point.id)
+    assert "Other tariff at M3, which changes" in words(app)
+    assert "by some.clerk; it waits on *Approvals* until somebody else" in words(app)
+    app = signed_in(services, Role.MANAGER, registry.APPROVALS.script)
+    assert "Other tariff at M3, which changes" in words(app)
+
+
 def test_a_tariff_says_that_a_version_of_it_waits(utility: Utility) -> None:
     services = utility.services
     want_four_eyes(utility, "tariffs")
@@ -136,3 +170,12 @@ def test_an_auditor_sees_settings_that_nobody_else_than_administrators_may_chang
     assert "Settings are changed by" not in words(app)
     fields = [*app.text_input, *app.text_area, *app.number_input, *app.checkbox]
     assert sum(not field.disabled for field in fields) > 1
+
+
+def test_only_who_may_create_the_first_administrator_is_told_to(utility: Utility) -> None:
+    app = signed_in(utility.services, Role.AUDITOR, registry.USERS.script)
+    assert "The first one is for administrators to create." in words(app)
+    assert not [button for button in app.button if "first administrator" in button.label]
+    app = signed_in(utility.services, Role.ADMIN, registry.USERS.script)
+    assert "Create the first administrator, who then invites everybody else." in words(app)
+    assert [button for button in app.button if "first administrator" in button.label]

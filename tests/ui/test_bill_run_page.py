@@ -2,16 +2,21 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
+from typing import Any
+from uuid import uuid4
 
 import psycopg
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from pages.bill_runs import next_run
 from pages.registry import BILL_RUNS, SERVICE_POINT
 from scheduler import Scheduler
-from services.bootstrap import run_with
+from services.bootstrap import run_with, running_scheduler
 from services.identity.permissions import Role
+from services.jobs import bill_run_preview
 from services.jobs.bill_run_preview import next_bill_run, preview_bill_run
 from services.jobs.by_hand import run_job
 from services.quantities.period import next_month
@@ -71,6 +76,105 @@ def test_a_bill_that_a_person_must_look_at_is_named_before(utility: Utility) -> 
     app = bill_runs(utility)
     app.button(key="preview").click().run()
     assert "Will be kept as drafts for a person to issue" in [s.value for s in app.subheader]
+
+
+def test_what_is_unlike_the_last_bill_is_shown_with_links_to_both(utility: Utility) -> None:
+    rows = []
+    for serial, before, kwh in (("M1", 1100, 1205), ("M2", 1100, 1800), ("M3", 1100, 1100)):
+        meter = utility.add_meter(serial, opened_on=utility.today - timedelta(days=60))
+        utility.submit(serial, before, at=utility.now - timedelta(days=30))
+        row: dict[str, Any] = {"id": str(uuid4()), "meter_id": meter}
+        row |= {"read_at": utility.now.isoformat()}
+        row |= {"read_on": utility.today.isoformat(), "register_wh": kwh * 1000}
+        rows.append({**row, "status": "accepted", "validation": {}})
+    utility.services.database.import_readings(actor="test", rows=rows)
+    app = bill_runs(utility)
+    app.button(key="preview").click().run()
+    assert not app.exception
+    said = words(app)
+    assert "3 bills in INR" in said
+    # 805 kWh, where 300 are usual for as many days.
+    plain = said.replace("\\", "")
+    assert "805 kWh" in plain
+    assert "Last bills: 300 kWh" in plain
+    assert "A day: +168.3 %" in plain
+    assert "1 more than 3 times as much a day, 1 no use after use" in plain
+    assert "Unlike the last bill" in [s.value for s in app.subheader]
+    links = [link.proto for link in app.get("page_link")]
+    shown = [link.label for link in links if "M" in link.label and "**" in link.label]
+    assert shown == ["**M2**", "**M3**"]
+    (last,) = utility.bills_of("M2")
+    assert any(last.id in link.query_string for link in links)
+
+
+@pytest.fixture
+def approving(database: str, tmp_path: Path) -> Iterator[Utility]:
+    """A utility whose bills are drafts until somebody issues them."""
+    now, settings = datetime.now(UTC), {"BILL_APPROVAL": "on"}
+    made = make_utility(database, tmp_path, now=now, more_settings=settings)
+    run_with(made.services, Scheduler(made.services))
+    yield made
+    run_with(None)
+    made.services.close()
+
+
+def test_the_drafts_of_a_run_are_compared_with_its_preview_and_issued_together(
+    approving: Utility,
+) -> None:
+    database = approving.services.database
+    assert "No bill run has begun yet" in bill_runs(approving, "Last run").info[0].value
+    for serial, days in (("M1", 30), ("M2", 30), ("M3", 200)):
+        approving.add_meter(serial, opened_on=approving.today - timedelta(days=days))
+        approving.submit(serial, 1117, source="imported")
+    bill_runs(approving).button(key="preview").click().run()
+    on = next_month(approving.today)
+    at = datetime(on.year, on.month, on.day, 2, 30, tzinfo=approving.services.settings.timezone)
+    assert run_job(approving.services, "monthly_bills", at, "test").done_count == 3
+
+    app = bill_runs(approving, "Last run")
+    assert not app.exception
+    plain = words(app).replace("\\", "")
+    assert "3 bills in INR" in plain
+    assert "Preview: 351 kWh" in plain
+    assert "3 are still to be issued, 0 issued." in plain
+    # One is held for its length; the others have no bill before.
+    assert "2 drafts have something unusual" in plain
+    labels = [one.proto.popover.label for one in app.get("popover")]
+    assert "Issue 2 bills together" in labels
+    app.button(key="issue-together").click().run()
+    assert not app.exception
+    assert {bill.status for bill in database.bills(page_size=9).items} == {"draft"}
+    running_scheduler().issue_drafts()
+    app.run()
+    assert "2 bills are issued: INV-000001 to INV-000002." in app.success[0].value
+    plain = words(app).replace("\\", "")
+    assert "1 is still to be issued, 2 issued." in plain
+    assert "Nothing is unusual about those that are not held." in plain
+    assert [bill.status for bill in approving.bills_of("M3")] == ["draft"]
+
+
+def test_a_preview_that_took_too_long_says_how_far_it_came_and_goes_on(
+    utility: Utility, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for serial in ("M1", "M2", "M3"):
+        utility.add_meter(serial, opened_on=utility.today - timedelta(days=30))
+        utility.submit(serial, 1117, source="imported")
+    monkeypatch.setattr(bill_run_preview, "_PAGE", 2)
+    run = next_bill_run(utility.services, principal=ADMIN, now=utility.now)
+    asked: dict[str, Any] = {"principal": ADMIN, "now": utility.now}
+    (found,) = preview_bill_run(utility.services, run, **asked, seconds=0)
+    assert (found.looked_at, found.whole, found.sums["INR"].number) == (2, False, 2)
+    (found,) = preview_bill_run(utility.services, run, **asked, found=found, seconds=0)
+    assert (found.looked_at, found.whole, found.sums["INR"].number) == (3, True, 3)
+
+    monkeypatch.setattr(next_run, "preview_bill_run", partial(preview_bill_run, seconds=0))
+    app = bill_runs(utility)
+    app.button(key="preview").click().run()
+    assert "These are 2 agreements" in app.warning[0].value
+    app.button(key="preview-more").click().run()
+    assert not app.exception
+    assert "3 bills in INR" in words(app)
+    assert len(app.warning) == 0
 
 
 def test_a_route_gets_its_day_on_the_page(utility: Utility, database: str) -> None:

@@ -77,11 +77,11 @@ def test_a_corrected_read_shows_before_and_after_then_both_bills_lead_to_each_ot
     affected = [box.label.replace("\\", "").split("**")[1] for box in app.expander]
     assert affected == [bill.reference for bill in bills[1:]]
     assert "It opens at the corrected reading" in words(app)
-    press(app, "Void and make anew")
+    press(app, "Void and reissue")
     assert "Say why" in words(app)
     assert at.utility.bills_of("P1")[1].id == bills[1].id
     write(app, "Reason", "two digits were swapped")
-    press(app, "Void and make anew")
+    press(app, "Void and reissue")
     made = at.utility.bills_of("P1")[1]
     assert made.replaces_id == bills[1].id
     assert f"Bill {made.reference}" in words(app)
@@ -99,11 +99,11 @@ def test_figures_that_changed_are_shown_anew_and_nothing_is_done(
     press(app, "Show what it changes")
     at.execute(at.closed_at(bills[1], "1210"))
     write(app, "Reason", "r")
-    press(app, "Void and make anew")
+    press(app, "Void and reissue")
     assert "changed since you looked" in words(app)
     assert at.utility.bills_of("P2")[0].id == bills[0].id
     # What is shown now may be done.
-    press(app, "Void and make anew")
+    press(app, "Void and reissue")
     assert at.utility.bills_of("P2")[0].replaces_id == bills[0].id
     at.check("P2")
 
@@ -132,10 +132,10 @@ def test_an_old_bill_warns_and_the_warning_must_be_seen(
     press(app, "Show what it changes")
     assert "Back-billing" in words(app)
     write(app, "Reason", "r")
-    press(app, "Void and make anew")
+    press(app, "Void and reissue")
     assert "Say that you have seen this" in words(app)
     tick(app, "I have seen the warning")
-    press(app, "Void and make anew")
+    press(app, "Void and reissue")
     assert len(at.utility.bills_of("P4")) == 13
     at.check("P4")
 
@@ -156,8 +156,8 @@ def test_a_corrected_version_lists_its_bills_until_they_are_made_anew(
     write(app, "Reason", "misprint")
     press(app, "Correct this version")
     assert "**1 bill** of 1 meter" in words(app)
-    assert "Make them anew" in words(visit("tariffs/tariff.py", code="OTHER"))
-    press(app, "Make them anew")
+    assert "Reissue them" in words(visit("tariffs/tariff.py", code="OTHER"))
+    press(app, "Reissue them")
     assert "All bills are priced by the versions as they are now" in words(app)
     (made,) = at.utility.bills_of("P5")
     assert made.replaces_id is not None

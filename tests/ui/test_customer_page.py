@@ -7,12 +7,15 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.ui.app_process import AppProcess, settled
+from tests.ui.app_process import AppProcess, choose, settled
 from tests.ui.conftest import SignIn
 from tests.ui.walking import DESK, SIZES
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
-VIEWS = ("Bills", "Payments", "Statement", "Plans", "Messages", "Timeline", "Details")
+VIEWS = (
+    *("Bills", "Payments", "Statement", "Plans", "Messages", "Timeline"),
+    *("Own page", "Details"),
+)
 
 
 @pytest.fixture(scope="module")
@@ -85,8 +88,7 @@ def test_a_note_is_written_read_and_found_among_notes(
     expect(page.get_by_text("The note is kept.")).to_be_visible()
     settled(page)
     expect(page.get_by_text(f"Calls back at {size[0]}")).to_be_visible()
-    page.get_by_role("combobox", name="Kind").click()
-    page.get_by_role("option", name="Notes", exact=True).click()
+    choose(page.get_by_role("combobox", name="Kind"), "Notes")
     page.wait_for_url("**kind=Notes**")
     settled(page)
     expect(page.get_by_text(f"Calls back at {size[0]}")).to_be_visible()

@@ -11,7 +11,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from scheduler import Scheduler
-from services.bootstrap import run_with
+from services.bootstrap import run_with, running_scheduler
 from services.identity.permissions import Role
 from services.records.entries import NewPayment
 from tests.integration.utility import ADMIN, Utility, make_utility
@@ -96,8 +96,16 @@ def words(app: AppTest) -> str:
     return "\n".join(str(e.value) for kind in kinds for e in kind).replace("\\", "")
 
 
-def issue(app: AppTest) -> AppTest:
+def press_issue(app: AppTest) -> AppTest:
     return app.button(key="issue-together").click().run()
+
+
+def issue(app: AppTest) -> AppTest:
+    """Press the button, let the scheduler do its work, and look again."""
+    press_issue(app)
+    assert not app.exception
+    running_scheduler().issue_drafts()
+    return app.run()
 
 
 @pytest.mark.parametrize("name", ["drafts", "books"])
@@ -132,6 +140,15 @@ def test_one_that_is_left_out_stays_a_draft(shown: Shown) -> None:
     assert [shown.status(i) for i in ids] == ["draft", "issued"]
 
 
+def test_who_may_issue_none_is_not_asked_which(shown: Shown) -> None:
+    shown.add_draft()
+    app = shown.page("drafts", Role.CLERK)
+    assert any("draft" in caption.value for caption in app.caption)
+    assert not app.segmented_control
+    assert not app.checkbox
+    assert shown.page("drafts", Role.MANAGER).segmented_control
+
+
 def test_only_one_that_is_ticked_is_issued(shown: Shown) -> None:
     ids = [shown.add_draft(), shown.add_draft()]
     app = shown.page("drafts")
@@ -148,7 +165,7 @@ def test_a_draft_that_came_since_the_totals_were_shown_is_not_issued_unseen(
     first = shown.add_draft()
     app = shown.page("drafts")
     second = shown.add_draft()
-    said = words(issue(app))
+    said = words(press_issue(app))
     assert "Nothing was issued" in said
     assert "2 drafts in INR" in said
     assert {shown.status(first), shown.status(second)} == {"draft"}

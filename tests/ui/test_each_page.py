@@ -68,6 +68,7 @@ def asked(utility: Utility) -> Asked:
         registry.TARIFF_CORRECTION.script: tariff,
         registry.TARIFF_EDITOR.script: tariff,
         registry.SUBMIT_READING.script: {"meter": "M2"},
+        registry.REPORT.script: {"id": "register"},
     }
 
 

@@ -34,6 +34,10 @@ ENDPOINTS: Final[Mapping[tuple[str, str], Needs]] = {
     ("POST", "/webhook/meter-reading"): SUBMIT,
     # Stripe's signature is what counts.
     ("POST", "/webhook/stripe"): None,
+    # So are Twilio's and WhatsApp's; WhatsApp asks for a word of ours first.
+    ("POST", "/webhook/twilio"): None,
+    ("GET", "/webhook/whatsapp"): None,
+    ("POST", "/webhook/whatsapp"): None,
     ("GET", "/api/bills/<bill_id>"): (Permission.VIEW_BILLS, *SUBMIT),
     ("GET", "/api/bills/customer/<path:customer>"): (Permission.VIEW_BILLS, *SUBMIT),
     ("GET", "/api/scheduler/status"): (),
@@ -62,16 +66,29 @@ FORMS: Final = {
     ("POST", path)
     for path in ("/sign-in", "/sign-in/code", "/sign-in/new-password", "/sign-in/first")
 }
+# A customer's page knows its customers alone: no role opens anything of it.
+_BILLS: Final = ("/bills", "/bills/<bill_id>", "/bills/<bill_id>/pdf")
+_PAYMENTS: Final = ("/payments", "/payments/<payment_id>", "/payments/<payment_id>/pdf")
+_SHOWN: Final = ("", *_BILLS, *_PAYMENTS, "/usage")
+_ASKED: Final = ("/bills/<bill_id>/dispute", "/moving-out", "/reading", "/contact", "/end-links")
+_ENTRY: Final = ("/open", "/sign-in", "/confirm")
+_DONE: Final = ("/code", "/confirm/send", "/sign-out", "/requests/<request_id>/withdraw")
+CUSTOMER_PAGE: Final = {
+    *(("GET", f"/my{path}") for path in (*_SHOWN, *_ASKED, *_ENTRY)),
+    *(("POST", f"/my{path}") for path in (*_ASKED, *_ENTRY, *_DONE)),
+    *(("GET", f"/my/{path}") for path in ("my.css", "<path:rest>")),
+}
 # Those beside Flask: the session's own routes are how somebody becomes signed in, or leaves.
 ASGI_ROUTES: Final[Mapping[str, Needs]] = {
     "/session/begin": None,
     "/session/end": None,
     "/session/link": None,
     "/export-file/{name}": (Permission.EXPORT_FILES,),
+    "/report-file/{name}": (Permission.VIEW_BOOKS,),
 }
 # What reads only, or is of the page itself.
 READING_BUTTONS: Final = re.compile(
-    "Sign out|Skip|Older|Newest|Check the ledger|Show what it will do|Choose anew|Find"
+    "Sign out|Skip|Older|Newest|Check the ledger|Show what it will do|Choose again|Find"
     "|Show|Try on the last year|Try again|Begin again.*"
 )
 
@@ -156,7 +173,22 @@ def test_nobody_is_shown_anything_but_the_sign_in_page() -> None:
 def test_each_endpoint_is_in_the_table(utility: Utility) -> None:  # noqa: F811
     rules = create_app(utility.services).url_map.iter_rules()
     found = {(method_of(rule), rule.rule) for rule in rules if rule.endpoint != "static"}
-    assert found == set(ENDPOINTS) | FORMS
+    assert found == set(ENDPOINTS) | FORMS | CUSTOMER_PAGE
+
+
+@pytest.mark.parametrize("role", Role)
+def test_no_role_opens_a_customer_s_page(
+    utility: Utility,  # noqa: F811
+    role: Role,
+) -> None:
+    client = create_app(utility.services).test_client()
+    token = utility.services.tokens.issue(user_of(role), role, now())
+    client.set_cookie(SESSION_COOKIE, token)
+    headers = {"Authorization": f"Bearer {token}"}
+    for path in (*_SHOWN, *_ASKED):
+        address = re.sub(r"<[^>]*>", UNKNOWN_ID, f"/my{path}")
+        answer = client.get(address, headers=headers)
+        assert (answer.status_code, answer.headers["Location"]) == (303, "/my/sign-in"), path
 
 
 @pytest.mark.parametrize("role", [*Role, None])
@@ -189,6 +221,7 @@ def test_each_route_beside_the_api_is_in_the_table_and_keeps_to_it(
         monkeypatch.setenv(name, value)
     routes = importlib.import_module("streamlit_app").app._user_routes
     to_flask = {"/webhook/stripe", "/webhook", "/api/health", "/round", "/api", "/sign-in"}
+    to_flask |= {"/webhook/twilio", "/webhook/whatsapp", "/my"}
     own = [one for one in routes if isinstance(one, Route) and one.path not in to_flask]
     assert {one.path for one in own} == set(ASGI_ROUTES)
     assert {one.path for one in routes if isinstance(one, Mount)} <= to_flask

@@ -16,7 +16,7 @@ from services.records.readings import Reading
 from tests.integration.flagging import add_neighbours, flag
 from tests.integration.utility import ENGINEER, Utility, make_utility
 from tests.servers import NewDatabase
-from tests.ui.app_process import AppProcess, settled
+from tests.ui.app_process import AppProcess, choose, settled
 from tests.ui.conftest import SignIn
 from tests.ui.walking import SIZES, Walk, new_page
 
@@ -168,10 +168,7 @@ def test_all_of_one_cause_are_accepted_together(
     walk.view("List")
     clerk.look("list")
     walk.view("Together")
-    box = walk.main.get_by_role("combobox", name="Cause")
-    box.click()
-    clerk.page.get_by_role("option", name=re.compile("^High use")).click()
-    settled(clerk.page)
+    choose(walk.main.get_by_role("combobox", name="Cause"), re.compile("^High use"))
     walk.fill("One reason for all", "Irrigation has begun")
     walk.click("Show what it comes to")
     expect(walk.main.get_by_text(re.compile("9 readings: 9 bills, ₹"))).to_be_visible()

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import time, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -333,6 +333,37 @@ def test_contact_details_are_changed_and_what_cannot_be_right_is_said(office: Of
         customer_id=bill.customer_id, principal=ADMIN
     )
     assert (details.name, details.email) == ("Meera Nair", "meera@example.org")
+
+
+def test_what_a_customer_wants_of_messages_is_set_and_taken_back(office: Office) -> None:
+    bill = office.new_bill()
+
+    def opened() -> AppTest:
+        return office.open("customers/customer.py", id=bill.customer_id, view="Details")
+
+    def field(kind: Any, label: str) -> Any:
+        return next(one for one in kind if one.label == label)
+
+    app = opened()
+    field(app.time_input, "Quiet from").set_value(time(22))
+    press(app, "Save")
+    assert "Quiet hours need both a beginning and an end." in words(app)
+    field(app.time_input, "Quiet until").set_value(time(7))
+    field(app.selectbox, "Messages by").select("email")
+    press(fill(app, **{"E-mail": "meera@example.org"}), "Save")
+    contacts = office.utility.services.contacts
+    details = contacts.details(customer_id=bill.customer_id, principal=ADMIN)
+    assert (details.preferred, details.quiet_from, details.quiet_until) == (
+        "email",
+        time(22),
+        time(7),
+    )
+    app = opened()
+    field(app.checkbox, "No quiet hours").check()
+    field(app.checkbox, "Wants no messages").check()
+    press(app, "Save")
+    details = contacts.details(customer_id=bill.customer_id, principal=ADMIN)
+    assert (details.quiet_from, details.opted_out) == (None, True)
 
 
 def test_contact_details_that_somebody_else_changed_are_not_overwritten(office: Office) -> None:

@@ -10,6 +10,7 @@ from uuid import uuid4
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from pages.network import losses
 from pages.network.losses import percent
 from pages.network.neighbourhood import dot_of
 from scheduler import Scheduler
@@ -113,6 +114,18 @@ class TestEnergyLosses:
         assert ":red-badge[33.3 % lost]" in said
         assert ":green-badge[9.1 % lost]" in said
         assert "1 transformer" in said
+
+    def test_many_transformers_are_shown_some_at_a_time(
+        self, shown: Shown, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(losses, "PAGE_SIZE", 1)
+        page = shown.page()
+        assert not page.exception
+        said = words(page)
+        assert "T\\-2" in said
+        assert "T\\-1" not in said
+        # The sums are of all of them.
+        assert "260 kWh" in said
 
     @pytest.mark.parametrize(
         ("permille", "text"), [(54, "5.4 %"), (-12, "−1.2 %"), (0, "0.0 %"), (None, "–")]

@@ -149,6 +149,25 @@ def test_an_engineer_who_opens_an_office_address_is_told_that_it_is_not_allowed(
         assert "₹" not in page.inner_text("body")
 
 
+def test_an_address_that_is_no_page_says_so_and_leads_on(app: AppProcess, linked: Page) -> None:
+    page = linked
+    page.goto(f"{app.url}/nothing-here")
+    sign_in(page, "Field engineer")
+    expect(page.get_by_role("heading", name="This page does not exist")).to_be_visible()
+    # Streamlit's own notice would say that the main page runs instead.
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    page.get_by_role("link", name="Go to my pages").click()
+    expect(page.get_by_role("heading", name="Submit a reading")).to_be_visible()
+
+
+def test_a_phone_has_the_utilitys_name_at_the_top_and_the_menus_button_beside_it(
+    app: AppProcess, phone: Page, sign_in_as: SignIn
+) -> None:
+    sign_in_as(phone, app, "Administrator")
+    expect(phone.get_by_test_id("stHeaderLogo")).to_be_visible()
+    expect(phone.get_by_test_id("stExpandSidebarButton")).to_be_in_viewport()
+
+
 def test_a_reload_keeps_the_sign_in_and_signing_out_ends_it(app: AppProcess, linked: Page) -> None:
     page = linked
     page.goto(f"{app.url}/jobs")

@@ -3,7 +3,7 @@
 import io
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -19,6 +19,7 @@ from scheduler import Scheduler
 from services.bootstrap import run_with
 from services.identity.permissions import Role
 from services.integrations.failures import FinalFailure
+from services.messages.lookups import MessageLookups
 from services.outbox.outbox import StepDone
 from services.records.bills import Bill
 from services.records.outbox import OutboxKind
@@ -192,3 +193,61 @@ def test_only_what_failed_once_is_said_to_be_tried_again(shown: Shown) -> None:
     assert "Saved to the graph — :gray[:small[waiting]]" in said
     assert "Payment link created — :gray[:small[will be tried again: Stripe is down\\.]]" in said
     assert "Bill updated with the link — :gray[:small[waits for step 9]]" in said
+
+
+def test_the_page_says_how_many_messages_wait_and_how_long(shown: Shown) -> None:
+    database = shown.utility.services.database
+    bill = database.bills(page_size=1).items[0]
+    database.pause_channel(channel="discord", ms=60_000)
+    for _ in range(3):
+        database.begin_notification(
+            notification_id=str(uuid4()),
+            bill_id=bill.id,
+            kind="payment_reminder",
+            channel="discord",
+            recipient="",
+            body="",
+            per_minute=30,
+        )
+    lookups = MessageLookups(database, {"discord": 1, "whatsapp": 9})
+    services = replace(shown.utility.services, messages=lookups)
+    run_with(services, Scheduler(services))
+    page = shown.page()
+    run_with(shown.utility.services, Scheduler(shown.utility.services))
+    said = [info.value for info in page.info]
+    assert (
+        "Discord, shared channel: 3 messages in the queue. At 1 a minute the last leaves in "
+        "3 minutes."
+    ) in said
+
+
+def test_what_customers_answered_is_listed_until_somebody_sees_to_it(shown: Shown) -> None:
+    book = shown.utility.services.database.message_book
+    for sender in ("leela@post.example", "*who*@else.example"):
+        book.note_reply(
+            actor="test",
+            reply_id=str(uuid4()),
+            channel="email",
+            sender=sender,
+            body="I have *moved*.",
+            received_at=shown.utility.now,
+        )
+    app = shown.page()
+    assert "Customers answered" in [header.value for header in app.subheader]
+    assert "I have *moved*." in [text.value for text in app.text]
+    assert "is no customer's address" in words(app)
+    for _ in range(2):
+        next(b for b in app.button if (b.key or "").startswith("reply-")).click().run()
+    assert "Customers answered" not in [header.value for header in app.subheader]
+
+
+def test_what_was_never_written_is_not_sent_again(shown: Shown) -> None:
+    with psycopg.connect(shown.dsn) as connection:
+        connection.execute(
+            "update public.outbox set status = 'finished', finished_at = now()"
+            " where status = 'open'"
+        )
+    app = shown.page(status="Sent")
+    (button,) = [b for b in app.button if b.label == "Yes, send it"]
+    button.click().run()
+    assert "nothing can be sent again" in words(app)

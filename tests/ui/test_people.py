@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from services.settings import PROJECT_FOLDER
-from tests.ui.app_process import AppProcess, settled
+from tests.ui.app_process import AppProcess, choose, settled
 
 pytestmark = pytest.mark.browser
 
@@ -60,8 +60,7 @@ def invite(app: AppProcess, page: Page) -> str:
     page.goto(f"{app.url}/invite-user")
     page.get_by_role("textbox", name="Name", exact=True).fill("Asha Pillai")
     page.get_by_role("textbox", name="Sign-in name").fill("asha@example.org")
-    page.get_by_role("combobox").click()
-    page.get_by_role("option", name="Field engineer").click()
+    choose(page.get_by_role("combobox"), "Field engineer")
     page.keyboard.press("Escape")
     page.get_by_role("button", name="Invite").click()
     page.get_by_text("Hand this link to Asha Pillai").wait_for()

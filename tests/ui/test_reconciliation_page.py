@@ -92,7 +92,7 @@ def test_differences_come_first_and_are_taken_up(shown: Shown) -> None:
     assert "INV-000002" in said
     assert "Only at Stripe" in said
     assert [m.value for m in app.metric] == ["₹540.35"]
-    app = press(app, "Take up what only Stripe has")
+    app = press(app, "Bring in what only Stripe has")
     assert "No difference" in words(app)
     assert [m.label for m in app.metric] == ["2 payments the same"]
     (bill,) = shown.shop.utility.bills_of("M2")

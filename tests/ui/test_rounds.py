@@ -82,7 +82,7 @@ def test_a_meter_is_listed_until_it_is_read(utility: Utility) -> None:
     assert missed(utility, reason="dog") == [("M2", 1)]
     assert missed(utility, text="m2 north") == [("M2", 1)]
     assert missed(utility, missed_to=utility.today - timedelta(days=1)) == [("M2", 1)]
-    # A read starts the row anew.
+    # A read starts the row again.
     utility.submit("M1", 1117)
     assert missed(utility) == [("M2", 1)]
     found = utility.services.lists.missed_reads_file(

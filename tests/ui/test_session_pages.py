@@ -2,23 +2,27 @@
 
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
+import streamlit as st
+from streamlit.runtime.media_file_manager import MediaFileManager
 from streamlit.testing.v1 import AppTest
 
+from pages.shared import session
 from scheduler import Scheduler
 from services.bootstrap import run_with
 from services.database.embedded import EmbeddedPostgres
-from services.identity.auth import NotAllowed, NotSignedIn
+from services.identity.auth import NotAllowed, NotSignedIn, Principal
 from services.identity.permissions import Role
 from services.settings import PROJECT_FOLDER
 from tests.integration.utility import Utility, make_utility
 
 pytestmark = pytest.mark.postgres
+BOSS = Principal("boss", frozenset({Role.ADMIN}), None, "token")
 
 
 @pytest.fixture(scope="module")
@@ -108,6 +112,53 @@ def test_an_engineer_opens_the_bill_of_a_meter_that_they_read_and_no_other(
     assert "540.35" not in words(other)
     log = page(utility, "sign_ins/security_log.py")
     assert "**Not allowed** · engineer-2" in words(log)
+
+
+def test_a_page_left_open_gives_no_file_once_its_sign_in_was_ended(
+    utility: Utility, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    serial, user = f"M-{uuid4().hex[:8]}", f"user-{uuid4()}"
+    utility.add_meter(serial)
+    bill = utility.submit(serial, 1117).bill
+    assert bill is not None
+    makers: dict[str, Callable[[], bytes]] = {}
+
+    def keep(
+        _: object, make: Callable[[], bytes], *__: object, file_name: str, **___: object
+    ) -> str:
+        makers[file_name] = make
+        return f"/media/{file_name}"
+
+    monkeypatch.setattr(MediaFileManager, "add_deferred", keep)
+    page(utility, "bills/bills.py", role=Role.MANAGER, user=user)
+    page(utility, "bills/bill.py", role=Role.MANAGER, user=user, id=bill.id)
+    assert f"{bill.reference}.pdf" in makers
+    assert len(makers) == 3
+    for make in makers.values():
+        assert make()
+    utility.services.sessions.end_all_of(user, principal=BOSS, now=datetime.now(UTC), dismiss=True)
+    for make in makers.values():
+        with pytest.raises(NotAllowed, match="no longer sign in"):
+            make()
+
+
+@pytest.mark.parametrize("refused", [NotSignedIn, NotAllowed])
+def test_a_part_of_a_page_that_runs_after_the_end_of_its_sign_in_leads_to_the_door(
+    monkeypatch: pytest.MonkeyPatch, refused: type[Exception]
+) -> None:
+    class RunAgain(Exception):
+        pass
+
+    def shown() -> None:
+        raise refused("over")
+
+    def rerun() -> None:
+        raise RunAgain
+
+    monkeypatch.setattr(session, "_shown", shown)
+    monkeypatch.setattr(st, "rerun", rerun)
+    with pytest.raises(RunAgain):
+        session.while_signed_in(bytes)
 
 
 @pytest.mark.parametrize("path", ["sign_ins/sign_ins.py", "sign_ins/security_log.py"])

@@ -97,6 +97,8 @@ def test_a_user_is_changed_reset_disabled_and_enabled(office: Office) -> None:
     assert office.named("meera").roles == ("engineer", "cashier")
     press(app, "Yes, make a link")
     assert office.services.users.link(link_in(app), now()).kind == "reset"
+    assert "reset; a new one is not set yet" in words(app)
+    assert "good until" in words(app)
     press(app, "Yes, disable")
     assert office.named("meera").state == "disabled"
     press(app, "Yes, enable")

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.ui.app_process import AppProcess, settled
+from tests.ui.app_process import AppProcess, choose, settled
 
 DESK, PHONE = (1440, 900), (390, 844)
 SIZES = pytest.mark.parametrize("size", [DESK, PHONE], ids=["desk", "phone"])
@@ -113,13 +113,7 @@ class Walk:
 
     def choose(self, label: str, option: str) -> None:
         """One of the options of a select box."""
-        box = self.main.get_by_role("combobox", name=label)
-        # A list that is open closes when the page scrolls.
-        box.scroll_into_view_if_needed()
-        settled(self.page)
-        box.click()
-        self.page.get_by_role("option", name=option).first.click()
-        settled(self.page)
+        choose(self.main.get_by_role("combobox", name=label), option)
         self.fields += 1
 
     def says(self, text: str | re.Pattern[str]) -> None:

@@ -1,7 +1,8 @@
 """A database beside another one, filled and looked at before it takes its place."""
 
+import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Final, LiteralString
 
 import psycopg
@@ -9,6 +10,8 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from services.database.dump.programs import UnableToDump
+
+log = logging.getLogger(__name__)
 
 # Where one connects who renames another database; each server has both.
 _MAINTENANCE: Final = ("postgres", "template1")
@@ -23,6 +26,10 @@ _DEFAULT_RIGHTS: Final = """
 _USED: Final = "select exists (select 1 from public.audit_log)"
 
 
+class SwapUnknown(Exception):
+    """The connection was lost while two databases swapped their names: they did, or did not."""
+
+
 class Replacement:
     """An empty database beside the one of a DSN, on the same server, for the same role."""
 
@@ -34,8 +41,12 @@ class Replacement:
         self._server = make_conninfo(dsn, dbname=elsewhere)
         self.dsn = make_conninfo(dsn, dbname=self._new)
 
-    def take_its_place(self) -> None:
-        """Let the new database have the name, and drop the old one. Raises UnableToDump."""
+    def take_its_place(self) -> str:
+        """Let the new database have the name, and drop the old one.
+
+        The name that the old one has if it could not be dropped, else "". Raises UnableToDump, and
+        then the old one is where it was; or SwapUnknown.
+        """
         with _connected(self._server) as connection:
             try:
                 with connection.transaction():
@@ -46,7 +57,16 @@ class Replacement:
                     "The database is in use. Stop the app and every command that works with it, "
                     "and restore again; nothing was changed."
                 ) from None
-            _run(connection, "drop database {}", self._old)
+            except psycopg.OperationalError as error:
+                if connection.closed:
+                    raise SwapUnknown from error
+                raise
+            try:
+                _run(connection, "drop database {}", self._old)
+            except psycopg.Error as error:
+                log.warning("the database %s could not be dropped: %s", self._old, error)
+                return self._old
+        return ""
 
     def make(self) -> None:
         """Make it, empty; what an interrupted restore left of it goes first."""
@@ -56,7 +76,7 @@ class Replacement:
             _run(connection, "create database {}", self._new)
 
     def drop(self) -> None:
-        """Drop it, if it did not take the other's place."""
+        """Drop it, which did not take the other's place."""
         with _connected(self._server) as connection:
             _run(connection, "drop database if exists {} with (force)", self._new)
 
@@ -71,8 +91,13 @@ def replacement_of(dsn: str) -> Iterator[Replacement]:
     made.make()
     try:
         yield made
-    finally:
-        made.drop()
+    except SwapUnknown:
+        raise
+    except BaseException:
+        # What went wrong is raised, not that its remains are left for the next restore to drop.
+        with suppress(UnableToDump):
+            made.drop()
+        raise
 
 
 def set_default_rights(dsn: str) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from services.database.embedded.access import HOST, SUPERUSER, ServerAccess
 from services.database.embedded.home import ServerHome, own_major
+from services.database.embedded.memory import memory_bytes, memory_settings
 from services.database.embedded.user import EmbeddedPostgresError
 
 INITDB_SECONDS = 120.0
@@ -75,7 +76,7 @@ class Cluster:
         """
         self._tidy_log()
         before = self._log_size()
-        settings = {**SETTINGS, "port": str(port)}
+        settings = {**SETTINGS, **memory_settings(memory_bytes()), "port": str(port)}
         options = " ".join(f"-c {name}={shlex.quote(value)}" for name, value in settings.items())
         arguments = ["-o", options, "-l", str(self._home.log), "-w", "-t", str(LAUNCH_SECONDS)]
         done = self._pg_ctl("start", *arguments, seconds=LAUNCH_SECONDS + 10)

@@ -7,9 +7,10 @@ changes nothing. `outbox` has the entries that follow when a bill's balance chan
 
 from collections.abc import Mapping, Sequence
 from datetime import date
+from operator import itemgetter
 from typing import Any
 
-from services.database.queries.base import Queries, search_filters
+from services.database.queries.base import Json, Queries, search_filters
 from services.database.transport import Filter
 from services.records.base import Page
 from services.records.entries import (
@@ -80,7 +81,7 @@ class AccountQueries(Queries):
         )
 
     def set_one_statement(self, *, actor: str, customer_id: str, one_statement: bool) -> None:
-        """Whether bills that are made together are told of in one message; raises NotFound."""
+        """Whether bills that are made together share one message; raises NotFound."""
         self._call(
             "set_one_statement", actor=actor, customer_id=customer_id, one_statement=one_statement
         )
@@ -110,13 +111,21 @@ class AccountQueries(Queries):
         self, *, bill_id: str | None = None, payment_id: str | None = None
     ) -> list[Allocation]:
         """What pays a bill, or what a payment pays, the oldest first."""
-        wanted = {"bill_id": bill_id, "payment_id": payment_id}
-        rows = self._transport.select(
-            "allocation_list",
-            filters=[Filter(c, "eq", v) for c, v in wanted.items() if v is not None],
-            order=["allocation_no.asc"],
-            limit=1000,
-        ).rows
+        if bill_id:
+            of_it, kind = Filter("bill_id", "eq", bill_id), ("debit_kind", "bill")
+        else:
+            of_it, kind = Filter("payment_id", "eq", payment_id or ""), ("credit_kind", "payment")
+        rows: list[Json] = []
+        # By its own entry, and by the few others that name it: each has an index.
+        for op in ("eq", "neq"):
+            found = self._transport.select(
+                "allocation_list",
+                filters=[of_it, Filter(kind[0], op, kind[1])],
+                order=["allocation_no.asc"],
+                limit=1000,
+            )
+            rows += found.rows
+        rows.sort(key=itemgetter("allocation_no"))
         return [Allocation.model_validate(row) for row in rows]
 
     def payment(self, payment_id: str) -> Payment:
@@ -256,10 +265,25 @@ class AccountQueries(Queries):
         )
 
     def record_return(
-        self, *, actor: str, entry: NewReturn, outbox: OutboxPlans | None = None
+        self,
+        *,
+        actor: str,
+        entry: NewReturn,
+        outbox: OutboxPlans | None = None,
+        may_over_limit: bool = False,
     ) -> PaymentReturn:
-        """Money goes back, or is asked back of Stripe; raises NotFound, IllegalChange."""
-        answer = self._call("record_return", **entry.row(), actor=actor, outbox=outbox)
+        """Money goes back, or is asked back of Stripe; raises NotFound, IllegalChange.
+
+        IllegalChange too when it passes the settings' limit, unless the actor may do that or a
+        request that says so was approved.
+        """
+        answer = self._call(
+            "record_return",
+            **entry.row(),
+            actor=actor,
+            outbox=outbox,
+            may_over_limit=may_over_limit,
+        )
         return PaymentReturn.model_validate(answer)
 
     def end_return(

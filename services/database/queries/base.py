@@ -6,6 +6,7 @@ from uuid import UUID
 
 from services.database.errors import NotFound, named
 from services.database.transport import DatabaseRefused, Filter, Transport
+from services.records.base import COUNTED_TO
 
 Json = dict[str, Any]
 
@@ -49,7 +50,7 @@ class Queries:
             offset=(page - 1) * page_size,
             count=True,
         )
-        return found.rows, found.total or 0
+        return found.rows, min(found.total or 0, COUNTED_TO + 1)
 
     def _one(self, view: str, row_id: str, what: str) -> Json:
         if is_uuid(row_id):

@@ -8,7 +8,7 @@ from services.database.queries.base import Queries, search_filters
 from services.database.transport import Filter
 from services.quantities.period import next_month
 from services.records.base import Page
-from services.records.bills import Bill, Issue, KwhBankEntry
+from services.records.bills import Bill, KwhBankEntry, LastBill
 from services.records.overview import Overview
 
 
@@ -59,6 +59,14 @@ class BillQueries(Queries):
         bills = [Bill.model_validate(row) for row in answer["bills"]]
         return bills[:limit], bills[limit - 1].id if len(bills) > limit else None
 
+    def last_bills(self, *, agreements: Sequence[str]) -> dict[str, LastBill]:
+        """The last bill of each agreement, a draft too; none of one that was never billed."""
+        answer = self._call("last_bills", agreements=list(agreements))
+        return {
+            of: LastBill(bill, date.fromisoformat(start), date.fromisoformat(end), *figures)
+            for of, bill, start, end, *figures in answer["bills"]
+        }
+
     def kwh_bank(self, *, agreement_id: str, limit: int = 200) -> tuple[KwhBankEntry, ...]:
         """The latest entries of an agreement's banks of kWh, the last first."""
         found = self._transport.select(
@@ -92,31 +100,6 @@ class BillQueries(Queries):
             due_date=due_date.isoformat(),
         )
         return int(answer["issued"]), [Bill.model_validate(row) for row in answer["bills"]]
-
-    def issue_expected(
-        self,
-        *,
-        actor: str,
-        bills: Sequence[Mapping[str, Any]],
-        issue: Issue,
-        expected: Mapping[str, Mapping[str, int]],
-    ) -> tuple[int, int]:
-        """Issue drafts that add up to what is expected, or none; their first and last number.
-
-        `bills` are {bill_id, owed: the plan of its outbox entry}, `expected` is {currency: {number,
-        total_minor}}. A repeat at the same instant is answered alike. Raises NotFound, and
-        IllegalChange when some are drafts no longer.
-        """
-        answer = self._call(
-            "issue_bills",
-            actor=actor,
-            bills=[dict(b) for b in bills],
-            issued_at=issue.at.isoformat(),
-            issued_on=issue.on.isoformat(),
-            due_date=issue.due_date.isoformat(),
-            expected=expected,
-        )
-        return int(answer["first_number"]), int(answer["last_number"])
 
     def void_bill(
         self,

@@ -13,6 +13,7 @@ from services.records.corrections import (
     CorrectionKind,
     MeterToCorrect,
     ReadingToCorrect,
+    TariffReach,
 )
 from services.records.readings import Reading
 from services.tariffs import Tariff
@@ -136,6 +137,10 @@ class CorrectionQueries(Queries):
             reason=reason,
         )
 
+    def tariff_reach(self, *, version_id: str) -> TariffReach:
+        """What the bills add up to that a version of a tariff priced."""
+        return TariffReach.model_validate(self._call("tariff_reach", version_id=version_id))
+
     def bills_to_correct(
         self,
         *,
@@ -146,15 +151,15 @@ class CorrectionQueries(Queries):
     ) -> BillsToCorrect:
         """The bills that a version priced, or of a tariff those that corrected versions did.
 
-        Bills that were reissued are not among them. `limit` agreements by the meter's serial, those
-        after `after`.
+        Bills that were reissued are not among them. `limit` agreements in the order of the
+        first bill of each, those after `after`.
         """
         return BillsToCorrect.model_validate(
             self._call(
                 "bills_to_correct",
                 tariff_id=tariff_id,
                 version_id=version_id,
-                after={"serial": after.serial, "agreement_id": after.agreement_id}
+                after={"ended_on": after.ended_on.isoformat(), "bill_id": after.bill_id}
                 if after
                 else None,
                 limit=limit,

@@ -7,7 +7,7 @@ from datetime import date
 from services.database.queries.base import Json, Queries
 from services.database.transport import Filter
 from services.records.base import Page
-from services.records.documents import BillDocumentFacts
+from services.records.details import BillDocumentFacts
 from services.records.messages import UnprintedBill
 from services.records.submissions import MeterPhoto
 

@@ -1,22 +1,23 @@
 """Drafts under review, and requests for approval: listed, decided on."""
 
 from collections.abc import Collection, Mapping, Sequence
-from datetime import date
+from datetime import date, datetime
 from typing import Any, Final, Literal
 
-from services.database.queries.base import Queries, escape_like, search_filters
+from services.database.queries.base import Queries, escape_like
 from services.database.transport import Filter
-from services.quantities.period import next_month
-from services.records.base import Page
+from services.records.base import COUNTED_TO, Page
+from services.records.bills import Issue
 from services.records.drafts import (
     ApprovalKind,
     ApprovalRequest,
     AskedApproval,
-    ChosenDraft,
+    BillRunResult,
     Draft,
     DraftChoice,
     DraftFilter,
     DraftTotals,
+    IssueRun,
 )
 
 
@@ -25,14 +26,15 @@ class DraftQueries(Queries):
 
     def drafts(self, fitting: DraftFilter, *, page: int = 1, page_size: int = 25) -> Page[Draft]:
         """Drafts, newest period first."""
-        rows, total = self._page(
-            "draft_list",
-            filters=_conditions(fitting),
-            order=["period_end.desc", "id.desc"],
-            page=page,
-            page_size=page_size,
+        answer = self._call(
+            "list_drafts",
+            **_params(DraftChoice(fitting)),
+            limit=page_size,
+            offset=(page - 1) * page_size,
+            count_to=COUNTED_TO,
         )
-        return Page(items=tuple(Draft.model_validate(row) for row in rows), total=total)
+        items = tuple(Draft.model_validate(row) for row in answer["rows"])
+        return Page(items=items, total=answer["total"])
 
     def draft_totals(self, choice: DraftChoice, *, compare: Sequence[date] = ()) -> DraftTotals:
         """What issuing the chosen drafts would bill, by currency; and what was issued for months.
@@ -43,10 +45,63 @@ class DraftQueries(Queries):
         answer = self._call("draft_totals", **_params(choice), compare=months)
         return DraftTotals.model_validate(answer)
 
-    def draft_choice(self, choice: DraftChoice) -> tuple[str, list[ChosenDraft]]:
-        """The mark of the chosen drafts, and these in the order of their numbers to be."""
-        answer: Mapping[str, Any] = self._call("draft_choice", **_params(choice))
-        return answer["mark"], [ChosenDraft(*draft) for draft in answer["drafts"]]
+    def begin_issue_run(
+        self, *, actor: str, run_id: str, choice: DraftChoice, mark: str
+    ) -> IssueRun:
+        """Have the chosen drafts issued by `issue_next`; again with the id, nothing is begun.
+
+        Raises IllegalChange when `mark` is not that of the chosen ones' totals any more, or some
+        of them are in a run already.
+        """
+        asked = {**_params(choice), "id": run_id, "mark": mark}
+        return IssueRun.model_validate(self._call("begin_issue_run", actor=actor, **asked))
+
+    def issue_next(
+        self, *, limit: int, issue: Issue, outbox: Mapping[str, Any], skip: str | None = None
+    ) -> IssueRun | None:
+        """Issue the next drafts of a run, all or none; how it stands then, None without a run.
+
+        With `skip` they are passed over instead, for that reason.
+        """
+        answer = self._call(
+            "issue_next",
+            limit=limit,
+            issued_at=issue.at.isoformat(),
+            issued_on=issue.on.isoformat(),
+            due_date=issue.due_date.isoformat(),
+            outbox=outbox,
+            skip=skip,
+        )
+        return _run(answer)
+
+    def last_issue_run(self) -> IssueRun | None:
+        """The issue run that is under way, else the one that began last."""
+        return _run(self._call("last_issue_run"))
+
+    def last_bill_run(self) -> BillRunResult:
+        """The bill run that began last, with its preview and what it made."""
+        return BillRunResult.model_validate(self._call("last_bill_run"))
+
+    def save_bill_run_preview(
+        self,
+        *,
+        actor: str,
+        on: date,
+        at: datetime,
+        looked_at: int,
+        whole: bool,
+        totals: Sequence[Mapping[str, Any]],
+    ) -> None:
+        """Keep what the run of a local date was to make, in place of what was kept before."""
+        self._call(
+            "save_bill_run_preview",
+            actor=actor,
+            scheduled_on=on.isoformat(),
+            worked_out_at=at.isoformat(),
+            looked_at=looked_at,
+            whole=whole,
+            totals=[dict(one) for one in totals],
+        )
 
     def send_back_drafts(self, *, actor: str, bill_ids: Sequence[str], reason: str) -> int:
         """Void drafts, all or none, so that their readings are billed again; how many.
@@ -57,17 +112,8 @@ class DraftQueries(Queries):
         return int(answer["sent_back"])
 
 
-def _conditions(fitting: DraftFilter) -> list[Filter]:
-    """A filter as a select takes it."""
-    found = search_filters(fitting.text)
-    if fitting.month:
-        found.append(Filter("period_end", "gt", fitting.month.isoformat()))
-        found.append(Filter("period_end", "lte", next_month(fitting.month).isoformat()))
-    wanted = {"tariff_code": fitting.tariff, "currency": fitting.currency}
-    found += [Filter(c, "eq", v) for c, v in wanted.items() if v is not None]
-    if fitting.outliers_only:
-        found.append(Filter("outlier", "eq", True))
-    return found
+def _run(answer: Mapping[str, Any]) -> IssueRun | None:
+    return IssueRun.model_validate(answer["run"]) if answer["run"] else None
 
 
 def _params(choice: DraftChoice) -> dict[str, Any]:
@@ -78,6 +124,8 @@ def _params(choice: DraftChoice) -> dict[str, Any]:
         "tariff": fitting.tariff,
         "currency": fitting.currency,
         "outliers": fitting.outliers_only,
+        "of_last_run": fitting.of_last_run,
+        "without_held": fitting.without_held,
         "search": [f"%{escape_like(w)}%" for w in fitting.text.lower().split()[:6]],
         "except": sorted(choice.without),
         "only": None if choice.only is None else sorted(choice.only),

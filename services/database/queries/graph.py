@@ -1,4 +1,4 @@
-"""What the graph is made of, and what changed since it was told."""
+"""What the graph is made of, and what changed since it was updated."""
 
 from collections.abc import Sequence
 
@@ -23,8 +23,20 @@ class GraphQueries(Queries):
         answer: dict[str, list[Json]] = self._call("graph_rows_of_bill", bill_id=bill_id)
         return answer
 
+    def graph_totals(self) -> dict[str, int]:
+        """How many rows there are of each kind of `graph_rows`."""
+        return {what: found["rows"] for what, found in self.graph_sums().items()}
+
+    def graph_sums(self) -> dict[str, dict[str, int]]:
+        """By kind: {rows, sum}, the sum of register_wh, total_minor, amount_minor or energy_wh.
+
+        A kind with nothing to add up has no sum.
+        """
+        answer: dict[str, dict[str, int]] = self._call("graph_totals")
+        return answer
+
     def graph_changes(self, *, limit: int) -> tuple[list[Json], dict[str, list[Json]]]:
-        """Bills that changed since the graph was told, and the rows that it needs for them.
+        """Bills that changed since the graph was updated, and the rows that it needs for them.
 
         The changes, {bill_id, changed_at}, are for `graph_changes_done`.
         """
@@ -34,3 +46,18 @@ class GraphQueries(Queries):
     def graph_changes_done(self, changes: Sequence[Json]) -> None:
         """Take changes from the queue, but those of bills that changed again meanwhile."""
         self._call("graph_changes_done", changes=list(changes))
+
+    def graph_backlog(
+        self, *, limit: int, at_least: int
+    ) -> tuple[list[Json], dict[str, list[Json]]]:
+        """Outbox entries whose step 8 waits and that nobody works on, with the rows of their bills.
+
+        Each {id, bill_id}. Fewer than `at_least` are none.
+        """
+        answer = self._call("graph_backlog", limit=limit, at_least=at_least)
+        return list(answer["work"]), dict(answer["rows"])
+
+    def graph_backlog_done(self, *, actor: str, work: Sequence[str], detail: str) -> int:
+        """End step 8 of entries by their ids, but of those that somebody took up; how many."""
+        answer = self._call("graph_backlog_done", actor=actor, work=list(work), detail=detail)
+        return int(answer["done"])

@@ -7,7 +7,7 @@ from typing import Any
 from services.database.queries.base import Json, Queries
 from services.database.transport import Filter
 from services.records.base import Page, Record
-from services.records.bills import BillCandidate, NewBill
+from services.records.bills import CandidatePage, NewBill
 from services.records.jobs import (
     BillingDays,
     ClockState,
@@ -19,6 +19,7 @@ from services.records.jobs import (
     SetAside,
     UnbilledFacts,
 )
+from services.records.submissions import CollectedMeter, MeterToAsk
 
 
 class JobQueries(Queries):
@@ -65,11 +66,13 @@ class JobQueries(Queries):
         set_aside: Sequence[SetAside] = (),
         looked_at: Sequence[QueuedAgreement] = (),
         settled: Sequence[str] = (),
+        expected: int | None = None,
     ) -> None:
         """Count what a batch did and keep what it set aside; raises RunTakenOver.
 
-        `looked_at` are of `agreements_to_bill`, and leave the queue unless they were queued
-        again meanwhile; `settled` are agreements that are no longer set aside.
+        `expected` is how much there is to look at in all, where that is known now. `looked_at` are
+        of `agreements_to_bill`, and leave the queue unless they were queued again meanwhile;
+        `settled` are agreements that are no longer set aside.
         """
         self._call(
             "note_job_progress",
@@ -78,6 +81,21 @@ class JobQueries(Queries):
             set_aside=_rows(set_aside),
             looked_at=_rows(looked_at),
             settled=list(settled),
+            **({} if expected is None else {"expected": expected}),
+        )
+
+    def pause_job_run(self, *, actor: str, job: str, scheduled_on: date, detail: str) -> JobRun:
+        """Hold a run that is under way: it writes no more. Raises IllegalChange if it is over."""
+        on = scheduled_on.isoformat()
+        return JobRun.model_validate(
+            self._call("pause_job_run", actor=actor, job=job, scheduled_on=on, detail=detail)
+        )
+
+    def resume_job_run(self, *, actor: str, job: str, scheduled_on: date) -> JobRun:
+        """Let a paused run go on by the next tick. Raises IllegalChange if it is not paused."""
+        on = scheduled_on.isoformat()
+        return JobRun.model_validate(
+            self._call("resume_job_run", actor=actor, job=job, scheduled_on=on)
         )
 
     def queue_for_estimates(self, *, run: RunRef, before: date) -> None:
@@ -119,17 +137,23 @@ class JobQueries(Queries):
         return JobRun.model_validate(self._call("release_job_run", run=run.to_json()))
 
     def job_history(
-        self, *, since: Mapping[str, date] | None = None, estimate_before: date | None = None
+        self,
+        *,
+        since: Mapping[str, date] | None = None,
+        estimate_before: date | None = None,
+        at: datetime | None = None,
     ) -> JobHistory:
         """When the system was installed, each job's last run, and its runs from a date on.
 
         A job that `since` does not name gives all its runs; runs that did not end well always come.
         Reads that runs up to `estimate_before` missed are to be estimated; None estimates none.
+        Smart meters are to be asked for again that wait for a time up to `at`.
         """
         answer = self._call(
             "job_history",
             since={job: on.isoformat() for job, on in (since or {}).items()},
             estimate_before=estimate_before.isoformat() if estimate_before else None,
+            at=at.isoformat() if at else None,
         )
         return JobHistory.model_validate(answer)
 
@@ -175,6 +199,16 @@ class JobQueries(Queries):
         )
         return Page(items=tuple(JobRun.model_validate(row) for row in rows), total=total)
 
+    def last_done_run(self, *, job: str, complete: bool) -> JobRun | None:
+        """The run of a job that ended well last; if `complete`, of those that set nothing aside."""
+        filters = [Filter("job", "eq", job), Filter("status", "eq", "done")]
+        if complete:
+            filters.append(Filter("failed_count", "eq", 0))
+        rows = self._transport.select(
+            "job_run_list", filters=filters, order=["started_at.desc"], limit=1
+        ).rows
+        return JobRun.model_validate(rows[0]) if rows else None
+
     def set_aside(self, *, job: str, scheduled_on: date) -> list[SetAside]:
         """What a run could not do (at most 1,000)."""
         filters = [
@@ -186,15 +220,86 @@ class JobQueries(Queries):
         ).rows
         return [SetAside.model_validate(row) for row in rows]
 
-    def collected_since(self, *, meter_ids: Sequence[str], since: datetime) -> set[str]:
-        """Which of these meters (at most 500) have a smart read stored at or after `since`."""
-        filters = [
-            Filter("meter_id", "in_", list(meter_ids)),
-            Filter("source", "eq", "smart"),
-            Filter("created_at", "gte", since),
-        ]
-        rows = self._transport.select("reading_list", filters=filters, limit=1000).rows
-        return {str(row["meter_id"]) for row in rows}
+    def meters_to_ask(
+        self,
+        *,
+        run_started_at: datetime,
+        at: datetime,
+        due_only: bool,
+        after: str | None,
+        limit: int,
+    ) -> list[MeterToAsk]:
+        """Smart meters in use that the run has no reading of, those after the serial `after`.
+
+        Of those that it asked for before, with `due_only` just the ones to be asked again `at`.
+        """
+        answer = self._call(
+            "meters_to_ask",
+            run_started_at=run_started_at.isoformat(),
+            at=at.isoformat(),
+            due_only=due_only,
+            after=after,
+            limit=limit,
+        )
+        return [MeterToAsk.model_validate(row) for row in answer["meters"]]
+
+    def meters_given_up(self, *, at: datetime, limit: int) -> list[CollectedMeter]:
+        """Smart meters without a reading that are not asked for any more from `at` on."""
+        rows = self._transport.select(
+            "meter_collection_list",
+            filters=[Filter("give_up_at", "lte", at)],
+            order=["meter_serial.asc"],
+            limit=limit,
+        ).rows
+        return [CollectedMeter.model_validate(row) for row in rows]
+
+    def meter_collection(self, *, meter_id: str) -> CollectedMeter | None:
+        """The last time that a smart meter was asked for, if it was."""
+        rows = self._transport.select(
+            "meter_collection_list", filters=[Filter("id", "eq", meter_id)], limit=1
+        ).rows
+        return CollectedMeter.model_validate(rows[0]) if rows else None
+
+    def store_collected(
+        self,
+        *,
+        actor: str,
+        run: RunRef,
+        run_started_at: datetime,
+        at: datetime,
+        rows: Sequence[Mapping[str, Any]],
+        failed: Sequence[Mapping[str, Any]],
+    ) -> tuple[set[str], set[str]]:
+        """One batch of smart meters in one transaction; the SQL function says what the rows hold.
+
+        Serials whose reading must be judged again, and those of which another value was read at
+        the very same time. Raises RunTakenOver.
+        """
+        answer = self._call(
+            "store_collected",
+            actor=actor,
+            run=run.to_json(),
+            run_started_at=run_started_at.isoformat(),
+            at=at.isoformat(),
+            rows=[dict(row) for row in rows],
+            failed=[dict(row) for row in failed],
+        )
+        return set(answer["moved"]), set(answer["conflicts"])
+
+    def hand_collections_over(
+        self, *, actor: str, run: RunRef, at: datetime, rows: Sequence[Mapping[str, str]]
+    ) -> None:
+        """Put smart meters that gave no reading on the round: {id, meter_id, reason, requested_on}.
+
+        Raises RunTakenOver.
+        """
+        self._call(
+            "hand_collections_over",
+            actor=actor,
+            run=run.to_json(),
+            at=at.isoformat(),
+            rows=[dict(row) for row in rows],
+        )
 
     def monthly_bill_candidates(
         self,
@@ -205,11 +310,13 @@ class JobQueries(Queries):
         billing_day: int | None = None,
         only: Sequence[str] | None = None,
         cycle_end_days: int = 0,
-    ) -> list[BillCandidate]:
-        """Agreements not yet billed for the cycle that last ended on or before `on`, by id.
+        until: str | None = None,
+    ) -> CandidatePage:
+        """Of `limit` agreements by id those not yet billed for the cycle that ended last by `on`.
 
-        A bill that ends up to `cycle_end_days` after the cycle's start is of the one before. With
-        `billing_day` those of this day of the month, with `only` these alone, whatever their day.
+        They are those after the id `after`, up to and with `until`. A bill that ends up to
+        `cycle_end_days` after the cycle's start is of the one before. With `billing_day` those of
+        this day of the month, with `only` these alone, whatever their day.
         """
         answer = self._call(
             "monthly_bill_candidates",
@@ -217,10 +324,11 @@ class JobQueries(Queries):
             cycle_end_days=cycle_end_days,
             billing_day=billing_day,
             after=after,
+            until=until,
             limit=limit,
             only=list(only) if only is not None else None,
         )
-        return [BillCandidate.model_validate(row) for row in answer["agreements"]]
+        return CandidatePage.model_validate(answer)
 
     def billing_days(self) -> BillingDays:
         """The billing days in use, with how many agreements each has, and the reading routes."""
@@ -268,10 +376,12 @@ class JobQueries(Queries):
         set_aside: Sequence[SetAside] = (),
     ) -> tuple[int, list[str]]:
         """One batch of bills in one transaction: how many were stored, whose chains moved."""
+        common, rows = _in_common([bill.to_json() for bill in bills])
         answer = self._call(
             "store_job_bills",
             actor=actor,
-            bills=[bill.to_json() for bill in bills],
+            common=common,
+            bills=rows,
             set_aside=_rows(set_aside),
             **({"run": run.to_json()} if run else {}),
         )
@@ -336,6 +446,18 @@ class JobQueries(Queries):
 
 def _cursor(row: Json | None) -> DueCursor | None:
     return DueCursor.model_validate(row) if row else None
+
+
+def _in_common(rows: Sequence[Json]) -> tuple[Json, Sequence[Json]]:
+    """What all rows say alike, said once, and the rows without it."""
+    if len(rows) < 2:
+        return {}, rows
+    first, *others = rows
+    common = {
+        name: value for name, value in first.items() if all(row[name] == value for row in others)
+    }
+    own = first.keys() - common.keys()
+    return common, [{name: row[name] for name in own} for row in rows]
 
 
 def _rows(records: Sequence[Record]) -> list[Json]:

@@ -16,6 +16,10 @@ class BookQueries(Queries):
         """A month's ledger by currency and book, and money by method."""
         return MonthEndReport.model_validate(self._call("month_books", month=month.isoformat()))
 
+    def open_bill_count(self) -> int:
+        """How many bills are issued and not paid in full now."""
+        return int(self._call("open_bills")["bills"])
+
     def close_month(self, *, actor: str, month: date, today: date) -> None:
         """Close the books of a month that is over, and of all before it; raises IllegalChange."""
         self._call("close_month", actor=actor, month=month.isoformat(), today=today.isoformat())

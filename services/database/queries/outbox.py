@@ -4,29 +4,74 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
 
-from services.database.queries.base import Queries, search_filters
+from services.database.queries.base import Queries
 from services.database.transport import Filter
-from services.records.base import Page
+from services.records.base import COUNTED_TO, Page
 from services.records.messages import (
     CustomerContact,
     FailedWork,
     Notification,
     NotificationClaim,
     NotificationStatus,
+    QueuedMessages,
     StoredLink,
 )
-from services.records.outbox import OutboxEntry
+from services.records.outbox import Lane, OutboxEntry
 
 
 class OutboxQueries(Queries):
     """Outbox entries, payment links, how customers are reached, notifications."""
 
-    def claim_outbox(self, *, owner: str, lease_seconds: int, limit: int) -> list[OutboxEntry]:
-        """Lease what is due to `owner`, each with its bill."""
+    def claim_outbox(
+        self,
+        *,
+        owner: str,
+        lease_seconds: int,
+        limit: int,
+        lane: Lane | None = None,
+        link_patience_seconds: int = 0,
+    ) -> list[OutboxEntry]:
+        """Lease what is due to `owner`, each with its bill; of a lane, what has a step of it to do.
+
+        A message whose bill has no link yet is due after so many seconds.
+        """
         answer = self._call(
-            "claim_owed_work", owner=owner, lease_seconds=lease_seconds, limit=limit
+            "claim_owed_work",
+            owner=owner,
+            lease_seconds=lease_seconds,
+            limit=limit,
+            lane=lane,
+            link_patience_seconds=link_patience_seconds,
         )
         return [OutboxEntry.model_validate(row) for row in answer["owed"]]
+
+    def claim_messages(
+        self, *, owner: str, lease_seconds: int, channel: str, per_minute: int, limit: int
+    ) -> tuple[list[OutboxEntry], float | None]:
+        """Lease the work of the first messages in a channel's queue, as many as may leave now.
+
+        With it the seconds after which to ask again, None when nothing waits.
+        """
+        answer = self._call(
+            "claim_messages",
+            owner=owner,
+            lease_seconds=lease_seconds,
+            channel=channel,
+            per_minute=per_minute,
+            limit=limit,
+        )
+        wait = answer.get("wait_ms")
+        owed = [OutboxEntry.model_validate(row) for row in answer["owed"]]
+        return owed, None if wait is None else wait / 1000
+
+    def pause_channel(self, *, channel: str, ms: int) -> None:
+        """Let nothing leave on a channel for some milliseconds, in any process."""
+        self._call("pause_channel", channel=channel, ms=ms)
+
+    def message_queue(self) -> list[QueuedMessages]:
+        """How many messages wait for their turn, by channel; channels without any are left out."""
+        answer = self._call("message_queue")
+        return [QueuedMessages.model_validate(row) for row in answer["channels"]]
 
     def save_outbox(self, *, actor: str, work: Mapping[str, Any]) -> None:
         """Keep the state of the steps; raises LeaseLost when another process has the work."""
@@ -128,8 +173,9 @@ class OutboxQueries(Queries):
     def set_customer_channels(self, *, actor: str, rows: Sequence[Mapping[str, Any]]) -> int:
         """Set how customers (at most 1,000) are reached; how many that changed.
 
-        Rows are {account_no, discord_webhook_url?, whatsapp_opt_in_at?}: what a row does not name
-        stays as it is, None takes it away. Raises NotFound, and then nothing was changed.
+        Rows are {account_no, discord_webhook_url?, whatsapp_opt_in_at?, preferred?, quiet_from?,
+        quiet_until?, opted_out_at?}: what a row does not name stays as it is, None takes it away.
+        Raises NotFound, and then nothing was changed.
         """
         answer = self._call("set_customer_channels", actor=actor, rows=[dict(r) for r in rows])
         return int(answer["changed"])
@@ -144,8 +190,13 @@ class OutboxQueries(Queries):
         recipient: str,
         body: str,
         occasion: str = "",
+        per_minute: int | None = None,
+        granted: bool = False,
     ) -> NotificationClaim:
         """Say that a message is about to leave, unless it left before; `recipient` is masked.
+
+        With `per_minute` it is queued instead while its turn has not come; `granted` says that
+        `claim_messages` gave it.
 
         `occasion` tells apart the messages of one kind that a bill has several of.
         One that was about to leave when its process died becomes "unknown".
@@ -160,6 +211,8 @@ class OutboxQueries(Queries):
                 channel=channel,
                 recipient=recipient,
                 body=body,
+                per_minute=per_minute,
+                granted=granted,
             )
         )
 
@@ -192,11 +245,25 @@ class OutboxQueries(Queries):
         page: int = 1,
         page_size: int = 25,
     ) -> Page[Notification]:
-        """Messages by bill, occasion and channel, the last changed first."""
-        filters = search_filters(text)
-        wanted = {"status": status, "bill_id": bill_id, "kind": kind, "occasion": occasion}
+        """Messages by bill, occasion and channel: of a bill or a customer the last changed first.
+
+        All of them the last written first, those that fit a text and a status alone; each word is
+        part of what a search finds the customer by, or the whole number of the bill.
+        """
+        wanted = {"bill_id": bill_id, "kind": kind, "occasion": occasion}
         wanted["customer_id"] = customer_id
-        filters += [Filter(c, "eq", v) for c, v in wanted.items() if v is not None]
+        filters = [Filter(c, "eq", v) for c, v in wanted.items() if v is not None]
+        if not filters:
+            answer = self._call(
+                "list_notifications",
+                text=text,
+                status=status,
+                offset=(page - 1) * page_size,
+                limit=page * page_size,
+                count_to=COUNTED_TO,
+            )
+            items = tuple(Notification.model_validate(row) for row in answer["rows"])
+            return Page(items=items, total=answer["total"])
         rows, total = self._page(
             "notification_list",
             filters=filters,

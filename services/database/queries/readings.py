@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
-from services.database.errors import NotFound
+from services.database.errors import DatabaseRefused, NotFound, named
 from services.database.queries.base import ROWS_AT_ONCE, Json, Queries
 from services.database.transport import Filter
-from services.records.base import Page
+from services.records.base import COUNTED_TO, Page
 from services.records.bills import NewBill
 from services.records.jobs import RunRef
 from services.records.readings import EstimateFacts, Meter, MeterSeries, Reading
@@ -61,6 +61,12 @@ class ReadingQueries(Queries):
         ).rows
         return [Meter.model_validate(row) for row in rows]
 
+    def known_serials(self, *, serials: Sequence[str]) -> set[str]:
+        """Which of these serials (at most 1,000) a meter has."""
+        filters = [Filter("serial", "in_", list(serials))]
+        rows = self._transport.select("meters", filters=filters, limit=ROWS_AT_ONCE).rows
+        return {str(row["serial"]) for row in rows}
+
     def tariff_versions(self) -> list[TariffVersion]:
         """All versions of all tariffs, by code and date."""
         found: list[TariffVersion] = []
@@ -108,6 +114,21 @@ class ReadingQueries(Queries):
             return ReadingContext.model_validate(self._call("reading_context", **asked))
         except NotFound as error:
             raise NotFound(error.code, f"{error.message}{self._meant(meter_serial)}") from None
+
+    def reading_contexts(
+        self, *, rows: Sequence[Mapping[str, Any]]
+    ) -> list[ReadingContext | DatabaseRefused]:
+        """`reading_context` for readings that came together, in order, or why there is none.
+
+        Rows are {meter_serial, read_at, read_on, register_wh, registers, caller}.
+        """
+        answer = self._call("reading_contexts", rows=[dict(row) for row in rows])
+        return [
+            named(DatabaseRefused(found["refused"]["code"], found["refused"]["message"]))
+            if "refused" in found
+            else ReadingContext.model_validate(found)
+            for found in answer["contexts"]
+        ]
 
     def _meant(self, serial: str) -> str:
         """A question, where a meter's serial looks like this one."""
@@ -215,15 +236,17 @@ class ReadingQueries(Queries):
         page_size: int = 25,
     ) -> Page[Reading]:
         """Readings, newest first."""
-        wanted = {"status": status, "submitted_by": submitted_by, "meter_id": meter_id}
-        rows, total = self._page(
-            "reading_list",
-            filters=[Filter(c, "eq", v) for c, v in wanted.items() if v is not None],
-            order=["created_at.desc", "id.desc"],
-            page=page,
-            page_size=page_size,
+        answer = self._call(
+            "list_readings",
+            status=status,
+            submitted_by=submitted_by,
+            meter_id=meter_id,
+            limit=page_size,
+            offset=(page - 1) * page_size,
+            count_to=COUNTED_TO,
         )
-        return Page(items=tuple(Reading.model_validate(row) for row in rows), total=total)
+        items = tuple(Reading.model_validate(row) for row in answer["rows"])
+        return Page(items=items, total=answer["total"])
 
     def flagged_on(self, *, read_on: date, limit: int) -> list[Reading]:
         """Readings of a local date that wait for review."""

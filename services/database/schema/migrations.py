@@ -2,6 +2,8 @@
 
 import logging
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -21,6 +23,7 @@ SPACE_AND_ENDS = re.compile(r"[;\s]+")
 # Held by who migrates, and shared by who must not see a database half-way.
 MIGRATIONS_LOCK = "hashtext('electricity-billing.migrations')"
 TAKE_LOCK = f"select pg_advisory_xact_lock({MIGRATIONS_LOCK})"
+TAKE_UPGRADE_LOCK = "select pg_advisory_xact_lock(hashtext('electricity-billing.upgrade'))"
 HISTORY_MISSING = "select to_regclass('supabase_migrations.schema_migrations') is null"
 MAKE_HISTORY = """
     create schema if not exists supabase_migrations;
@@ -104,13 +107,31 @@ def apply_migrations(dsn: str, folder: Path) -> list[str]:
 def upgrades(dsn: str, folder: Path) -> bool:
     """Whether the database has a schema of ours that lacks migrations of the folder.
 
-    Raises MigrationError, DatabaseError.
+    Raises MigrationError where they could not be applied, and DatabaseError.
     """
-    needed = {one.version for one in read_migrations(folder)}
+    migrations = read_migrations(folder)
     try:
         with psycopg.connect(dsn, connect_timeout=10) as connection:
             has = applied_versions(connection)
-            return bool(has) and not needed <= set(has)
+            if not has or {one.version for one in migrations} <= set(has):
+                return False
+            return bool(_due(connection, migrations))
+    except psycopg.Error as error:
+        raise as_database_error(error) from error
+
+
+@contextmanager
+def upgrading_alone(dsn: str) -> Iterator[None]:
+    """Wait until no other process upgrades the database, and keep others waiting meanwhile.
+
+    Backups and migrations may go on within. Raises DatabaseError.
+    """
+    try:
+        with psycopg.connect(dsn, connect_timeout=10) as connection:
+            # A transaction's lock, which also holds through a pool of connections.
+            connection.execute("set local idle_in_transaction_session_timeout = 0")
+            connection.execute(TAKE_UPGRADE_LOCK)
+            yield
     except psycopg.Error as error:
         raise as_database_error(error) from error
 

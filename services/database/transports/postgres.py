@@ -39,6 +39,9 @@ CONNECTION_SETTINGS: dict[str, Any] = {
     "keepalives_idle": 10,
     "keepalives_interval": 5,
     "keepalives_count": 3,
+    # A prepared select would be planned once for any value: which of the indexes that hold a few
+    # rows by their state may be entered is known by the value alone.
+    "prepare_threshold": None,
     "tcp_user_timeout": 20_000,
 }
 SESSION_SETUP = "set role service_role; set time zone 'UTC'; set statement_timeout = '10s'"

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from psycopg import sql
 
 from services.database.transport import Filter, filter_text, filter_texts, split_order
+from services.records.base import COUNTED_TO
 
 COMPARISONS = {
     "eq": sql.SQL("="),
@@ -21,6 +22,7 @@ DIRECTIONS = {"asc": sql.SQL("asc"), "desc": sql.SQL("desc")}
 class SelectQuery:
     """The queries for the rows and for their number, and the values that both take, as texts.
 
+    The number is counted to COUNTED_TO and one more.
     Values go without a type, as in PostgREST, so that the column decides what they are.
     Raises TypeError or ValueError for a filter or an order that no transport understands.
     """
@@ -39,7 +41,8 @@ class SelectQuery:
         self._offset = offset
         source = sql.SQL("public.{} as t").format(sql.Identifier(view)) + self._where(filters)
         self.rows = sql.SQL("select to_jsonb(t) from ") + source + _order_by(order) + self._page()
-        self.count = sql.SQL("select count(*) from ") + source
+        counted = sql.SQL("select from ") + source + sql.SQL(" limit {}").format(COUNTED_TO + 1)
+        self.count = sql.SQL("select count(*) from (") + counted + sql.SQL(") counted")
 
     def total_if_known(self, *, found: int) -> int | None:
         """How many rows there are in all, when a page of `found` rows says so itself."""

@@ -231,7 +231,7 @@ def _yes_or_no(text: str) -> bool | None:
 
 
 def _unreadable(problem: ImportProblem, serials: Mapping[int, str]) -> CheckedReading:
-    """A row that is no reading is looked at by a person, who is told why."""
+    """A row that is no reading is looked at by a person, who sees why."""
     row = problem.row or 0
     said = f"{problem.column} {problem.message}" if problem.column else problem.message
     outcome = RuleOutcome("unusable", "review", f"{said[0].upper()}{said[1:]}")

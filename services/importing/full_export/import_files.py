@@ -149,8 +149,8 @@ def _past_payment(row: Row) -> Row:
 def _intervals(row: Row, zone: ZoneInfo) -> Iterator[Cells]:
     start = start_of_day(date.fromisoformat(row["day"]), zone)
     minutes = row["minutes"]
-    told = row["quality"] or [""] * len(row["wh"])
-    for place, (wh, quality) in enumerate(zip(row["wh"], told, strict=True)):
+    qualities = row["quality"] or [""] * len(row["wh"])
+    for place, (wh, quality) in enumerate(zip(row["wh"], qualities, strict=True)):
         at = (start + timedelta(minutes=minutes * place)).astimezone(zone).isoformat()
         yield [row["serial"], at, _kilo(wh), minutes, quality]
 

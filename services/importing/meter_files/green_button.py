@@ -44,10 +44,13 @@ class GreenButtonReader:
     """The energy that a feed says was delivered, one IntervalBlock after the other.
 
     `serial` is of the meter where the feed does not name it; the title of a UsagePoint does.
-    `left_out` counts blocks of other kinds. Raises UnreadableFile.
+    `left_out` counts blocks of other kinds. Feeds that are read one after the other may refer to
+    entries of those before, as the pages of one do; such a page `may_be_empty`. Raises
+    UnreadableFile.
     """
 
     serial: str | None = None
+    may_be_empty: bool = False
     left_out: dict[str, int] = field(default_factory=dict)
     _titles: dict[str, str] = field(default_factory=dict)
     _kind_of: dict[str, str] = field(default_factory=dict)
@@ -70,7 +73,7 @@ class GreenButtonReader:
             for block in entry.iter(f"{{{ESPI}}}IntervalBlock"):
                 found = True
                 yield from self._stretches(block, _link(entry, "up"), place)
-        if not found:
+        if not found and not self.may_be_empty:
             raise UnreadableFile(
                 "The file is XML, but no Green Button feed with an IntervalBlock: it has no "
                 "interval data."
@@ -173,7 +176,7 @@ def _code(text: str | None, place: int) -> int:
 
 
 class _Pieces(io.BytesIO):
-    """A file that comes in large pieces: expat looks at a long text anew with each of them."""
+    """A file that comes in large pieces: expat reads a long text again with each of them."""
 
     def read(self, _size: int | None = -1, /) -> bytes:
         return super().read(_PIECE)

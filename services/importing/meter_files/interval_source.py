@@ -56,14 +56,18 @@ class IntervalSource:
         zone: ZoneInfo,
         now: datetime,
         serial: str | None = None,
+        reader: GreenButtonReader | None = None,
     ) -> "IntervalSource":
-        """The file, whose bytes are read once. Raises UnreadableFile."""
+        """The file, whose bytes are read once. Raises UnreadableFile.
+
+        With `reader` it is a page of a feed, whose pages before that one has read.
+        """
         if found == "Green Button":
             data = source.encode() if isinstance(source, str) else read_bytes(source)
 
             def feed() -> tuple[Iterator[Stretch], Mapping[str, int]]:
-                reader = GreenButtonReader(serial)
-                return reader.read(data), reader.left_out
+                found = reader or GreenButtonReader(serial)
+                return found.read(data), found.left_out
 
             return cls(found, zone, now, feed)
         lines = read_lines(source)

@@ -98,8 +98,8 @@ class MeterDays:
                 _refuse(stretch, minute, "stands in the file already")
         slots[first:last] = stretch.wh[place:end]
         if stretch.quality is not None:
-            told = day.quality.setdefault(stretch.channel, [None] * day.size)
-            told[first:last] = stretch.quality[place:end]
+            qualities = day.quality.setdefault(stretch.channel, [None] * day.size)
+            qualities[first:last] = stretch.quality[place:end]
 
 
 def local_days(stretches: Iterable[Stretch], zone: ZoneInfo) -> Iterator[Row]:
@@ -146,8 +146,8 @@ def _together(day: _LocalDay) -> tuple[_Slots, _Slots]:
         (quality,) = day.quality.values() or ([],)
         return wh, quality
     sums = [_sum(parts) for parts in zip(*day.wh.values(), strict=True)]
-    told = [day.quality.get(name) or _said_nothing(slots) for name, slots in day.wh.items()]
-    return sums, [mixed(codes) for codes in zip(*told, strict=True)]
+    qualities = [day.quality.get(name) or _said_nothing(slots) for name, slots in day.wh.items()]
+    return sums, [mixed(codes) for codes in zip(*qualities, strict=True)]
 
 
 def _said_nothing(slots: _Slots) -> _Slots:

@@ -172,7 +172,7 @@ class _Day:
     channel: _Channel
     values: list[str]
     flags: list[str]
-    told: list[bool]
+    described: list[bool]
 
     @classmethod
     def of(cls, line: int, cells: list[str], channel: _Channel) -> "_Day":
@@ -203,16 +203,16 @@ class _Day:
             _refuse(line, "must say the quality itself, not V.")
         _quality(line, cells[3])
         for index in range(first - 1, last):
-            self.flags[index], self.told[index] = cells[3], True
+            self.flags[index], self.described[index] = cells[3], True
 
     def stretch(self) -> Stretch:
         """The day's intervals, once its last 400 record was read."""
-        if not all(self.told):
-            place = self.told.index(False) + 1
+        if not all(self.described):
+            place = self.described.index(False) + 1
             _refuse(
                 self.line,
                 f"says that the quality varies (V), and no 400 record says it of interval {place}"
-                f" of {len(self.told)}.",
+                f" of {len(self.described)}.",
             )
         quality = {flag: _quality(self.line, flag) for flag in set(self.flags)}
         numbers = [self._number(index) for index in range(len(self.values))]

@@ -124,7 +124,7 @@ class _Meaning:
 
 
 def translate(raw: object, *, zone: ZoneInfo, live: bool | None, now: datetime) -> TranslatedEvent:
-    """What the database is to be told of an event, as parsed from Stripe's JSON.
+    """What the database stores of an event, as parsed from Stripe's JSON.
 
     `live` is the mode of our key, None when its form does not show it. Raises NotAnEvent.
     """
@@ -228,7 +228,7 @@ def _dispute(kind: str) -> Callable[[Mapping[str, Any], _When], _Meaning]:
         effect |= _money("amount_minor", dispute.amount, dispute.currency)
         if kind == "dispute_closed":
             effect["result"] = dispute.status if dispute.status in {"won", "lost"} else "closed"
-        because = (_plain(dispute.reason) or "no reason told").replace("_", " ")
+        because = (_plain(dispute.reason) or "no reason given").replace("_", " ")
         detail = f"The customer's bank disputes it: {because}." if kind == "dispute_opened" else ""
         return _Meaning(dispute.payment_intent, effect, detail)
 

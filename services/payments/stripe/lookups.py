@@ -1,4 +1,4 @@
-"""What Stripe told and what looks at it found, for administrators."""
+"""Stripe's events and what reconciliation found, for administrators."""
 
 from dataclasses import dataclass
 from typing import Final

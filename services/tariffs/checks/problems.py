@@ -6,6 +6,8 @@ from typing import Final
 
 from pydantic_core import ErrorDetails
 
+from services.tariffs.values import CODE_PATTERN
+
 Problem = tuple[str, str]
 
 _KINDS: Final = (
@@ -16,7 +18,6 @@ _IN_PLAIN_WORDS: Final = {
     "missing": "is missing",
     "extra_forbidden": "is not a field of this format",
     "string_type": "must be text",
-    "string_pattern_mismatch": "is empty, or has characters that are not allowed",
     "bool_type": "must be true or false",
     "int_type": "must be a whole number",
     "tuple_type": "must be a list",
@@ -26,6 +27,8 @@ _IN_PLAIN_WORDS: Final = {
     "union_tag_not_found": _KINDS,
     "union_tag_invalid": _KINDS,
 }
+_OF_CODES: Final = re.compile(r"[A-Za-z0-9_.-]")
+_LONGEST_CODE: Final = 64
 # Pydantic's own: "Input should be greater than 0".
 _SHOULD: Final = re.compile(r"^\w+ should(?= )")
 
@@ -41,8 +44,30 @@ class InvalidTariff(ValueError):
 
 def problem_of(error: ErrorDetails) -> Problem:
     """What pydantic found, with the path as it is in the JSON and the reason in plain words."""
+    if error["type"] == "string_pattern_mismatch":
+        return _path(error), _text_problem(
+            str(error["input"]), is_code=CODE_PATTERN in error["msg"]
+        )
     words = _IN_PLAIN_WORDS.get(error["type"]) or _SHOULD.sub("must", error["msg"])
     return _path(error), words
+
+
+def _text_problem(text: str, *, is_code: bool) -> str:
+    if not text.strip():
+        return "is empty"
+    if not is_code:
+        return "has a sign that cannot be printed, such as a line break"
+    if wrong := _OF_CODES.sub("", text):
+        return f'has {_name(wrong[0])}; letters from A to Z, digits, "_", "." and "-" are allowed'
+    if len(text) > _LONGEST_CODE:
+        return f"must have at most {_LONGEST_CODE} characters"
+    return "must begin with a letter or a digit"
+
+
+def _name(sign: str) -> str:
+    if sign.isspace():
+        return "a space"
+    return f'"{sign}"' if sign.isprintable() else "a sign that cannot be printed"
 
 
 def _path(error: ErrorDetails) -> str:

@@ -19,13 +19,16 @@ _TYPES: Final = {
     ".svg": "image/svg+xml",
     ".png": "image/png",
 }
+
 # What the page loads, by name; the worker keeps all of it on the phone.
-_NAMES: Final = sorted(path.name for path in _FOLDER.iterdir() if path.suffix in _TYPES)
-# Its own scripts and styles and nothing else; a photo is shown from the browser's own memory.
+_FILES: Final = {path.name: path for path in _FOLDER.iterdir() if path.suffix in _TYPES}
+_NAMES: Final = sorted(_FILES)
+# Its own scripts and styles, no others; a photo is shown from the browser's memory. The letters are
+# the phone's own: those of the pages weigh more than all the rest.
 _POLICY: Final = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; "
-    "connect-src 'self'; manifest-src 'self'; worker-src 'self'; base-uri 'none'; "
-    "form-action 'none'; frame-ancestors 'none'"
+    "default-src 'none'; script-src 'self'; style-src 'self'; "
+    "img-src 'self' blob:; connect-src 'self'; manifest-src 'self'; worker-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 
 
@@ -54,7 +57,7 @@ def manifest(utility_name: str) -> ServedFile:
         "scope": PATH,
         "display": "standalone",
         "background_color": "#ffffff",
-        "theme_color": "#0b5cad",
+        "theme_color": "#0b6e75",
         "icons": [
             {"src": f"{PATH}/icon-192.png", "sizes": "192x192", "type": "image/png"},
             {"src": f"{PATH}/icon-512.png", "sizes": "512x512", "type": "image/png"},
@@ -66,9 +69,9 @@ def manifest(utility_name: str) -> ServedFile:
 
 def file(name: str) -> ServedFile | None:
     """One of the page's files; None where there is none of this name."""
-    if name not in _NAMES:
+    if name not in _FILES:
         return None
-    content = (_FOLDER / name).read_bytes()
+    content = _FILES[name].read_bytes()
     if name == _WORKER:
         names = json.dumps([kept for kept in _NAMES if kept != _WORKER])
         content = content.replace(b"{version}", _version().encode())
@@ -80,8 +83,9 @@ def file(name: str) -> ServedFile | None:
 def _version() -> str:
     """Another one whenever any of the files is another."""
     read = hashlib.sha256()
-    for path in sorted(_FOLDER.iterdir()):
-        read.update(path.read_bytes())
+    read.update((_FOLDER / "page.html").read_bytes())
+    for name in _NAMES:
+        read.update(_FILES[name].read_bytes())
     return read.hexdigest()[:16]
 
 

@@ -10,11 +10,13 @@ from typing import Any, Final
 Fault = str | bytes | None
 _VERSION: Final = b"\x00\x00\x04\x04"
 _SUCCESS, _RECORD, _IGNORED, _FAILURE = 0x70, 0x71, 0x7E, 0x7F
+# The time, and a node that nobody asked for.
+_ROW: Final = {"now": 1, "id": "none", "print": ""}
 _HELLO, _GOODBYE, _RESET, _RUN, _PULL = 0x01, 0x02, 0x0F, 0x10, 0x3F
 
 
 class FailingBolt:
-    """Answers each statement with the number 1, after the `faults` that are queued.
+    """Answers each statement with one row, after the `faults` that are queued.
 
     A fault is the code of an error, bytes that are sent as they are before it hangs up, or None
     for a statement that is answered well. `statements` counts what was asked.
@@ -64,7 +66,7 @@ class FailingBolt:
             if fault is not None:
                 return _fail(line, fault)
         if kind == _PULL:
-            line.sendall(_chunk(_RECORD, [1]))
+            line.sendall(_chunk(_RECORD, list(_ROW.values())))
         line.sendall(_chunk(_SUCCESS, _told(kind)))
         return False
 
@@ -80,7 +82,7 @@ def failing_bolt() -> Iterator[FailingBolt]:
 def _told(kind: int) -> dict[str, Any]:
     if kind == _HELLO:
         return {"server": "Neo4j/5.26.0", "connection_id": "bolt-1"}
-    return {"fields": ["now"]} if kind == _RUN else {}
+    return {"fields": list(_ROW)} if kind == _RUN else {}
 
 
 def _fail(line: socket.socket, fault: str | bytes) -> bool:

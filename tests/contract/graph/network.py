@@ -6,6 +6,7 @@ from typing import Any
 
 from services.graph import Graph
 from services.graph.bolt import Statement
+from services.graph.shapes import ADDED
 
 Json = dict[str, Any]
 Rows = dict[str, list[Json]]
@@ -15,6 +16,9 @@ EDGES = (
     "MATCH (source)-[edge]->(target) "
     "RETURN source.id AS source, type(edge) AS kind, target.id AS target"
 )
+
+# What a node keeps of how it was made.
+OURS = ("seen", "print")
 
 
 class Kept:
@@ -31,6 +35,18 @@ class Kept:
     def graph_rows_of_bill(self, bill_id: str) -> Rows:
         """The bill alone: the tests that need more ask a real database."""
         return {"bills": [bill for bill in self.rows["bills"] if bill["id"] == bill_id]}
+
+    def graph_totals(self) -> dict[str, int]:
+        """How many there are of each kind."""
+        return {what: len(rows) for what, rows in self.rows.items()}
+
+    def graph_sums(self) -> dict[str, dict[str, int]]:
+        """With the sum of what is added up."""
+        return {
+            what: {"rows": len(rows)}
+            | ({"sum": sum(row[ADDED[what]] for row in rows)} if what in ADDED else {})
+            for what, rows in self.rows.items()
+        }
 
 
 def network() -> Rows:
@@ -118,9 +134,9 @@ def payment(row_id: str, of: str, minor: int) -> Json:
 
 
 def whole(graph: Graph) -> tuple[list[Json], list[tuple[str, str, str]]]:
-    """Every node and relationship, but not when the node was seen; and no note of a rebuild."""
+    """Every node and relationship, but not how the node was made; and no note of a rebuild."""
     nodes = [
-        {"label": row["label"]} | {n: v for n, v in row["properties"].items() if n != "seen"}
+        {"label": row["label"]} | {n: v for n, v in row["properties"].items() if n not in OURS}
         for row in graph._bolt.read(NODES)
         if row["label"] != "Rebuild"
     ]

@@ -42,9 +42,9 @@ def find_neo4j() -> Path:
 class Neo4j(ConfiguredServer):
     """A Neo4j on this machine."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, pid: int = 0) -> None:
         super().__init__(f"bolt://127.0.0.1:{port}", user=USER, password=PASSWORD)
-        self.port = port
+        self.port, self.pid = port, pid
 
 
 class Elsewhere:
@@ -153,7 +153,7 @@ def real_neo4j(program: Path) -> Iterator[Neo4j]:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        server = Neo4j(port)
+        server = Neo4j(port, process.pid)
         try:
             _set_password(process, f"bolt://127.0.0.1:{port}")
             yield server

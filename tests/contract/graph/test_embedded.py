@@ -1,4 +1,4 @@
-"""The embedded server: for us alone, shared, found again after a kill, begun anew when spoilt."""
+"""The embedded server: for us alone, shared, found after a kill, started again when spoilt."""
 
 import os
 import signal

@@ -57,8 +57,10 @@ def test_a_change_that_clashes_is_made_again_as_a_whole(
     before = server.statements
     failing.project(network())
     once = server.statements - before
-    # Not its question for the time, but the second statement of the change clashes three times.
-    server.faults += [None, None, code, None, code, None, code]
+    # Not its questions for the time and for what is there of each kind, but the second statement of
+    # the change clashes three times.
+    questions = 1 + sum(map(bool, network().values()))
+    server.faults += [None] * questions + [None, code] * 3
     failing.project(network())
     assert server.faults == []
     assert server.statements == before + once + once + 3 * 2
@@ -93,7 +95,7 @@ def test_a_fault_three_times_then_fine_costs_no_bill(
 ) -> None:
     utility = new_story(failing)
     utility.add_meter("M1")
-    # More than the driver, which connects anew by itself, gets to before it gives up.
+    # More than the driver, which connects again by itself, gets to before it gives up.
     server.faults += [fault] * 99
     answer = utility.submit("M1", 1117)
     assert answer.bill is not None

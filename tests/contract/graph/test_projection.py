@@ -99,7 +99,8 @@ def test_a_rebuild_twice_is_the_same_and_what_is_gone_vanishes(graph: Graph) -> 
     rows = a_bill(network())
     rows["customers"] = [{"id": f"c{n:04}", "account_no": f"A-{n}"} for n in range(1_100)]
     rows["customers"].append({"id": "c1", "account_no": "A-1"})
-    counts = graph.rebuild(Kept(rows))
+    graph.rebuild(Kept(rows))
+    counts = graph.counts()
     before = whole(graph)
     assert graph.was_rebuilt()
     assert (counts.nodes["Customer"], counts.nodes["Bill"]) == (1_101, 1)
@@ -108,7 +109,8 @@ def test_a_rebuild_twice_is_the_same_and_what_is_gone_vanishes(graph: Graph) -> 
     assert whole(graph) == before
     rows["customers"] = rows["customers"][-1:]
     rows["payments"] = []
-    counts = graph.rebuild(Kept(rows))
+    graph.rebuild(Kept(rows))
+    counts = graph.counts()
     assert (counts.nodes["Customer"], counts.nodes["Payment"]) == (1, 0)
     assert counts.relationships["PAYS"] == 0
 

@@ -3,6 +3,7 @@
 import pytest
 
 from services.graph import AffectedBill, Graph, GraphEdge, TransformerBalance
+from services.graph import graph as graphs
 from tests.contract.graph.network import (
     Rows,
     agreement,
@@ -332,6 +333,16 @@ def test_a_tariff_version_touches_the_bills_that_it_priced(graph: Graph) -> None
     a_chain(graph)
     assert [b.bill_id for b in graph.affected_by(tariff_version_id="v1")] == ["jan", "other", "feb"]
     assert [b.bill_id for b in graph.affected_by(tariff_version_id="v2")] == ["mar"]
+
+
+def test_of_a_tariff_that_prices_many_bills_only_some_are_listed(
+    graph: Graph, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a_chain(graph)
+    monkeypatch.setattr(graphs, "MOST_OF_A_TARIFF", 2)
+    listed = [bill.bill_id for bill in graph.affected_by(tariff_version_id="v1")]
+    assert len(listed) == 2
+    assert set(listed) < {"jan", "other", "feb"}
 
 
 def test_just_one_thing_can_be_corrected_at_a_time(graph: Graph) -> None:

@@ -10,10 +10,10 @@ import pytest
 from llmock.pytest_plugin import LLMock
 
 from services.metering.recent_use import usual_daily_use
-from services.outbox.steps import OUTBOX_STEPS
 from services.readings.reading_to_bill import Submitted
 from services.readings.submission import parse_submission
 from services.records.ai import AiCall
+from services.records.outbox import OUTBOX_STEPS
 from services.supply.changes import Exchange, TypedRead
 from tests.integration.ai.advised import Advised, bill, verdict
 from tests.integration.ai.conftest import Advise

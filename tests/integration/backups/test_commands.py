@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any, LiteralString
 
 import psycopg
 import pytest
@@ -19,6 +20,7 @@ from services.backups.archive import Manifest, open_backup, write_manifest
 from services.backups.restoring import restore_backup
 from services.bootstrap import build_services
 from services.bootstrap_database import MIGRATIONS
+from services.database.dump import replacement
 from services.database.dump.snapshot import sums_of
 from services.database.embedded import EmbeddedPostgres
 from services.database.schema.migrations import MIGRATIONS_LOCK
@@ -29,7 +31,7 @@ from services.jobs.by_hand import run_job
 from services.people.users import LinkRefused
 from services.settings import load_settings
 from tests.disks import disk_of
-from tests.integration.backups.conftest import Command, ask
+from tests.integration.backups.conftest import Command, ask, content_of
 from tests.integration.job_tools import at_once, tick_and_wait
 from tests.integration.people.office import PASSWORD, open_office
 from tests.integration.server_process import superuser_dsn
@@ -89,7 +91,7 @@ def test_all_comes_back_with_its_rights(
 ) -> None:
     done = command("restore", backup, DATABASE_URL=target)
     assert done.returncode == 0, done.stderr
-    assert sums_of(target) == sums_of(database)
+    assert content_of(target) == content_of(database)
     for catalogue in CATALOGUE:
         assert ask(target, catalogue) == ask(database, catalogue)
 
@@ -159,7 +161,7 @@ def test_another_role_may_own_what_is_restored(
     own = make_conninfo(database, dbname="landlords", user="landlord", password="pass")
     try:
         restore_backup(backup, own, migrations=MIGRATIONS, say=print)
-        assert sums_of(own) == sums_of(database)
+        assert content_of(own) == content_of(database)
         owners = "select distinct relowner::regrole::text from pg_class where relname = 'bills'"
         assert ask(own, owners) == [("landlord",)]
     finally:
@@ -357,18 +359,18 @@ def test_a_database_with_data_is_replaced_only_on_demand_and_kept(
 ) -> None:
     utility.add_meter("M2")
     utility.services.close()
-    before = sums_of(database)
+    before = content_of(database)
     done = command("restore", backup, DATABASE_URL=database)
     assert done.returncode == 1
     assert "There is data in this database already" in done.stderr
-    assert sums_of(database) == before
+    assert content_of(database) == before
 
     done = command("restore", "--replace", backup, DATABASE_URL=database)
     assert done.returncode == 0, done.stderr
-    assert sums_of(database) != before
+    assert content_of(database) != before
     [kept] = (tmp_path / "data" / "backups").glob("before-restore-*.zip")
     assert command("restore", "--replace", kept, DATABASE_URL=database).returncode == 0
-    assert sums_of(database) == before
+    assert content_of(database) == before
 
 
 @pytest.mark.usefixtures("utility")
@@ -466,6 +468,63 @@ def test_a_restore_that_fails_half_way_leaves_what_was_there(
     done = command("restore", "--replace", backup, DATABASE_URL=database)
     assert "not what went into it (public.more)" in done.stderr
     assert sums_of(database) == before
+    assert beside(database) == []
+
+
+def test_a_restore_whose_old_database_cannot_be_dropped_says_that_it_was_done(
+    backup: Path,
+    utility: Utility,
+    database: str,
+    command: Command,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    utility.add_meter("M2")
+    utility.services.close()
+    before, run, drops = content_of(database), replacement._run, list[str]()
+
+    def refuse(connection: psycopg.Connection[Any], statement: LiteralString, *names: str) -> None:
+        if statement == "drop database {}":
+            drops.append(names[0])
+            raise psycopg.errors.InternalError("could not remove its files")
+        run(connection, statement, *names)
+
+    monkeypatch.setattr(replacement, "_run", refuse)
+    done = command("restore", "--replace", backup, DATABASE_URL=database)
+    assert done.returncode == 0, done.stderr
+    assert f"it is on the server as the database {drops[0]}, and the next" in done.stderr
+    assert "all as in the backup." in done.stdout
+    assert "Nothing was restored" not in done.stderr
+    assert content_of(database) != before
+    monkeypatch.undo()
+    assert beside(database) == [(drops[0],)]
+    assert command("restore", "--replace", backup, DATABASE_URL=database).returncode == 0
+    assert beside(database) == []
+
+
+def test_a_connection_lost_as_the_databases_swap_is_not_told_as_nothing_restored(
+    backup: Path,
+    utility: Utility,
+    database: str,
+    command: Command,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    utility.services.close()
+    run = replacement._run
+
+    def lose(connection: psycopg.Connection[Any], statement: LiteralString, *names: str) -> None:
+        run(connection, statement, *names)
+        if statement.startswith("alter database") and names[0].endswith("_restoring"):
+            elsewhere = make_conninfo(database, dbname="template1")
+            with psycopg.connect(elsewhere, autocommit=True) as other:
+                other.execute("select pg_terminate_backend(%s)", [connection.info.backend_pid])
+
+    monkeypatch.setattr(replacement, "_run", lose)
+    done = command("restore", "--replace", backup, DATABASE_URL=database)
+    assert done.returncode == 1
+    assert "One of the two is there, whole" in done.stderr
+    assert "Nothing was restored" not in done.stderr
+    monkeypatch.undo()
+    assert command("restore", "--replace", backup, DATABASE_URL=database).returncode == 0
     assert beside(database) == []
 
 

@@ -2,7 +2,6 @@
 
 import logging
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,42 +19,17 @@ from services.database.schema.migrations import (
     apply_migrations,
     newest_version,
 )
-from services.settings import Settings, load_settings
-from tests.folders import enterable_folder
-from tests.integration.backups.conftest import Command, ask
-from tests.integration.old_data import LAST_BEFORE, load_old_data, migrations_up_to
-
-OLD = "20261129009500"
-BILLS = "select id, status, total_minor, lines, number from public.bills order by id"
-WRONG_ACCOUNTS = """
-    select a.customer_id from public.accounts a where a.balance_minor <> coalesce(
-        (select sum(e.amount_minor) from public.ledger_entries e
-         where e.customer_id = a.customer_id and e.book = a.book and e.currency = a.currency), 0)"""
-
-
-@pytest.fixture(scope="module")
-def made_by_old_version(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A data folder as the version of migration OLD left it, with a utility's months in it."""
-    migrations = tmp_path_factory.mktemp("migrations")
-    for folder in enterable_folder():
-        with database_address(settings_of(folder)) as dsn:
-            apply_migrations(dsn, migrations_up_to(LAST_BEFORE, migrations / "first"))
-            load_old_data(dsn)
-            apply_migrations(dsn, migrations_up_to(OLD, migrations / "old"))
-        yield folder
-
-
-@pytest.fixture
-def settings(made_by_old_version: Path, data_folder: Path) -> Settings:
-    """The settings of a copy of that folder, in a place with a space in its name."""
-    folder = data_folder / "our data"
-    shutil.copytree(made_by_old_version, folder, symlinks=True)
-    # As root the server's files are another user's.
-    for path in [made_by_old_version, *made_by_old_version.rglob("*")]:
-        if not path.is_symlink():
-            about, copy = path.stat(), folder / path.relative_to(made_by_old_version)
-            shutil.chown(copy, about.st_uid, about.st_gid)
-    return settings_of(folder)
+from services.settings import Settings
+from tests.integration.backups.conftest import (
+    BILLS,
+    OLD,
+    WRONG_ACCOUNTS,
+    Command,
+    found,
+    kept,
+    settings_of,
+)
+from tests.integration.old_data import migrations_up_to
 
 
 @pytest.fixture
@@ -64,25 +38,12 @@ def old_migrations(tmp_path: Path) -> Path:
     return migrations_up_to(OLD, tmp_path / "old")
 
 
-def settings_of(folder: Path) -> Settings:
-    return load_settings({"DATA_DIR": str(folder), "DEMO": "off"})
-
-
 def start(settings: Settings) -> None:
     build_services(settings, step_handlers={}).close()
 
 
 def with_migrations(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
     monkeypatch.setattr(bootstrap_database, "MIGRATIONS", folder)
-
-
-def kept(settings: Settings) -> list[Path]:
-    return sorted(settings.backups_folder.glob("before-upgrade-*.zip"))
-
-
-def found(settings: Settings, query: str) -> list[tuple[object, ...]]:
-    with database_address(settings) as dsn:
-        return ask(dsn, query)
 
 
 def test_the_start_keeps_what_it_is_about_to_change(

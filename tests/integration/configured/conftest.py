@@ -27,7 +27,8 @@ from tests.integration.configured.servers import (
 )
 from tests.integration.providers import published
 from tests.integration.providers.conftest import Providers
-from tests.integration.providers.stand_in import running
+from tests.integration.providers.stand_in import StandIn, running
+from tests.mail_server import Mailbox, mail_server
 from tests.oidc.tenant import Tenant, running_tenant
 from tests.servers import NewDatabase
 
@@ -73,13 +74,16 @@ def supabase(postgrest: Path, fresh_database: NewDatabase) -> Iterator[Supabase]
 
 
 @pytest.fixture(scope="module")
-def providers(stripe: str) -> Iterator[Providers]:
+def providers(stripe: str) -> Iterator[tuple[Providers, Mailbox, StandIn]]:
+    """Those of payments and chat, a mail server, and Twilio."""
     with (
         running(in_front_of(stripe)) as recorded,
         running(published.discord()) as discord,
         running(published.whatsapp()) as whatsapp,
+        mail_server() as box,
+        running(published.twilio()) as twilio,
     ):
-        yield Providers(recorded, discord, whatsapp)
+        yield Providers(recorded, discord, whatsapp), box, twilio
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +91,7 @@ def all_servers(
     supabase: Supabase,
     neo4j: GraphServer,
     llmock_server: LLMockServer,
-    providers: Providers,
+    providers: tuple[Providers, Mailbox, StandIn],
     tenant: Tenant,
 ) -> Servers:
     """All servers, and nobody served yet."""
@@ -96,7 +100,7 @@ def all_servers(
     # Its first answer takes seconds, which no later one does.
     greeting = {"model": "any", "messages": [{"role": "user", "content": "Hello"}]}
     requests.post(f"{ai_url}/chat/completions", json=greeting, timeout=60).raise_for_status()
-    return Servers(supabase, neo4j, ai_url, providers, tenant)
+    return Servers(supabase, neo4j, ai_url, providers[0], tenant, *providers[1:])
 
 
 @pytest.fixture
@@ -104,7 +108,8 @@ def servers(all_servers: Servers, llmock: LLMock) -> Servers:
     """All servers, with nothing received yet; the replies of AI are scripted by `llmock`."""
     assert llmock.base_url() == all_servers.ai_url
     providers = all_servers.providers
-    for server in (providers.stripe, providers.discord, providers.whatsapp):
+    for server in (providers.stripe, providers.discord, providers.whatsapp, all_servers.twilio):
         for memory in (server.seen, server.answered, server.faults):
             memory.clear()
+    all_servers.mail.mails.clear()
     return all_servers

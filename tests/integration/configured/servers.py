@@ -23,8 +23,9 @@ from services.settings import PROJECT_FOLDER, load_settings
 from tests.contract.supabase_project import SupabaseProject
 from tests.integration.api.serving import serving
 from tests.integration.providers import published
-from tests.integration.providers.conftest import Providers
+from tests.integration.providers.conftest import UNLIMITED, Providers
 from tests.integration.providers.stand_in import Reply, Seen, StandIn, reply
+from tests.mail_server import Mailbox
 from tests.oidc.tenant import AUDIENCE, CLIENT_ID, CLIENT_SECRET, Tenant
 
 Json = dict[str, Any]
@@ -36,6 +37,7 @@ EMAIL = "house@mill-lane.example"
 PHONE = "+919876543210"
 ADDRESS = "7 Mill Lane"
 UTILITY = "Mill Lane Power"
+SENDER = "billing@mill-lane.example"
 TARIFF = PROJECT_FOLDER / "examples" / "tariffs" / "kseb-lt1a.json"
 _LOGIN_URL = "http://localhost:8501/oauth2callback"
 _OF_THE_CONNECTION = {"host", "connection", "content-length", "accept-encoding"}
@@ -86,6 +88,8 @@ class Servers:
     ai_url: str
     providers: Providers
     tenant: Tenant
+    mail: Mailbox
+    twilio: StandIn
 
     @property
     def settings(self) -> dict[str, str]:
@@ -105,6 +109,14 @@ class Servers:
             "DISCORD_WEBHOOK_URL": f"{self.providers.discord.url}{published.SHARED_PATH}",
             "WHATSAPP_TOKEN": published.WHATSAPP_TOKEN,
             "WHATSAPP_PHONE_NUMBER_ID": published.PHONE_ID,
+            "SMTP_HOST": "127.0.0.1",
+            "SMTP_PORT": str(self.mail.port),
+            "SMTP_SECURITY": "none",
+            "CUSTOMER_EMAIL_FROM": SENDER,
+            "TWILIO_ACCOUNT_SID": published.TWILIO_ACCOUNT,
+            "TWILIO_AUTH_TOKEN": published.TWILIO_TOKEN,
+            "TWILIO_FROM": published.TWILIO_NUMBER,
+            **UNLIMITED,
             "UTILITY_NAME": UTILITY,
         }
 
@@ -114,6 +126,7 @@ class Servers:
         return Addresses(
             stripe=self.providers.stripe.url,
             whatsapp=self.providers.whatsapp.url,
+            twilio=self.twilio.url,
             check_webhook=self._check_webhook,
         )
 

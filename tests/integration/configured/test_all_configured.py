@@ -21,6 +21,7 @@ from tests.integration.configured.servers import (
     Servers,
 )
 from tests.integration.providers.published import OWN_PATH, PHONE_ID, SHARED_PATH
+from tests.mail_server import body_of
 
 SERIAL, ACCOUNT = "MTR-4711", "A-MTR-4711"
 WORDS = "Namaste {name}! {amount} for {usage}, please pay by {due_date}: {link}"
@@ -50,6 +51,7 @@ def test_a_reading_becomes_a_bill_that_stands_in_every_system(
         stripe_was_asked_for_exactly_this_bill(servers, answer)
         discord_got_the_whole_bill_and_the_shared_note(servers, answer)
         whatsapp_got_the_approved_template(servers, answer)
+        the_mail_has_the_text_and_the_bill(servers, answer)
         ai_was_asked_three_times_and_told_nothing_personal(llmock, answer)
         status, again = app.submit(reading, token)
     assert (status, again["bill"], statuses(again)) == (200, answer["bill"], ALL_DONE)
@@ -71,7 +73,7 @@ def test_the_services_page_finds_every_system_there(servers: Servers) -> None:
         finally:
             run_with(None)
     found = {s.name: s.last_test for s in checks.states() if s.name not in NOT_OUTSIDE}
-    assert len(found) == 7
+    assert len(found) == 9
     assert all(test and test.well for test in found.values()), found
 
 
@@ -87,8 +89,8 @@ def the_steps_tell_what_was_done(answer: Json) -> None:
     assert said[7] == answer["bill"]["number"] == "INV-000001"
     assert said[9] == "for ₹540.35"
     assert said[11].startswith("written by AI")
-    assert said[12] == "Discord: sent; Customer's Discord: sent; WhatsApp: sent"
-    assert said[13] == "3 entries in the log"
+    assert said[12] == "Discord: sent; Customer's Discord: sent; WhatsApp: sent; E-mail: sent"
+    assert said[13] == "4 entries in the log"
 
 
 def the_rows_are_there_over_rest(servers: Servers, answer: Json) -> None:
@@ -118,6 +120,8 @@ def the_rows_are_there_over_rest(servers: Servers, answer: Json) -> None:
         "discord": ("sent", "shared channel"),
         "discord_customer": ("sent", "webhook …6655"),
         "whatsapp": ("sent", "+91…3210"),
+        # Who is reached needs no SMS.
+        "email": ("sent", "h…@mill-lane.example"),
     }
     assert {row["message_id"] for row in sent.values()} == message_ids(servers)
     calls = servers.supabase.rows("ai_calls", order="created_at")
@@ -129,12 +133,12 @@ def the_rows_are_there_over_rest(servers: Servers, answer: Json) -> None:
 
 
 def message_ids(servers: Servers) -> set[str]:
-    """The ids that Discord and WhatsApp gave in their answers."""
+    """The ids that Discord and WhatsApp gave in their answers, and ours of mails."""
     discord = {json.loads(reply.body)["id"] for _, reply in servers.providers.discord.answered}
     whatsapp = {
         json.loads(r.body)["messages"][0]["id"] for _, r in servers.providers.whatsapp.answered
     }
-    return discord | whatsapp
+    return discord | whatsapp | {str(mail["Message-ID"]) for mail in servers.mail.mails}
 
 
 def the_graph_has_the_bill_and_what_it_hangs_on(servers: Servers, answer: Json) -> None:
@@ -215,6 +219,16 @@ def whatsapp_got_the_approved_template(servers: Servers, answer: Json) -> None:
     texts = [parameter["text"] for parameter in template["components"][0]["parameters"]]
     assert (texts[0], texts[2]) == ("INV-000001", "₹540.35")
     assert texts[4] == answer["bill"]["payment_url"]
+
+
+def the_mail_has_the_text_and_the_bill(servers: Servers, answer: Json) -> None:
+    (mail,) = servers.mail.mails
+    assert mail["To"] == EMAIL
+    assert body_of(mail).startswith(f"Namaste {NAME}! ₹540.35 for 117 kWh")
+    (pdf,) = mail.iter_attachments()
+    assert pdf.get_filename() == f"{answer['bill']['number']}.pdf"
+    assert pdf.get_content().startswith(b"%PDF")
+    assert servers.twilio.seen == []
 
 
 def ai_was_asked_three_times_and_told_nothing_personal(llmock: LLMock, answer: Json) -> None:

@@ -12,13 +12,15 @@ from pathlib import Path
 
 import pytest
 
+from services.database.embedded.locks import FileLock
 from services.settings import PROJECT_FOLDER
 
 _HERE = Path(__file__).parent
 _LEFT_OUT = shutil.ignore_patterns(
     ".git", ".venv", ".tools", ".env", "data", "__pycache__", ".*_cache", ".hypothesis"
 )
-_CERTIFICATES = "/etc/certificates-of-the-host.crt"
+CERTIFICATES = "/etc/certificates-of-the-host.crt"
+DEBIAN = "debian.tar"
 _PROGRAMS = ("mmdebstrap", "unshare", "nsenter", "chroot")
 
 
@@ -55,8 +57,10 @@ class Machine:
 
 
 @contextmanager
-def empty_machine() -> Iterator[Machine]:
+def empty_machine(shared: Path) -> Iterator[Machine]:
     """An empty Debian that runs, with the checkout in /checkout, gone in the end.
+
+    Debian's packages are fetched once for all who have the folder `shared`.
 
     Skips without root or without the programs; with CI=true that is a failure.
     """
@@ -64,7 +68,7 @@ def empty_machine() -> Iterator[Machine]:
     root = Path(tempfile.mkdtemp(prefix="billing-drill-"))
     try:
         root.chmod(0o755)
-        make_debian(root)
+        make_debian(root, shared)
         _furnish(root)
         with _running(root) as machine:
             yield machine
@@ -73,12 +77,17 @@ def empty_machine() -> Iterator[Machine]:
         shutil.rmtree(root)
 
 
-def make_debian(root: Path) -> None:
+def make_debian(root: Path, shared: Path) -> None:
     """Fill a folder with the fewest packages of which Debian consists."""
+    archive = shared / DEBIAN
     options = [f"--aptopt={file}" for file in _apt_options()]
-    subprocess.run(
-        ["mmdebstrap", "--quiet", "--variant=minbase", *options, "bookworm", str(root)], check=True
-    )
+    with FileLock(shared / "debian.lock").exclusively(wait_seconds=600):
+        if not archive.exists():
+            made = shared / f"new-{DEBIAN}"
+            command = ["mmdebstrap", "--quiet", "--variant=minbase", *options]
+            subprocess.run([*command, "bookworm", str(made)], check=True)
+            made.rename(archive)
+        subprocess.run(["tar", "-xpf", str(archive), "-C", str(root)], check=True)
 
 
 def lines_of(document: Path, heading: str) -> list[str]:
@@ -100,18 +109,23 @@ def _require() -> None:
         pytest.skip(reason)
 
 
-def _furnish(root: Path) -> None:
-    """What reaches the network as the host does, the stand-ins, and the checkout."""
+def furnish_for_network(root: Path) -> None:
+    """Let a Debian's apt and pip reach the network as the host's do."""
     for file in (*_apt_options(), Path("/etc/resolv.conf"), Path("/etc/hosts")):
         shutil.copy(file, root / file.relative_to("/"))
     # Whom the host believes, where installing ca-certificates does not replace it.
-    shutil.copy("/etc/ssl/certs/ca-certificates.crt", root / _CERTIFICATES[1:])
+    shutil.copy("/etc/ssl/certs/ca-certificates.crt", root / CERTIFICATES[1:])
     for pip in (Path("/etc/pip.conf"), Path.home() / ".config" / "pip" / "pip.conf"):
         if pip.exists():
             shutil.copy(pip, root / "etc" / "pip.conf")
     wheels = os.environ.get("PIP_FIND_LINKS", "")
     if wheels.startswith("/") and Path(wheels).is_dir():
         shutil.copytree(wheels, root / wheels[1:], dirs_exist_ok=True)
+
+
+def _furnish(root: Path) -> None:
+    """The network, the stand-ins, and the checkout."""
+    furnish_for_network(root)
     for standin in (_HERE / "standins").iterdir():
         place = root / "usr" / "local" / "bin" / standin.name
         shutil.copy(standin, place)
@@ -152,7 +166,7 @@ def _apt_options() -> list[Path]:
 def _environment() -> Mapping[str, str]:
     """Nothing of the host but how pip finds packages."""
     pip = {name: value for name, value in os.environ.items() if name.startswith("PIP_")}
-    pip["PIP_CERT"] = _CERTIFICATES
+    pip["PIP_CERT"] = CERTIFICATES
     path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
     return {
         "PATH": path,

@@ -1,6 +1,7 @@
 """deploy/Caddyfile as it is, with certificates of Caddy's own, before a real app."""
 
 import os
+import re
 import shutil
 import subprocess
 import time
@@ -8,13 +9,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import psycopg
 import pytest
 import requests
 from websockets.sync.client import connect
 
 from services.settings import PROJECT_FOLDER
 from services.web.certificate import CertificateFiles
-from tests.integration.deploy.proxied import HOST, Site, app_behind
+from tests.integration.deploy.proxied import CLIENT, HOST, Site, app_behind
 from tests.servers import NewDatabase
 from tests.ui.app_process import free_port
 
@@ -42,11 +44,14 @@ def caddy() -> str:
 
 
 @pytest.fixture(scope="module")
-def site(
-    caddy: str, fresh_database: NewDatabase, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Site]:
+def database(fresh_database: NewDatabase) -> str:
+    return fresh_database()
+
+
+@pytest.fixture(scope="module")
+def site(caddy: str, database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     folder, port = tmp_path_factory.mktemp("caddy"), free_port()
-    with app_behind(fresh_database(), port) as app:
+    with app_behind(database, port) as app:
         file = folder / "Caddyfile"
         file.write_text(GLOBAL % (free_port(), port) + CADDYFILE.read_text())
         environment = {
@@ -104,3 +109,23 @@ def test_nobody_says_for_whom_they_ask_nor_sends_more_than_a_file(site: Site) ->
     answer = visitor.post(f"{site.url}/webhook/meter-reading", data=body, timeout=60)
     # Before its version 2.7 Caddy lays it on the system behind it.
     assert answer.status_code in {413, 502}
+
+
+def test_the_client_is_the_one_that_caddy_sees(site: Site, database: str) -> None:
+    headers = {"Authorization": "Bearer a.b.c", "X-Forwarded-For": "203.0.113.9"}
+    answer = site.session().get(f"{site.url}/api/bills/1", headers=headers, timeout=20)
+    assert answer.status_code == 401
+    with psycopg.connect(database) as connection:
+        found = connection.execute(
+            "select address from security_log where event = 'refused' order by id desc limit 1"
+        ).fetchone()
+    assert found == (CLIENT,)
+
+
+def test_the_link_opens_a_session_in_a_cookie_for_https_alone(site: Site) -> None:
+    (link,) = site.app.waited_for(re.compile(r"https://\S+/session/link\?code=\S+"))
+    visitor = site.session()
+    opened = visitor.get(link, allow_redirects=False, timeout=20)
+    assert "Secure" in opened.headers["Set-Cookie"]
+    shown = visitor.get(f"{site.url}/sign-in/first", allow_redirects=False, timeout=20)
+    assert (shown.status_code, "first administrator" in shown.text) == (200, True)

@@ -130,9 +130,28 @@ def submit(phone: Page, invitation: str) -> None:
     expect(phone.get_by_text("540.35").first).to_be_visible(timeout=60_000)
 
 
+def change_to_caddy(machine: Machine) -> None:
+    """Run the lines of the other proxy, with an authority of Caddy's own for certificates."""
+    host, *_ = lines_of(DOCUMENT, "A machine with nginx")[0].splitlines()
+    (lines,) = lines_of(DOCUMENT, "A machine with Caddy")
+    *before, start = lines.splitlines()
+    machine.run("systemctl disable --now nginx")
+    machine.run("\n".join([host, *before]), inside=False)
+    machine.run("sed -i '1i { \\n local_certs \\n skip_install_trust \\n }' /etc/caddy/Caddyfile")
+    machine.run(start)
+
+
 def cut_the_power(machine: Machine) -> None:
     machine.run(f"systemctl kill -s KILL {SERVICE}; systemctl start {SERVICE}")
     wait_for(lambda: machine.run(HEALTH, check=False).returncode == 0)
+
+
+def see_the_same_through_caddy(desk: Page) -> None:
+    """http leads to HTTPS by Caddy, and the pages come over their WebSocket."""
+    answer = desk.goto(f"http://{HOST}/bills")
+    assert answer
+    assert (answer.url, "Caddy" in answer.all_headers()["server"]) == (f"{URL}/bills", True)
+    expect(desk.get_by_text("540.35").first).to_be_visible()
 
 
 # What the image's health check asks as well.
@@ -142,10 +161,10 @@ HEALTH = f"""cd /opt/{SERVICE} && .venv/bin/python -c \
 
 
 def test_an_empty_machine_becomes_a_server_that_outlives_a_power_cut(
-    tmp_path: Path, record_property: Callable[[str, object], None]
+    tmp_path: Path, shared: Path, record_property: Callable[[str, object], None]
 ) -> None:
     clock = Clock()
-    with empty_machine() as machine:
+    with empty_machine(shared) as machine:
         clock.note("an empty Debian")
         link = install(machine)
         assert link.startswith(f"{URL}/session/link?code=")
@@ -162,4 +181,7 @@ def test_an_empty_machine_becomes_a_server_that_outlives_a_power_cut(
             desk.goto(f"{URL}/bills")
             expect(desk.get_by_text("540.35").first).to_be_visible()
             clock.note("all is there")
+            change_to_caddy(machine)
+            see_the_same_through_caddy(desk)
+            clock.note("the lines for Caddy")
     record_property("walked", f"docs/deploy.md: {', '.join(clock.parts)}")

@@ -80,6 +80,20 @@ def test_a_key_that_everybody_may_read_is_refused(
     assert "Traceback" not in app.log()
 
 
+def test_a_file_that_is_not_there_is_refused_in_one_sentence(
+    place: tuple[int, CertificateFiles], start: Start
+) -> None:
+    key = place[1].key
+    key.rename(key.with_suffix(".away"))
+    try:
+        app = start()
+        assert app.process.wait(timeout=PATIENT_SECONDS) == 1
+    finally:
+        key.with_suffix(".away").rename(key)
+    (line,) = app.log().splitlines()
+    assert line.startswith(f"The key {key} does not exist. Put it there, or correct STREAMLIT_")
+
+
 def answered(url: str, files: CertificateFiles, app: AppProcess) -> requests.Response:
     ends_at = time.monotonic() + PATIENT_SECONDS
     while True:

@@ -18,6 +18,7 @@ from services.importing import Importer
 from services.importing.file_imports import FileAnswers
 from services.importing.source import UnreadableFile
 from services.quantities.period import Period
+from services.records.intervals import IntervalDays
 from tests.integration.utility import ACTOR, ADMIN, ENGINEER, Utility, make_utility
 
 NOW = datetime(2026, 3, 15, 12, tzinfo=UTC)
@@ -121,12 +122,12 @@ def test_parts_of_a_day_come_together_and_are_then_whole(utility: Utility, datab
     assert (second.added, second.changed) == (1, 1)
     with psycopg.connect(database) as connection:
         whole = connection.execute(
-            "select private.interval_days(array(select id from public.meters),"
-            " '-infinity', 'infinity')"
+            "select private.interval_days(service_point_id, '-infinity', 'infinity')"
+            " from public.meter_installations"
         ).fetchone()
     assert whole is not None
-    (day,) = whole[0]
-    assert (day["day"], day["wh"], day["quality"]) == ("2026-03-02", [1500] * 48, [0] * 48)
+    (day,) = IntervalDays.unpacked(whole[0])
+    assert (str(day.day), day.wh, day.quality) == ("2026-03-02", (1500,) * 48, (0,) * 48)
     # The part alone says nothing against what is whole.
     again = importer.run("intervals", nem12("20260301"), actor=ACTOR, now=NOW)
     assert (again.added, again.changed) == (0, 0)

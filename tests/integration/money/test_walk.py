@@ -1,15 +1,22 @@
 """Thousands of random steps: balance = ledger = sum of what happened, and no illegal state."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from services.quantities.period import next_month
+from services.reports import catalogue
+from services.reports.definitions import Asked
+from tests.integration.money.ties import assert_ties, rows_of
 from tests.integration.money.walk import Customer, Walk
 from tests.integration.utility import Utility, make_utility
 
 STEPS_A_SEED = 1500
 LOOK_EVERY = 100
+# Reports of all that happened are beside the ledger.
+TIE_EVERY = 250
 
 
 @pytest.fixture
@@ -27,7 +34,15 @@ def test_whatever_happens_every_account_comes_to_what_happened(utility: Utility,
         walk.step()
         if step % LOOK_EVERY == 0:
             as_the_model(walk)
-    assert min(walk.done.values()) > 10
+        if step % TIE_EVERY == 0:
+            # As of now, and as of any day before.
+            for until in (walk.today + timedelta(days=1), walk.random_day()):
+                assert_ties(utility.services, until)
+    assert len(walk.closed) > 3
+    for month, before in walk.closed.items():
+        asked = Asked(month, next_month(month))
+        assert rows_of(utility.services, catalogue.JOURNAL, asked) == before
+    assert min(n for step, n in walk.done.items() if step != "close_month") > 10
     assert walk.refused > 10
 
 

@@ -7,13 +7,17 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from uuid import UUID
 
-from services.billing.draw_up import draw_up_bill
+from services.billing.draw_up import measured_bill
 from services.database.transport import DatabaseRefused
+from services.quantities.period import first_of_month, months_before
 from services.rating import BillLine, RatedBill
 from services.records.bills import Issue
 from services.records.entries import DepositUse, NewAdjustment, NewPayment, NewReturn
 from services.records.readings import MeterConstants, Read
+from services.reports import catalogue
+from services.reports.definitions import Asked
 from tests.integration.money.model import Book
+from tests.integration.money.ties import give_back_to_nobody, receive_of_nobody, rows_of
 from tests.integration.utility import ADMIN, Utility
 
 Json = dict[str, Any]
@@ -57,6 +61,9 @@ class Walk:
         self.tariffs = self.database.tariff_versions()
         self.customers = [self._connect(f"M{n}") for n in range(customers)]
         self.payments: list[Received] = []
+        # Payments of nobody known with their amount and day; the journals of closed months.
+        self.of_nobody: dict[str, tuple[int, date]] = {}
+        self.closed: dict[date, list[Json]] = {}
         self.refused = 0
         self.done: dict[str, int] = {}
         self.steps: list[tuple[Callable[[], bool], int]] = [
@@ -72,6 +79,10 @@ class Walk:
             (self.settle, 4),
             (self.pay_out, 2),
             (self.refuse, 10),
+            (self.receive_of_nobody, 3),
+            (self.assign, 2),
+            (self.give_back_to_nobody, 2),
+            (self.close_month, 2),
         ]
 
     def step(self) -> None:
@@ -83,14 +94,22 @@ class Walk:
         self.done[chosen.__name__] = self.done.get(chosen.__name__, 0) + 1
         self.today += timedelta(days=self.random.choice((0, 0, 1)))
 
+    def random_day(self) -> date:
+        """A day since the first."""
+        return FIRST_DAY + timedelta(days=self.random.randint(1, (self.today - FIRST_DAY).days + 1))
+
     def bill(self) -> bool:
         """The next bill of a customer; one in eight is a credit, one in ten is nothing."""
         customer = self.random.choice(self.customers)
         total = self.random.choice((self._amount(),) * 8 + (-self._amount(), 0))
         opening = customer.last
         closing = self._read(customer, opening)
-        line = BillLine("energy", "Energy", False, "1", "kWh", None, total)
-        bill = draw_up_bill(
+        tax = total // 11
+        lines = (
+            BillLine("energy", "Energy", False, "1", "kWh", None, total - tax),
+            BillLine("duty", "Duty, 10%", True, "1", "%", "10", tax),
+        )
+        bill = measured_bill(
             agreement_id=customer.agreement_id,
             constants=MeterConstants(customer.meter_id, 6, 1000),
             opening=opening,
@@ -99,8 +118,8 @@ class Walk:
             reissue_no=customer.void,
             issue=Issue(at=self._now(), on=self.today, due_days=15),
             zone=self.utility.services.settings.timezone,
-        )
-        bill = replace(bill, rated=RatedBill("INR", (line,)))
+        ).priced()
+        bill = replace(bill, rated=RatedBill("INR", lines))
         assert self.database.store_job_bills(actor="walk", bills=[bill]) == (1, [])
         customer.account.post(bill.id, "bill", total, closing.read_on)
         if any(item.open < 0 for item in customer.account.items.values()):
@@ -117,7 +136,10 @@ class Walk:
         bill = self.random.choice([*customer.bills, None]) if not deposit else None
         apply = self.random.choice(("oldest",) * 5 + ("none",))
         row = self._row(customer) | {"bill_id": bill, "book": "deposit" if deposit else "account"}
-        row |= {"method": "cash", "received_at": self._now(), "received_on": self.today}
+        # One in four was received before, maybe in a month that is closed by now.
+        late = 0 if deposit else self.random.choice((0, 0, 0, self.random.randint(1, 40)))
+        on = self.today - timedelta(days=late)
+        row |= {"method": "cash", "received_at": self._now(), "received_on": on}
         row |= {"apply": apply}
         assert (
             self.database.record_payments(
@@ -133,7 +155,7 @@ class Walk:
         )
         payment = Received(row["id"], customer, book, row["amount_minor"])
         self.payments.append(payment)
-        item = book.post(payment.id, "payment", -payment.amount, self.today)
+        item = book.post(payment.id, "payment", -payment.amount, on)
         if deposit or apply == "none":
             return True
         if bill and book.items[bill].open > 0:
@@ -260,6 +282,50 @@ class Walk:
         if void:
             attempts.append(lambda: self._record(row | {"bill_id": self.random.choice(void)}))
         return self._refused(self.random.choice(attempts))
+
+    def receive_of_nobody(self) -> bool:
+        """Money comes of which nobody knows whose it is."""
+        amount = self._amount()
+        payment = receive_of_nobody(self.utility.services, amount, self.today)
+        self.of_nobody[payment] = (amount, self.today)
+        return True
+
+    def assign(self) -> bool:
+        """Such money is said to be a customer's."""
+        if not self.of_nobody:
+            return False
+        customer, payment = (
+            self.random.choice(self.customers),
+            self.random.choice([*self.of_nobody]),
+        )
+        amount, on = self.of_nobody.pop(payment)
+        self.database.assign_payment(
+            actor=ADMIN.user, payment_id=payment, customer_id=customer.id, bill_id=None
+        )
+        customer.account.post(payment, "payment", -amount, on)
+        customer.account.settle()
+        return True
+
+    def give_back_to_nobody(self) -> bool:
+        """Such money goes back, and can be nobody's any more."""
+        if not self.of_nobody:
+            return False
+        payment = self.random.choice([*self.of_nobody])
+        amount, _ = self.of_nobody.pop(payment)
+        part = self.random.randint(1, amount)
+        give_back_to_nobody(self.utility.services, payment, part, self.today)
+        return True
+
+    def close_month(self) -> bool:
+        """The last month that is over is closed; what is in its journal is noted."""
+        month = months_before(first_of_month(self.today), 1)
+        if month in self.closed or month < FIRST_DAY:
+            return False
+        self.database.close_month(actor=ADMIN.user, month=month, today=self.today)
+        self.closed[month] = rows_of(
+            self.utility.services, catalogue.JOURNAL, Asked(month, first_of_month(self.today))
+        )
+        return True
 
     def _return(self, *, whole: bool) -> bool:
         payment = self._any_payment()

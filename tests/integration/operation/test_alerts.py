@@ -1,17 +1,16 @@
-"""What is wrong is told once when it begins and once when it is over, whoever runs and restarts."""
+"""What is wrong is reported once when it begins and once when it ends, whatever restarts."""
 
 import shutil
-import socket
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
-from aiosmtpd.controller import Controller
 
+from services.bootstrap_providers import mail_server as mail_server_of
 from services.health.disk import DiskWatch
 from services.jobs import jobs
 from services.operation.alerts import QUIET_MINUTES, Alerts
@@ -25,38 +24,17 @@ from tests.integration.job_tools import installed
 from tests.integration.providers import published
 from tests.integration.providers.stand_in import StandIn, reply, running
 from tests.integration.utility import Utility, make_utility
+from tests.mail_server import Mailbox, mail_server
 
 # 1 November 2026, 12:00 in Kolkata: each job but the weekly one was due this morning.
 NOON = datetime(2026, 11, 1, 6, 30, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
 
 
-@dataclass
-class Mailbox:
-    """Keeps the mails that a server is sent; refuses while `away`."""
-
-    mails: list[str] = field(default_factory=list)
-    away: bool = False
-    refused: int = 0
-
-    async def handle_DATA(self, _: Any, __: Any, envelope: Any) -> str:  # noqa: N802
-        if self.away:
-            self.refused += 1
-            return "451 try again later"
-        self.mails.append(envelope.content.decode())
-        return "250 kept"
-
-
 @pytest.fixture
-def mailbox() -> Iterator[tuple[Mailbox, int]]:
-    box = Mailbox()
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = int(free.getsockname()[1])
-    server = Controller(box, hostname="127.0.0.1", port=port)
-    server.start()
-    yield box, port
-    server.stop()
+def box() -> Iterator[Mailbox]:
+    with mail_server() as found:
+        yield found
 
 
 @pytest.fixture
@@ -122,10 +100,9 @@ def all_but(*names: str) -> list[str]:
 
 
 def test_a_late_job_is_told_once_on_every_channel_and_once_when_it_is_over(
-    utility: Utility, dsn: str, discord: StandIn, mailbox: tuple[Mailbox, int]
+    utility: Utility, dsn: str, discord: StandIn, box: Mailbox
 ) -> None:
-    box, port = mailbox
-    channels = channels_of(settings(discord, port))
+    channels = channels_of(settings(discord, box.port))
 
     def look(minutes: int, times: int = 1) -> None:
         # New ones each time: two processes, and a restart.
@@ -139,8 +116,8 @@ def test_a_late_job_is_told_once_on_every_channel_and_once_when_it_is_over(
     words = r"Monthly bills was due on 1 Nov 2026 at 02\:00 and did not begin."
     assert told == ("A job is late", words)
     assert len(box.mails) == 1
-    assert "A job is late" in box.mails[0]
-    assert "was due on 1 Nov 2026 at 02:00" in box.mails[0]
+    assert "A job is late" in box.texts[0]
+    assert "was due on 1 Nov 2026 at 02:00" in box.texts[0]
     done(dsn, "monthly_bills")
     look(2)
     look(3)
@@ -190,12 +167,11 @@ def test_a_failed_job_is_told_of_until_it_goes_well(
 
 
 def test_a_channel_that_is_away_is_tried_again_and_hinders_nobody(
-    utility: Utility, dsn: str, discord: StandIn, mailbox: tuple[Mailbox, int]
+    utility: Utility, dsn: str, discord: StandIn, box: Mailbox
 ) -> None:
-    box, port = mailbox
-    box.away = True
+    box.at_message += ["451 try again later"] * 100
     discord.faults += [reply(500, {})]
-    alerts = alerts_by(utility, *channels_of(settings(discord, port)))
+    alerts = alerts_by(utility, *channels_of(settings(discord, box.port)))
     done(dsn, *all_but("overdue_marking"))
     alerts.look(NOON)
     assert (posts(discord), box.mails) == ([], [])
@@ -205,7 +181,7 @@ def test_a_channel_that_is_away_is_tried_again_and_hinders_nobody(
     for minute in range(2, 33):
         alerts.look(NOON + minute * MINUTE)
     assert tried < box.refused < 10, "not each minute"
-    box.away = False
+    box.at_message.clear()
     for minute in range(33, 65):
         alerts.look(NOON + minute * MINUTE)
     assert (len(posts(discord)), len(box.mails)) == (1, 1)
@@ -213,7 +189,9 @@ def test_a_channel_that_is_away_is_tried_again_and_hinders_nobody(
 
 def test_nobody_there_to_take_mail_is_a_failure_and_no_error(utility: Utility) -> None:
     nobody = settings(StandIn(lambda _: reply(200, {}), lambda _: reply(400, {})), 9)
-    alerts = alerts_by(utility, MailChannel(nobody))
+    server = mail_server_of(nobody, counted_as="E-mail (operations)")
+    assert server is not None
+    alerts = alerts_by(utility, MailChannel(server, nobody))
     alerts.look(NOON)
     assert all(not alert.told for alert in utility.services.database.operation_log.alerts())
 

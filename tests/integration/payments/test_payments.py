@@ -124,7 +124,7 @@ def test_another_currency_is_on_an_account_of_its_own_and_pays_no_bill(office: O
 
 
 def reissue(office: Office, bill: Bill) -> Bill:
-    """Issue a void bill's reading anew."""
+    """Issue a void bill's reading again."""
     services, now = office.utility.services, office.utility.now
     read = services.database.reading(bill.closing_reading_id)
     closing = Read(

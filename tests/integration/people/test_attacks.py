@@ -10,14 +10,25 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import timedelta
 
 import pytest
 
+from services.database.errors import IllegalChange
+from services.database.service import DatabaseService
 from services.people.hashing import TooBusyToVerify
 from services.people.limits import TooManyTries
 from services.people.proofs import device_cookie
-from services.people.sign_in import PasswordSignIn, Place, SignedIn, SignInRefused
+from services.people.sign_in import (
+    CodeWanted,
+    PasswordSignIn,
+    Place,
+    SignedIn,
+    SignInRefused,
+)
+from services.people.users import LinkRefused
+from services.records.sessions import UserToSignIn
 from tests.integration.people.office import PASSWORD, Office, open_office
 from tests.servers import NewDatabase
 
@@ -196,3 +207,77 @@ def test_memory_for_counts_is_bounded(office: Office, monkeypatch: pytest.Monkey
     for number in range(30_000):
         desk.passwords.begin(name=f"u{number}", address=f"a{number}", device=None, now=office.now)
     assert desk.passwords.size() <= 3 * 20_000 + 1_000
+
+
+def test_codes_are_not_guessed_from_everywhere_by_who_knows_the_password(
+    office: Office, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk, chances, tried = desk_of(office), 3 / 10**6, 0
+    monkeypatch.setattr(desk, "_least_seconds", 0.0)
+    for second in range(0, 24 * 3600, 10):
+        now, address = office.now + timedelta(seconds=second), f"10.7.{second % 249}.{second % 251}"
+        try:
+            desk.codes.begin(name="asha", address=address, device=None, now=now)
+        except TooManyTries:
+            continue
+        tried += 1
+    with capsys.disabled():
+        say(f"\n{tried} codes tried in a day from everywhere: {tried * chances:.2%} of a hit")
+    assert tried * chances < 0.001
+
+
+def test_who_waits_is_told_so_without_a_look_at_the_user_whatever_device_is_shown(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk, asked = desk_of(office), Counter[str]()
+    monkeypatch.setattr(desk, "_least_seconds", 0.0)
+    phone = office.browser()
+    office.sign_in(phone, "boss")
+    device_of_another = office.cookie_below(phone, device_cookie("boss"))
+    look = DatabaseService.user_to_sign_in
+
+    def counted(database: DatabaseService, *, sign_in_name: str) -> UserToSignIn | None:
+        asked[sign_in_name] += 1
+        return look(database, sign_in_name=sign_in_name)
+
+    monkeypatch.setattr(DatabaseService, "user_to_sign_in", counted)
+    for device in (None, "made up", device_of_another):
+        for name in ("asha", "nobody"):
+            for _ in range(10):
+                with suppress(SignInRefused, TooManyTries):
+                    desk.with_password(
+                        name, "x", place=Place("203.0.113.3", device), now=office.now
+                    )
+    assert asked == {"asha": 5, "nobody": 5}
+
+
+def test_a_code_or_a_link_that_many_use_at_once_lets_one_in(office: Office) -> None:
+    desk = desk_of(office)
+    office.user("many")
+    secret = office.turn_code_on("many")
+    office.now += timedelta(minutes=2)
+    wanted = desk.with_password("many", PASSWORD, place=Place("203.0.113.4"), now=office.now)
+    assert isinstance(wanted, CodeWanted)
+    for code in (office.code(secret), office.recovery_codes[0]):
+
+        def enter(number: int, code: str = code) -> str:
+            place = Place(f"203.0.113.{number}")
+            try:
+                desk.with_code(wanted.proof, code, place=place, now=office.now)
+            except (SignInRefused, TooManyTries) as refused:
+                return type(refused).__name__
+            return "in"
+
+        with ThreadPoolExecutor(8) as pool:
+            assert Counter(pool.map(enter, range(8)))["in"] == 1
+    invited = office.invite("twice")
+
+    def set_password(number: int) -> str:
+        try:
+            office.services.users.set_password(invited.code, f"{PASSWORD} {number}", office.now)
+        except (LinkRefused, IllegalChange, TooBusyToVerify) as refused:
+            return type(refused).__name__
+        return "set"
+
+    with ThreadPoolExecutor(8) as pool:
+        assert Counter(pool.map(set_password, range(8)))["set"] == 1

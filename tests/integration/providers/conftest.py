@@ -1,6 +1,6 @@
 """Stripe, Discord and WhatsApp on loopback, and a utility that uses them."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,12 +10,14 @@ import pytest
 
 from services.bootstrap_providers import (
     Addresses,
+    message_rates,
     message_steps,
     payment_links,
     payment_steps,
 )
 from services.database.service import DatabaseService
 from services.database.transports.postgres import DirectTransport
+from services.messages.delivery import Delivery
 from services.messages.templates import TemplateWriter
 from services.payments.stripe.payment_links import PaymentLinks
 from services.settings import load_settings
@@ -25,6 +27,16 @@ from tests.integration.providers.stand_in import StandIn, running
 from tests.integration.utility import ACTOR, Utility, make_utility
 
 SHORT_TIMEOUT = 0.6
+UNLIMITED = dict.fromkeys(
+    (
+        "MESSAGES_PER_MINUTE_DISCORD",
+        "MESSAGES_PER_MINUTE_DISCORD_CUSTOMERS",
+        "MESSAGES_PER_MINUTE_WHATSAPP",
+        "MESSAGES_PER_MINUTE_EMAIL",
+        "MESSAGES_PER_MINUTE_SMS",
+    ),
+    "100000",
+)
 
 
 @pytest.fixture
@@ -61,6 +73,7 @@ class Office:
     database: DatabaseService
     links: PaymentLinks
     dsn: str
+    delivery: Delivery
 
     def add_customer(self, serial: str = "M1", **channels: Any) -> None:
         """A meter and its customer; with a telephone, and reached on these channels."""
@@ -99,10 +112,15 @@ MakeOffice = Callable[..., Office]
 
 @pytest.fixture
 def make_office(providers: Providers, database: str, tmp_path: Path) -> Iterator[MakeOffice]:
-    """Call it for an office; `without` names settings to leave empty."""
+    """Call it for an office; `without` names settings to leave empty, `rates` limits channels."""
     made: list[Office] = []
 
-    def make(*, without: tuple[str, ...] = (), kept: type[DatabaseService] | None = None) -> Office:
+    def make(
+        *,
+        without: tuple[str, ...] = (),
+        kept: type[DatabaseService] | None = None,
+        rates: Mapping[str, str] | None = None,
+    ) -> Office:
         environ = {
             "DATABASE_URL": database,
             "DATA_DIR": str(tmp_path),
@@ -111,6 +129,8 @@ def make_office(providers: Providers, database: str, tmp_path: Path) -> Iterator
             "DISCORD_WEBHOOK_URL": f"{providers.discord.url}{published.SHARED_PATH}",
             "WHATSAPP_TOKEN": published.WHATSAPP_TOKEN,
             "WHATSAPP_PHONE_NUMBER_ID": published.PHONE_ID,
+            **UNLIMITED,
+            **(rates or {}),
         }
         settings = load_settings({n: v for n, v in environ.items() if n not in without})
         addresses = Addresses(
@@ -129,7 +149,9 @@ def make_office(providers: Providers, database: str, tmp_path: Path) -> Iterator
         )
         utility = make_utility(database, tmp_path, step_handlers=steps)
         assert links is not None or "STRIPE_SECRET_KEY" in without
-        made.append(Office(utility, service, links, database))  # type: ignore[arg-type]
+        delivery = Delivery(service, utility.services.outbox, message_rates(settings))
+        office = Office(utility, service, links, database, delivery)  # type: ignore[arg-type]
+        made.append(office)
         return made[-1]
 
     yield make

@@ -1,8 +1,11 @@
-"""Discord, WhatsApp and Stripe on loopback, each as strict as its published API."""
+"""Discord, WhatsApp, Twilio and Stripe on loopback, each as strict as its published API."""
 
+import base64
 import json
 import re
 from dataclasses import dataclass, field
+from email import message_from_bytes
+from email.policy import default
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
@@ -16,7 +19,11 @@ SHARED_PATH = f"/api/webhooks/111122223333444455/{TOKEN}"
 OWN_PATH = f"/api/webhooks/999988887777666655/{TOKEN}"
 WHATSAPP_TOKEN = "EAAtoken"
 PHONE_ID = "106540352242922"
+MEDIA_ID = "1166846181421424"
 STRIPE_KEY = "sk_test_stand_in"
+TWILIO_ACCOUNT = f"AC{'0' * 31}1"
+TWILIO_TOKEN = "twilio-token"
+TWILIO_NUMBER = "+14155550100"
 # https://discord.com/developers/docs/resources/webhook#execute-webhook
 DISCORD_FIELDS = {"content", "username", "avatar_url", "tts", "embeds", "allowed_mentions"}
 
@@ -76,6 +83,9 @@ def whatsapp() -> StandIn:
         if seen.method == "GET":
             must(re.fullmatch(rf"/v\d+\.\d/{PHONE_ID}", seen.path), "no such object")
             return reply(200, {"id": PHONE_ID})
+        if re.fullmatch(rf"/v\d+\.\d/{PHONE_ID}/media", seen.path):
+            _check_upload(seen)
+            return reply(200, {"id": MEDIA_ID})
         must(re.fullmatch(rf"/v\d+\.\d/{PHONE_ID}/messages", seen.path), "no such endpoint")
         must(seen.headers["content-type"] == "application/json", "the body must be JSON")
         number = _check_template_message(seen.json)
@@ -86,6 +96,19 @@ def whatsapp() -> StandIn:
         )
 
     return StandIn(behave, lambda why: whatsapp_error(400, 100, why))
+
+
+def _check_upload(seen: Seen) -> None:
+    """https://developers.facebook.com/docs/whatsapp/cloud-api/reference/media#upload-media."""
+    must(seen.headers["content-type"].startswith("multipart/form-data; boundary="), "multipart")
+    head = f"Content-Type: {seen.headers['content-type']}\r\n\r\n".encode()
+    parts = message_from_bytes(head + seen.body, policy=default).iter_parts()
+    found = {part.get_param("name", header="content-disposition"): part for part in parts}
+    must(set(found) == {"messaging_product", "type", "file"}, f"fields {sorted(map(str, found))}")
+    must(found["messaging_product"].get_content().strip() == "whatsapp", "messaging_product")
+    must(found["type"].get_content().strip() == "application/pdf", "type")
+    must(found["file"].get_content_type() == "application/pdf", "the file's type")
+    must(found["file"].get_content().startswith(b"%PDF"), "no PDF")
 
 
 def _check_template_message(body: dict[str, Any]) -> str:
@@ -102,17 +125,55 @@ def _check_template_message(body: dict[str, Any]) -> str:
     must(len(body["biz_opaque_callback_data"]) <= 512, "callback data beyond 512")
     template = body["template"]
     approved = {t.name: t.body for t in TEMPLATES.values()}
-    must(template["name"] in approved, "132001: no such template")
+    with_pdf = template["name"].endswith("_pdf")
+    plain = template["name"].removesuffix("_pdf")
+    must(plain in approved, "132001: no such template")
     must(template["language"] == {"code": "en"}, "132001: not approved in this language")
-    (component,) = template["components"]
+    *headers, component = template["components"]
+    shown = {"id": MEDIA_ID, "filename": "INV-000001.pdf"}
+    document = {"type": "header", "parameters": [{"type": "document", "document": shown}]}
+    must(headers == ([document] if with_pdf else []), "132012: the header")
     must(component["type"] == "body", "component")
-    wanted = len(set(re.findall(r"\{\{\d\}\}", approved[template["name"]])))
+    wanted = len(set(re.findall(r"\{\{\d\}\}", approved[plain])))
     must(len(component["parameters"]) == wanted, "132000: number of parameters")
     for parameter in component["parameters"]:
         must(set(parameter) == {"type", "text"} and parameter["type"] == "text", "parameter")
         must(parameter["text"].strip(), "an empty parameter")
         must(not re.search(r"[\n\t]| {5,}", parameter["text"]), "132018: line breaks or tabs")
     return str(body["to"])
+
+
+def twilio_error(status: int, code: int) -> Reply:
+    """In the form of https://www.twilio.com/docs/usage/twilios-response#response-formats-exceptions."""
+    return reply(status, {"code": code, "message": "The number +91 … is …", "status": status})
+
+
+def twilio() -> StandIn:
+    """https://www.twilio.com/docs/messaging/api/message-resource#create-a-message."""
+    login = base64.b64encode(f"{TWILIO_ACCOUNT}:{TWILIO_TOKEN}".encode()).decode()
+
+    def behave(seen: Seen) -> Reply:
+        if seen.headers.get("authorization") != f"Basic {login}":
+            return twilio_error(401, 20003)
+        if seen.method == "GET":
+            must(seen.path == f"/2010-04-01/Accounts/{TWILIO_ACCOUNT}.json", "no such resource")
+            return reply(200, {"sid": TWILIO_ACCOUNT, "status": "active"})
+        must(
+            seen.path == f"/2010-04-01/Accounts/{TWILIO_ACCOUNT}/Messages.json", "no such resource"
+        )
+        must(
+            seen.headers["content-type"] == "application/x-www-form-urlencoded",
+            "parameters are those of a form",
+        )
+        form = dict(parse_qsl(seen.body.decode(), strict_parsing=True))
+        must(set(form) - {"StatusCallback"} == {"To", "From", "Body"}, f"parameters {sorted(form)}")
+        # Twilio takes no address that it cannot reach: 21609.
+        must(form.get("StatusCallback", "https://").startswith("https://"), "21609")
+        must(re.fullmatch(r"\+[1-9]\d{6,14}", form["To"]), "21211")
+        must(0 < len(form["Body"]) <= 1600, "21617")
+        return reply(201, {"sid": f"SM{'0' * 32}", "status": "queued", "error_code": None})
+
+    return StandIn(behave, lambda why: twilio_error(400, 21211 if why == "21211" else 20001))
 
 
 @dataclass

@@ -18,7 +18,6 @@ from services.importing.importer import Importer
 from services.integrations.http import RequestRejected
 from services.messages.templates import Message, TemplateWriter, WriteMessage
 from services.outbox.outbox import MAX_ATTEMPTS, StepHandler
-from services.quantities.period import local_date
 from services.records.entries import NewPayment
 from services.settings import load_settings
 from tests.integration.providers.conftest import MakeOffice, Office, Providers
@@ -135,7 +134,7 @@ IN_DEMO = {
 
 @pytest.mark.parametrize(
     ("given", "why"),
-    [(WITHOUT_CHANNEL, "neither Discord nor WhatsApp has settings"), (IN_DEMO, "the demo sends")],
+    [(WITHOUT_CHANNEL, "no channel to customers has settings"), (IN_DEMO, "the demo sends")],
 )
 def test_without_a_channel_and_in_the_demo_the_message_is_kept_and_nobody_gets_it(
     make_office: MakeOffice, providers: Providers, own_webhook: str, given: dict[str, str], why: str
@@ -250,19 +249,18 @@ def test_without_a_link_the_customer_is_told_the_office_reference(
 def owe_reminder(office: Office) -> None:
     """As the job does: remind of what is due within three days."""
     outbox = office.utility.services.outbox.plan_for_any("payment_reminder")
-    today = local_date(datetime.now(UTC), office.utility.services.settings.timezone)
+    ((due,),) = office.sql("select due_date from bills")
     claimed, run = office.database.claim_job_run(
         job="payment_reminders",
-        scheduled_on=today,
+        scheduled_on=due,
         owner="test",
         lease_seconds=60,
         started_by="test",
     )
     assert claimed
     key = run.ref(lease_seconds=60)
-    until = today + timedelta(days=30)
     count, after = office.database.queue_reminders(
-        run=key, today=today, until=until, limit=10, outbox=outbox
+        run=key, today=due - timedelta(days=3), until=due, limit=10, outbox=outbox
     )
     assert after is None
     assert count == 1
@@ -292,6 +290,48 @@ def test_a_reminder_goes_out_in_its_own_template(office: Office, providers: Prov
     office.later()
     names = [s.json["template"]["name"] for s in providers.whatsapp.accepted()]
     assert names == ["electricity_bill_issued", "electricity_payment_reminder"]
+
+
+def test_a_disconnection_notice_reaches_who_wants_no_messages_and_counts_from_that_day(
+    make_office: MakeOffice, providers: Providers
+) -> None:
+    office = make_office()
+    office.add_customer(whatsapp_opt_in_at=AGREED, opted_out_at=AGREED)
+    bill = office.utility.submit("M1", 1117).bill
+    assert bill is not None
+    assert providers.whatsapp.accepted() == []
+    office.sql("update bills set overdue_since = due_date + 1")
+    office.sql(
+        "select private.take_dunning(jsonb_build_array(to_jsonb(x)), jsonb_build_object("
+        " 'today', current_date, 'owed', %s::jsonb))"
+        " from (select customer_id, currency, id as bill_id, '' as occasion, 'notice+14' as step,"
+        " 'notice' as action, 14 as day, null::uuid as policy_id, total_minor as amount_minor,"
+        " 0 as fee_minor, 0 as tax_minor from bills) x",
+        json.dumps(office.utility.services.outbox.plan_for_any("disconnection_notice")),
+    )
+    office.later()
+    (sent,) = providers.whatsapp.accepted()
+    assert sent.json["template"]["name"] == "electricity_disconnection_notice"
+    texts = [p["text"] for p in sent.json["template"]["components"][0]["parameters"]]
+    assert texts[:2] == ["₹540.35", "A-M1"]
+    _, run = office.database.claim_job_run(
+        job="overdue_marking",
+        scheduled_on=date(2026, 1, 1),
+        owner="test",
+        lease_seconds=60,
+        started_by="test",
+    )
+    ref = run.ref(lease_seconds=60)
+    given = office.database.dunning.note_notices_given(actor="job", run=ref, zone="UTC")
+    assert given == 1
+    ((notice,), _) = office.database.dunning.history(limit=5)
+    assert (notice.given_on, notice.given_by) == (datetime.now(UTC).date(), "system:messages")
+    office.sql(
+        "update notifications set status = 'undelivered' where kind = 'disconnection_notice'"
+    )
+    assert office.database.dunning.note_notices_given(actor="job", run=ref, zone="UTC") == 0
+    ((notice,), _) = office.database.dunning.history(limit=5)
+    assert notice.given_on is None, "it came back"
 
 
 def billed(office: Office) -> str:
@@ -416,7 +456,7 @@ def test_a_bill_whose_graph_is_away_keeps_back_no_message(
     office.sql(
         "update public.outbox set status = 'open', finished_at = null,"
         " next_attempt_at = now() + interval '1 hour',"
-        " steps = jsonb_set(steps, '{8,status}', '\"pending\"') where bill_id = %s",
+        " steps = jsonb_set(steps, '{8}', '{\"status\": \"pending\"}') where bill_id = %s",
         bill_id,
     )
     owe_reminder(office)
@@ -597,7 +637,7 @@ def test_each_service_is_tested_without_sending_anything(providers: Providers) -
     }
     at = Addresses(whatsapp=providers.whatsapp.url, timeout_seconds=1)
     settings = load_settings(environ)
-    stripe, discord, whatsapp = outside_checks(settings=settings, links=None, addresses=at)
+    stripe, discord, whatsapp, *_ = outside_checks(settings=settings, links=None, addresses=at)
     assert not stripe.configured
     assert "knows our webhook" in discord.check()
     assert "knows our number" in whatsapp.check()

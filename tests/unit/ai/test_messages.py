@@ -15,10 +15,9 @@ from services.ai.prompt_files import Prompts
 from services.ai.questions import language_name
 from services.ai.service import AiService
 from services.messages.templates import Message, MessageWriter, TemplateWriter
-from services.outbox.steps import OUTBOX_STEPS
 from services.records.ai import AiCall
 from services.records.bills import Bill
-from services.records.outbox import OutboxKind
+from services.records.outbox import OUTBOX_STEPS, OutboxKind
 
 NOW = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
 LINK = "https://pay.example/abc"
@@ -117,7 +116,7 @@ def test_ai_does_not_word_what_it_is_not_told_of() -> None:
     estimated = bill(closing_source="estimated")
     message = writer(model).write(bill=estimated, kind="bill_issued", language="en")
     assert (message.written_by, model.sent) == ("template", [])
-    assert message.note == "AI not asked: it is not told of estimated readings."
+    assert message.note == "AI not asked: it gets no estimated readings."
     assert "117 kWh (estimated, as the meter was not read;" in message.text
 
 
@@ -136,7 +135,12 @@ def test_dates_are_written_as_the_language_has_them() -> None:
     assert "15 दिसंबर 2026" in message.text
 
 
-TOLD = [kind for kind in get_args(OutboxKind) if 11 in OUTBOX_STEPS[kind]]
+# What a disconnection notice says is the law's, not AI's.
+TOLD = [
+    kind
+    for kind in get_args(OutboxKind)
+    if 11 in OUTBOX_STEPS[kind] and kind != "disconnection_notice"
+]
 WORDS: dict[str, str] = {
     "payment_received": "Thank you, {paid} has arrived, {balance} is left.",
     "bill_corrected": "Not {old_bills} but {new_bills}, {difference} more: "

@@ -79,7 +79,7 @@ def test_parts_are_under_their_days() -> None:
     shares = split_by_days(usage=BillingDeterminants(wh=90_000), whole=JUNE, periods=days)
     parts = [Part(one, period, share) for period, share in zip(days, shares, strict=True)]
     assert explain(rate_parts(parts=parts, whole=JUNE)).splitlines()[:9] == [
-        "1 June 2025 to 10 June 2025 (10 days)",
+        "1 Jun 2025 to 10 Jun 2025 (10 days)",
         "",
         "Energy",
         "  30 kWh × 2 = 60.00",

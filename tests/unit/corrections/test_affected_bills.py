@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from services.billing.draw_up import draw_up_bill
+from services.billing.draw_up import MeasuredBill, measured_bill
 from services.corrections import affected_bills
 from services.corrections.affected_bills import (
     CannotRebill,
@@ -25,7 +25,7 @@ from services.corrections.bill_changes import (
     back_billing_limit,
     beyond,
 )
-from services.records.bills import Issue, NewBill
+from services.records.bills import Issue
 from services.records.corrections import BillChain, ChainBill
 from services.records.readings import Meter, Reading
 from services.records.tariffs import TariffSpan, TariffVersion
@@ -118,7 +118,7 @@ def five(**how: Any) -> BillChain:
 
 
 def corrected(of: BillChain, number: int, kwh: int | None) -> list[BillChange]:
-    """The bills made anew where the `number`-th read was another, or none."""
+    """The bills reissued where the `number`-th read was another, or none."""
     wrong = of.reads[number]
     right = None
     if kwh is not None:
@@ -187,11 +187,11 @@ class TestTouched:
     ) -> None:
         looked_at: list[list[str]] = []
 
-        def noting(**how: Any) -> NewBill:
+        def noting(**how: Any) -> MeasuredBill:
             looked_at.append([bill.tariff_id for bill in how["inputs"].past])
-            return draw_up_bill(**how)
+            return measured_bill(**how)
 
-        monkeypatch.setattr(affected_bills, "draw_up_bill", noting)
+        monkeypatch.setattr(affected_bills, "measured_bill", noting)
         least: dict[str, Any] = {"code": "least", "description": "Least", "kind": "minimum"}
         least |= {"amount": "1", "per": "year", "of": ["energy"]}
         other = version(ENERGY | {"rate": "2"}, least, tariff_id="u")
@@ -213,7 +213,7 @@ class TestTouched:
 
     def test_what_cannot_be_priced_names_the_bill(self) -> None:
         demand = {"code": "d", "description": "D", "kind": "demand", "quantity": "kw", "rate": "1"}
-        with pytest.raises(CannotRebill, match=r"INV-000001 cannot be made anew: ."):
+        with pytest.raises(CannotRebill, match=r"INV-000001 cannot be reissued: ."):
             corrected(book(bill(1), tariffs=(version(demand),)), 1, 1130)
 
 

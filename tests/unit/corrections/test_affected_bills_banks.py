@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from services.billing.draw_up import draw_up_bill, past_of_new
+from services.billing.draw_up import measured_bill, past_of_new
 from services.corrections.affected_bills import by_reading, reissue
 from services.records.bills import NewBill, PricingInputs
 from services.records.corrections import BillChain
@@ -43,7 +43,7 @@ def drawn_up(reads: Sequence[Reading], tariff: Any, *, settles_at_end: bool) -> 
     for opening, closing in pairwise(reads):
         past = tuple(past_of_new(one, tariff_id="t") for one in reversed(bills))
         bills.append(
-            draw_up_bill(
+            measured_bill(
                 agreement_id="a",
                 constants=METER.constants,
                 opening=opening,
@@ -54,7 +54,7 @@ def drawn_up(reads: Sequence[Reading], tariff: Any, *, settles_at_end: bool) -> 
                 zone=UTC_ZONE,
                 inputs=PricingInputs(past=past),
                 is_final=settles_at_end and closing is reads[-1],
-            )
+            ).priced()
         )
     return bills
 

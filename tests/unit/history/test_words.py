@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from services.history.told import Detail, Entry
+from services.history.entries import Detail, Entry
 from services.history.words import KINDS, TABLES, entries_of, tables_of
 from services.records.details import Change, ChangePage
 
@@ -316,6 +316,48 @@ def test_the_account_allocations_flags_links_and_corrections() -> None:
     assert said("spared_bills", after=spared)[0] == (
         "INV-000117 is not reminded of for now: the bank is paying it"
     )
+
+
+def test_dunning_on_hold_and_going_on() -> None:
+    hold = {"reason": "dispute", "note": "Says the meter is wrong", "until": "2026-12-24"}
+    assert said("dunning_holds", after=hold) == (
+        "Dunning on hold: a dispute, until 24 Dec 2026",
+        "Says the meter is wrong",
+    )
+    ended = {"released_at": "2026-12-20T06:00:00+00:00", "released_because": "Meter was right"}
+    assert said("dunning_holds", "update", before={"released_at": None}, after=ended) == (
+        "Dunning goes on",
+        "Meter was right",
+    )
+
+
+def test_the_customers_own_page() -> None:
+    assert said("customer_sessions", after={"opened_by": "link"}) == (
+        "Customer's page opened by a link",
+        "",
+    )
+    confirmed = {"confirmed_at": "2026-12-20T06:00:00+00:00"}
+    assert said("customer_sessions", "update", before={"confirmed_at": None}, after=confirmed) == (
+        "Customer's page: the code was right",
+        "",
+    )
+    left = {"ended_at": "2026-12-20T06:00:00+00:00", "ended_by": "customer:A-17"}
+    assert said("customer_sessions", "update", before={"ended_at": None}, after=left) == (
+        "Signed out of the customer's page",
+        "",
+    )
+    dispute = {"kind": "dispute", "bill_id": BILL, "note": "Too much", "state": "open"}
+    assert said("customer_requests", after=dispute) == (
+        "The customer disputes INV-000117",
+        "Too much",
+    )
+    answered = {"state": "declined", "answer": "It is right"}
+    moving = {"kind": "move_out", "wanted_on": "2026-12-24", "state": "open"}
+    assert said("customer_requests", "update", after=answered, inserted=moving) == (
+        "Declined: the customer moves out on 24 Dec 2026",
+        "It is right",
+    )
+    assert entry("customer_pages", actor="customer:A-17").by == "the customer (A-17)"
 
 
 def test_tariffs_and_their_versions() -> None:

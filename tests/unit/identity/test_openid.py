@@ -15,6 +15,7 @@ from services.identity.auth import LocalTokens, NotAllowed, NotSignedIn, Princip
 from services.identity.jwks import SigningKeys
 from services.identity.openid import ExchangedTokens, OpenIdTokens, Provider
 from services.identity.permissions import Role
+from services.people.sign_in import folded_name
 from services.records.sessions import UserToSignIn
 from services.settings import ROLES, SettingsError, load_settings
 from tests.oidc.keys import Signer, encoded, unsigned
@@ -59,6 +60,7 @@ class Known(SigningKeys):
 
 
 def invited(email: str) -> UserToSignIn | None:
+    email = folded_name(email)
     if email not in {"asha@example.org", "gone@example.org"}:
         return None
     return UserToSignIn(
@@ -132,6 +134,10 @@ def test_an_invited_user_is_known_by_a_verified_address() -> None:
         {"email": ["asha@example.org"]},
         {"email": "stranger@example.org"},
         {"email": "gone@example.org"},
+        # Letters that would fold to hers.
+        {"email": "a\u017fha@example.org"},
+        {"email": "\uff41sha@example.org"},
+        {"email": " asha@example.org"},
     ],
 )
 def test_nobody_else_is_let_in_by_an_address(changed: dict[str, object]) -> None:

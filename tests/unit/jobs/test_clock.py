@@ -69,7 +69,7 @@ def test_a_clock_in_doubt_is_told_in_the_utilitys_time() -> None:
     found = doubt(SEEN + 364 * DAY)
     assert found is not None
     assert found.why == (
-        "The clock says 31 October 2027, 11:30; it was last seen at 1 November 2026, 11:30, "
+        "The clock says 31 Oct 2027, 11:30; it was last seen at 1 Nov 2026, 11:30, "
         "and nothing shows that so much time went by."
     )
 

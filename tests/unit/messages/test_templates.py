@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import pytest
 
-from services.messages import discord, whatsapp
+from services.messages import discord, sms, whatsapp
 from services.messages.discord import (
     NotADiscordWebhook,
     as_text,
@@ -14,8 +14,9 @@ from services.messages.discord import (
     shared_note,
     whole_bill,
 )
+from services.messages.phones import InvalidPhone, e164
 from services.messages.templates import TemplateWriter, WriteMessage
-from services.messages.whatsapp import TEMPLATES, InvalidPhone, e164
+from services.messages.whatsapp import TEMPLATES
 from services.records.bills import Bill
 from services.records.outbox import OutboxKind
 
@@ -26,6 +27,9 @@ CORRECTED = {"voided": "INV-000003, INV-000004", "issued": "INV-000007, INV-0000
 CORRECTED |= {"difference_minor": "1200", "currency": "INR"}
 FACTS: dict[OutboxKind, dict[str, str]] = {kind: {} for kind in KINDS}
 FACTS |= {"payment_received": PAID, "bill_corrected": CORRECTED}
+IN_ARREARS = {"dunning": "demand", "notice_days": "15", "in_arrears": "₹1,200.00"}
+IN_ARREARS |= {"bills_in_arrears": "2", "cut_from": "19 Dec 2026"}
+FACTS |= {"disconnection_notice": IN_ARREARS | {"dunning": "notice"}}
 
 
 def bill(**changes: Any) -> Bill:
@@ -79,6 +83,32 @@ def test_a_bill_with_nothing_to_pay_asks_for_nothing(balance: int) -> None:
     said = text("bill_issued", balance_minor=balance, status="paid")
     assert "There is nothing to pay." in said
     assert "Pay here" not in said
+
+
+def test_a_demand_names_all_that_is_overdue_and_the_late_fee() -> None:
+    said = text("overdue_notice", facts=IN_ARREARS | {"late_fee_minor": "5900"})
+    assert "₹540.35 of your electricity bill INV-000042 was due on 27 Nov 2026" in said
+    assert "In all ₹1,200.00 of 2 bills is overdue." in said
+    assert "A late payment fee of ₹59.00 has been charged to your account." in said
+    one = text("overdue_notice", facts=IN_ARREARS | {"bills_in_arrears": "1"})
+    assert "In all" not in one
+    assert "fee" not in one
+
+
+def test_a_disconnection_notice_says_how_much_since_when_and_from_when_on() -> None:
+    said = text("disconnection_notice")
+    assert said.startswith(
+        "Disconnection notice for account A-1: ₹1,200.00 of 2 electricity bills has been overdue "
+        "since 27 Nov 2026. If it is not paid, your supply may be disconnected from 19 Dec 2026 on."
+    )
+    assert LINK in said
+    short = sms.text_of(bill(), "disconnection_notice", IN_ARREARS, sender="Hill Power")
+    assert short.startswith("Hill Power: disconnection notice: ₹1,200.00 is overdue.")
+    assert "from 19 Dec 2026 on" in short
+    values = whatsapp.parameters(bill(), "disconnection_notice", IN_ARREARS)
+    filled = TEMPLATES["disconnection_notice"].filled(values)
+    assert "₹1,200.00 of your electricity account A-1 has been overdue since 27 Nov 2026" in filled
+    assert "{{" not in filled
 
 
 def test_another_language_gets_english_and_a_note() -> None:

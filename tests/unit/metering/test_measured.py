@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from services.billing.draw_up import draw_up_bill
+from services.billing.draw_up import measured_bill
 from services.metering.measured import wh_between
 from services.rating import UnableToPriceBill
 from services.records.bills import NewBill, PastBill, PricingInputs, TruedUp
@@ -77,7 +77,7 @@ def bill(
     connected_w: int | None = None,
     **facts: Any,
 ) -> NewBill:
-    return draw_up_bill(
+    return measured_bill(
         agreement_id="a",
         constants=MeterConstants("m", 5, multiplier_milli, connected_w),
         opening=opening,
@@ -87,7 +87,7 @@ def bill(
         issue=None,
         zone=ZONE,
         inputs=PricingInputs(**facts),
-    )
+    ).priced()
 
 
 def lines(bill: NewBill) -> list[tuple[str, str, int]]:

@@ -1,12 +1,15 @@
 """No export runs in a spreadsheet, all open in Excel with their letters, imports take them."""
 
 import ast
+import io
 from datetime import date
 from pathlib import Path
 
 import pytest
+from python_calamine import CalamineWorkbook
 
 from services.importing.table import read_table
+from services.quantities import spreadsheet
 from services.quantities.money import Money
 from services.quantities.spreadsheet import as_written, csv_file, harmless
 from services.settings import PROJECT_FOLDER
@@ -71,3 +74,17 @@ def _writes_csv(path: Path) -> bool:
         and (node.attr == "to_csv" or (isinstance(node.value, ast.Name) and node.value.id == "csv"))
         for node in ast.walk(tree)
     )
+
+
+def test_what_a_sheet_has_no_room_for_goes_on_in_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spreadsheet, "ROWS_OF_A_SHEET", 2)
+    out = io.BytesIO()
+    rows = [(n, Money(n, "KWD")) for n in range(5)]
+    assert spreadsheet.write_xlsx(out, ("n", "amount"), rows, name="page") == 5
+    out.seek(0)
+    book = CalamineWorkbook.from_filelike(out)
+    assert book.sheet_names == ["page1", "page2", "page3"]
+    sheets = [book.get_sheet_by_name(name).to_python() for name in book.sheet_names]
+    assert [len(sheet) for sheet in sheets] == [3, 3, 2]
+    assert all(sheet[0] == ["n", "amount"] for sheet in sheets)
+    assert sheets[2][1] == [4, 0.004]

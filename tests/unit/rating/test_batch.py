@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from services.rating import UsageBatch, batch, rate_many
+from services.rating import UsageBatch, batch, rate_each, rate_many
 from services.tariffs import day_number
 from tests.unit.rating.pricing import fixed, flat, slabs, tariff
 
@@ -100,3 +100,9 @@ def test_periods_over_years_have_the_months_of_the_calendar() -> None:
     # 1/31 + 12 + 1/31
     assert rate_many(tariff=rate, batch=one).total_minor.tolist() == [100 + 37_200 + 100]
     assert (end - begin) == timedelta(days=368)
+
+
+def test_bills_that_are_charged_nothing_have_no_lines_each() -> None:
+    small = tariff(fixed("5", code="credit", when={"kwh_up_to": "1", "per": "bill"}))
+    usage = UsageBatch(start=np.full(3, START), end=np.full(3, START + 30), wh=np.full(3, 5000))
+    assert [bill.lines for bill in rate_each(tariff=small, batch=usage)] == [(), (), ()]

@@ -308,16 +308,32 @@ def test_lines_survive_json_with_integers_and_strings_only() -> None:
     for line in (*_price(KSEB, "117").lines, *_price(SEYMOUR, "1200.5").lines):
         assert BillLine.from_json(json.loads(json.dumps(line.to_json()))) == line
     energy, duty, *_ = (line.to_json() for line in _price(KSEB, "117").lines)
-    assert duty == {
-        "code": "duty",
-        "description": "Electricity duty, 10% of the energy charge",
-        "tax": True,
-        "quantity": "424.10",
-        "unit": "%",
-        "rate": "10",
-        "amount_minor": 4241,
+    words = "Electricity duty, 10% of the energy charge"
+    assert duty == ["duty", words, True, "424.10", "%", "10", 4241]
+    assert energy[-1]["slabs"][0] == ["0", "50", "50", "3.15", "157.50"]
+
+
+def test_lines_that_older_versions_stored_as_objects_are_read_alike() -> None:
+    slab = {"from_kwh": "100", "to_kwh": None, "quantity": "17", "rate": "5", "amount": "85.00"}
+    days = {"start": "2026-01-01", "end": "2026-01-20"}
+    stored = {
+        "code": "energy",
+        "description": "Energy",
+        "tax": False,
+        "quantity": "17",
+        "unit": "kWh",
+        "rate": None,
+        "amount_minor": 8500,
+        "slabs": [slab],
+        "note": "19 of 30 days in June",
+        "part": days,
+        "billed_before": True,
     }
-    assert list(energy["slabs"][0]) == ["from_kwh", "to_kwh", "quantity", "rate", "amount"]
+    always = ["energy", "Energy", False, "17", "kWh", None, 8500]
+    more = {"slabs": [list(slab.values())], "note": stored["note"], "part": days}
+    line = BillLine.from_json(stored)
+    assert line.to_json() == [*always, more | {"billed_before": True}]
+    assert BillLine.from_json(line.to_json()) == line
 
 
 WH = st.integers(0, 10**10)

@@ -89,7 +89,7 @@ def slab(index: int, part: str = "quantity") -> Printed:
 
     def printed(bill: RatedBill) -> str:
         slabs = [use for line in bill.lines for use in line.slabs]
-        return str(slabs[index].to_json()[part])
+        return str(getattr(slabs[index], part))
 
     return printed
 

@@ -40,6 +40,23 @@ def test_sums_and_products_are_those_of_fractions(numbers: list[int], factor: Fr
     assert list(column.exceeds(by)) == [n > factor for n in numbers]
 
 
+@settings(deadline=None)
+@given(
+    numbers=NUMBERS,
+    den=st.sampled_from([1, 2, 8, 1000, 10**6]),
+    over=st.sampled_from([1, 1000]),
+    least=st.integers(0, 4),
+)
+def test_texts_in_columns_are_those_of_each_number(
+    numbers: list[int], den: int, over: int, least: int
+) -> None:
+    column = Column.of(whole_numbers(numbers)).times(Fraction(1, den))
+    texts = [decimal_text(Fraction(number, den * over), least_places=least) for number in numbers]
+    assert column.texts(len(numbers), least_places=least, over=over) == texts
+    rows = range(len(numbers))
+    assert [column.text(row, least_places=least, over=over) for row in rows] == texts
+
+
 def test_a_product_too_large_for_int64_becomes_one_of_python_integers() -> None:
     column = Column.of(np.array([3, HUGE]))
     product = column * column

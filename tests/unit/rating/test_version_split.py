@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from services.billing.draw_up import draw_up_bill
+from services.billing.draw_up import measured_bill
 from services.quantities.period import Period
 from services.rating import (
     BillingDeterminants,
@@ -162,7 +162,7 @@ def _read(day: date, kwh: int) -> Read:
 
 def test_a_version_that_begins_within_a_bill_splits_it() -> None:
     versions = [_version(n, day, rate) for n, day, rate in VERSIONS]
-    bill = draw_up_bill(
+    bill = measured_bill(
         agreement_id="a",
         constants=MeterConstants("m", 5, 1000),
         opening=_read(JUNE.start, 1000),
@@ -171,11 +171,11 @@ def test_a_version_that_begins_within_a_bill_splits_it() -> None:
         reissue_no=0,
         issue=None,
         zone=ZoneInfo("UTC"),
-    )
+    ).priced()
     assert bill.tariff_version_id == "v1"
     assert amounts(bill.rated) == ["33.33", "10.00", "133.33", "20.00"]
     assert [line.part for line in bill.rated.lines] == [FIRST, FIRST, SECOND, SECOND]
-    assert bill.to_json()["lines"][0]["part"] == {"start": "2025-06-01", "end": "2025-06-11"}
+    assert bill.to_json()["lines"][0][-1]["part"] == {"start": "2025-06-01", "end": "2025-06-11"}
 
 
 VERSIONS = [

@@ -314,7 +314,7 @@ def total_of(**changed: object) -> Json:
         (usage(period_end="2066-05-01"), "The period has 14,579 days, more than any bill."),
         (usage(period_end="1 July"), "period_end must be a date such as 2025-04-01."),
         (usage(multiplier=0), "multiplier: The multiplier must be more than 0"),
-        (usage(period_start="2025-12-31"), "No version of FLAT is in force on 31 December 2025."),
+        (usage(period_start="2025-12-31"), "No version of FLAT is in force on 31 Dec 2025."),
         ("{", "This is not JSON"),
         ("[]", "usage.json: a usage is an object with named fields."),
         ("", "The file is empty."),

@@ -401,7 +401,28 @@ SAID: list[tuple[dict[str, Any], str]] = [
         f"Long {'long ' * 10}long…: the description must have at most 200 characters.",
     ),
     (charge(description=7), "The first charge: the description must be text."),
-    (charge(code="a b"), "Energy: the code is empty, or has characters that are not allowed."),
+    (
+        charge(code="a b"),
+        'Energy: the code has a space; letters from A to Z, digits, "_", "." and "-" are allowed.',
+    ),
+    (
+        charge(code="énergie"),
+        'Energy: the code has "é"; letters from A to Z, digits, "_", "." and "-" are allowed.',
+    ),
+    (
+        charge(code="a\x07"),
+        (
+            'Energy: the code has a sign that cannot be printed; letters from A to Z, digits, "_", "." '
+            'and "-" are allowed.'
+        ),
+    ),
+    (charge(code=""), "Energy: the code is empty."),
+    (charge(code="-a"), "Energy: the code must begin with a letter or a digit."),
+    (charge(code="a" * 65), "Energy: the code must have at most 64 characters."),
+    (
+        charge(description="Energy\n"),
+        "Energy: the description has a sign that cannot be printed, such as a line break.",
+    ),
     (charge(tax="yes"), "Energy: the mark as a tax must be true or false."),
     (charge(slabs={"a": 1}, rate=None), "Energy: the slabs must be a list."),
     (

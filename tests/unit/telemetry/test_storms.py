@@ -27,7 +27,7 @@ def test_the_first_lines_pass_and_the_rest_is_counted() -> None:
     clock.now += WINDOW_SECONDS
     (summary,) = storms.summaries()
     assert summary.getMessage() == "meter M-519 is away [repeated 500 times in 60 s]"
-    assert storms.passing(record()), "the next minute begins anew"
+    assert storms.passing(record()), "the next minute starts again"
 
 
 def test_other_wordings_levels_and_subjects_are_counted_apart() -> None:

@@ -30,7 +30,7 @@ async def talk(socket: WebSocket) -> None:
 def client(
     *, public_url: str = "http://localhost:8501", tls: bool = False, beyond: bool = False
 ) -> TestClient:
-    routes = [Route("/", page), Route("/own", own_policy), Route("/_stcore/metrics", page)]
+    routes = [Route("/", page), Route("/own", own_policy), Route("/_stcore/{rest:path}", page)]
     app = Starlette(routes=[*routes, WebSocketRoute("/_stcore/stream", talk)])
     guarded = PageGuard(app, public_url=public_url, tls=tls, beyond=beyond)
     return TestClient(guarded, base_url="http://localhost:8501")
@@ -55,8 +55,11 @@ def test_browsers_are_held_to_https_beyond_this_machine_alone() -> None:
     assert name not in client(tls=True).get("/").headers
 
 
-@pytest.mark.parametrize("path", ["/_stcore/metrics", "/_stcore/metrics/"])
-def test_the_metrics_are_closed(path: str) -> None:
+@pytest.mark.parametrize(
+    "path",
+    ["/_stcore/metrics", "/_stcore/metrics/", "/_stcore/agent/interact", "/_stcore/agent/mcp"],
+)
+def test_the_metrics_and_the_way_for_agents_are_closed(path: str) -> None:
     assert client().get(path).status_code == 404
 
 

@@ -103,7 +103,18 @@ def test_what_came_to_the_proxy_without_https_is_led_to_https(scheme: str) -> No
 
 
 @pytest.mark.parametrize(
-    "host", ["localhost", "127.0.0.1:8501", "evil.example", "billing.example.org:8501", "", "a:b"]
+    "host",
+    [
+        "a@billing.example.org",
+        "billing.example.org/a",
+        "billing.example.org?a",
+        "localhost",
+        "127.0.0.1:8501",
+        "evil.example",
+        "billing.example.org:8501",
+        "",
+        "a:b",
+    ],
 )
 @pytest.mark.parametrize("peer", [PROXY, STRANGER])
 def test_another_address_leads_to_the_public_one(host: str, peer: tuple[str, int]) -> None:

@@ -20,7 +20,7 @@ export async function ask(path, options = {}) {
     throw new Later("There is no connection.");
   }
   if (answer.status === 401) throw new SignInFirst("Sign in again to go on.");
-  // Not allowed: signed in anew in another tab, or as somebody else. Nothing typed is thrown away for that.
+  // Not allowed: signed in again in another tab, or as somebody else. Nothing typed is thrown away for that.
   if (answer.status === 403 || answer.status === 429 || answer.status >= 500) {
     throw new Later(said.error?.message || "Try again later.", answer.status === 500);
   }

@@ -75,7 +75,7 @@ function roundView() {
         ...shown.slice(0, 300).map(meterRow),
         shown.length > 300 && h("p", { className: "soft" }, `And ${shown.length - 300} more after these.`),
         h("p", { className: "soft" }, "For another device: ", fileLink(route, "csv"), " · ", fileLink(route, "xlsx"),
-          ". Filled in, the office imports it as readings."))),
+          " (filled in, the office imports it as readings)"))),
   ];
 }
 

@@ -59,7 +59,7 @@ def test_an_encoding_that_cannot_be_read_is_refused(encoding: str) -> None:
 
 
 def test_a_long_text_is_looked_at_in_few_pieces() -> None:
-    """Expat begins a text anew with each piece: in pieces of 16 kB, 20 MB took a minute."""
+    """Expat reads a text again with each piece: in pieces of 16 kB, 20 MB took a minute."""
     assert len(_Pieces(b"x" * 3_000_000).read(16 * 1024)) >= 1_000_000
 
 

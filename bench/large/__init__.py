@@ -1,0 +1,1 @@
+"""What a large utility is made of, beside bench/large_utility.py."""

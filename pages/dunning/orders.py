@@ -1,0 +1,90 @@
+"""Work orders that cut supplies and bring them back, and what engineers found there."""
+
+from collections.abc import Sequence
+from typing import Final
+
+import streamlit as st
+
+from pages.dunning.words import customer_link
+from pages.registry import CHANGE_SUPPLY, SERVICE_POINT
+from pages.shared.format import Color, day, escaped
+from pages.shared.permitted import page_link
+from pages.shared.session import called, services
+from services.history.terms import MISSED_READ
+from services.identity.auth import Principal
+from services.quantities.energy import format_kwh
+from services.records.dunning.orders import OrderKind, OrderStatus, WorkOrder
+
+_KINDS: Final[dict[OrderKind, str]] = {"disconnect": "Disconnect", "reconnect": "Reconnect"}
+_STATES: Final[dict[OrderStatus, tuple[str, Color]]] = {
+    "open": ("Open", "blue"),
+    "done": ("Done", "green"),
+    "cancelled": ("Cancelled", "gray"),
+}
+
+
+def show_orders(principal: Principal) -> None:
+    """The open orders, or all of the last ones."""
+    every = st.toggle("Also those that are closed", key="closed", bind="query-params")
+    orders = services().dunning.work_orders(principal=principal, open_only=not every)
+    st.caption(
+        "An order stands on the round of its route: the engineer does the work and reads the "
+        "meter. Then enter the disconnection or reconnection at its service point. Who pays "
+        "before that is taken off the round."
+    )
+    if not orders:
+        st.info("There is no order.", icon=":material/done_all:")
+    show_order_cards(orders)
+
+
+def show_order_cards(orders: Sequence[WorkOrder], *, with_customer: bool = True) -> None:
+    """Work orders, one card each."""
+    with st.container(gap="small"):
+        for order in orders:
+            _show(order, with_customer=with_customer)
+
+
+def _show(order: WorkOrder, *, with_customer: bool) -> None:
+    with st.container(border=True, gap="small"):
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.markdown(f"**{_KINDS[order.kind]}**", width="content")
+            label, color = _STATES[order.status]
+            st.badge(label, color=color)
+            if with_customer:
+                customer_link(order.customer_id, order.customer_name, order.account_no)
+        route = f"route {escaped(order.route)}" if order.route else "on no route"
+        place = escaped(order.address or order.service_point_code)
+        st.caption(
+            f"{place} · {route} · meter {escaped(order.meter_serial)} · "
+            f"ordered {day(order.ordered_on)}"
+        )
+        if order.closed_because:
+            st.caption(escaped(order.closed_because))
+        if order.status == "open":
+            _show_open(order)
+
+
+def _show_open(order: WorkOrder) -> None:
+    if order.read_wh is not None and order.read_on:
+        st.success(
+            f"Done by {escaped(called(order.read_by or ''))} on {day(order.read_on)}: the meter "
+            f"showed {format_kwh(order.read_wh)} kWh.",
+            icon=":material/engineering:",
+        )
+    elif order.missed_reason and order.missed_on:
+        why = MISSED_READ[order.missed_reason]
+        note = f". {escaped(order.missed_note)}" if order.missed_note else ""
+        st.warning(f"Not done on {day(order.missed_on)}: {why}{note}", icon=":material/block:")
+    with st.container(horizontal=True):
+        page_link(
+            CHANGE_SUPPLY,
+            label=f"Enter the {_KINDS[order.kind].lower()}ion",
+            icon=":material/power_settings_new:",
+            query_params={"id": order.service_point_id, "what": order.kind},
+        )
+        page_link(
+            SERVICE_POINT,
+            label="Service point",
+            icon=":material/location_on:",
+            query_params={"id": order.service_point_id},
+        )

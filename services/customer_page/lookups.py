@@ -1,0 +1,149 @@
+"""What a customer sees on their page. Of others' things it says what it says of none: not found."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Final
+
+from services.accounts.usage import MeterUse, by_meter
+from services.bill_documents.archive import BillArchive
+from services.customer_page.similar_homes import SimilarHomes
+from services.customer_page.visits import confirmed
+from services.database.errors import NotFound
+from services.database.service import DatabaseService
+from services.metering.monthly_use import first_day_shown
+from services.payments.receipts import Receipts
+from services.records.base import Page
+from services.records.bills import Bill
+from services.records.customers.pages import CustomerRequest, Visit
+from services.records.details import CustomersMeter
+from services.records.ledger import Account, Allocation, Payment
+
+_BILLS: Final = 13
+_PAYMENTS: Final = 20
+_REQUESTS: Final = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """How an account stands, and the bills of which something is to pay, the oldest first."""
+
+    account: Account
+    to_pay: tuple[Bill, ...]
+    # Fees and the like, which no bill has; minor units.
+    other_minor: int
+    requests: tuple[CustomerRequest, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ShownBill:
+    """A bill, and what the customer asked the office about it, the last first."""
+
+    bill: Bill
+    requests: tuple[CustomerRequest, ...]
+
+    @property
+    def can_be_disputed(self) -> bool:
+        """Whether something is to pay of it, and nobody looks at it already."""
+        waits = any(request.state == "open" for request in self.requests)
+        return self.bill.status not in {"paid", "void", "draft"} and not waits
+
+
+@dataclass(frozen=True, slots=True)
+class ShownPayment:
+    """A payment and what it pays."""
+
+    payment: Payment
+    pays: tuple[Allocation, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MeterUseBeside:
+    """A meter's use by month, and what similar homes use in Wh by month; none where too few are."""
+
+    use: MeterUse
+    similar: dict[date, int]
+
+
+@dataclass(frozen=True, slots=True)
+class PageLookups:
+    """What is shown to a visit. Bills to every visit; all else raises CodeWanted without a code."""
+
+    database: DatabaseService
+    archive: BillArchive
+    receipts: Receipts
+    similar: SimilarHomes
+
+    def home(self, visit: Visit) -> Home:
+        """The balance, what is to pay, and what the office is still to answer."""
+        account = self.database.account(visit.customer_id)
+        to_pay: tuple[Bill, ...] = ()
+        if account.open_bills:
+            to_pay = tuple(self.database.open_bills(customer_id=visit.customer_id))
+        billed = sum(b.balance_minor for b in to_pay if b.currency == account.currency)
+        return Home(account, to_pay, account.balance_minor - billed, self.requests(visit))
+
+    def requests(self, visit: Visit) -> tuple[CustomerRequest, ...]:
+        """What the customer asked lately; nothing for who has a link alone."""
+        if not visit.confirmed:
+            return ()
+        found = self.database.customer_requests(customer_id=visit.customer_id, page_size=_REQUESTS)
+        return found.items
+
+    def bills(self, visit: Visit, *, after: str | None) -> tuple[list[Bill], str | None]:
+        """A page of bills, the last period first, and the id to go on after; raises NotFound."""
+        return self.database.customer_bills(customer=visit.customer_id, limit=_BILLS, after=after)
+
+    def bill(self, visit: Visit, bill_id: str) -> ShownBill:
+        """One bill of the customer's; raises NotFound."""
+        bill = self._own_bill(visit, bill_id)
+        if not visit.confirmed:
+            return ShownBill(bill, ())
+        found = self.database.customer_requests(bill_id=bill.id)
+        return ShownBill(bill, found.items)
+
+    def bill_pdf(self, visit: Visit, bill_id: str) -> tuple[str, bytes]:
+        """The name and the bytes of a bill's PDF; raises NotFound, and as the archive does."""
+        bill = self._own_bill(confirmed(visit), bill_id)
+        return f"{bill.reference}.pdf", self.archive.pdf(bill.id).pdf
+
+    def payments(self, visit: Visit, *, page: int) -> Page[Payment]:
+        """A page of payments, the last received first."""
+        return self.database.payments(
+            customer_id=confirmed(visit).customer_id, page=page, page_size=_PAYMENTS
+        )
+
+    def payment(self, visit: Visit, payment_id: str) -> ShownPayment:
+        """One payment of the customer's; raises NotFound."""
+        payment = self._own_payment(visit, payment_id)
+        return ShownPayment(payment, tuple(self.database.allocations(payment_id=payment.id)))
+
+    def receipt(self, visit: Visit, payment_id: str) -> bytes:
+        """A payment's receipt as PDF; raises NotFound, MissingLetters."""
+        return self.receipts.pdf(self._own_payment(visit, payment_id).id)
+
+    def usage(self, visit: Visit, *, today: date) -> Sequence[MeterUseBeside]:
+        """Each meter's 13 months beside the year before and similar homes."""
+        customer_id = confirmed(visit).customer_id
+        periods = self.database.billed_use(customer_id=customer_id, since=first_day_shown(today))
+        agreements = {meter.id: meter.agreement_id for meter in self.meters(visit)}
+        return [
+            MeterUseBeside(use, self.similar.beside(agreements.get(use.meter_id), today=today))
+            for use in by_meter(periods, today)
+        ]
+
+    def meters(self, visit: Visit) -> list[CustomersMeter]:
+        """The meters that the customer has now, each with its last accepted read."""
+        return self.database.meters_of_customer(customer_id=confirmed(visit).customer_id)
+
+    def _own_bill(self, visit: Visit, bill_id: str) -> Bill:
+        bill = self.database.bill(bill_id)
+        if bill.customer_id != visit.customer_id or bill.status == "draft":
+            raise NotFound("EB404", "No such bill.")
+        return bill
+
+    def _own_payment(self, visit: Visit, payment_id: str) -> Payment:
+        payment = self.database.payment(payment_id)
+        if payment.customer_id != confirmed(visit).customer_id:
+            raise NotFound("EB404", "No such payment.")
+        return payment

@@ -1,0 +1,133 @@
+"""What became of messages after they left, what customers answered, and sending once more."""
+
+from datetime import datetime
+from typing import Literal
+
+from services.database.queries.base import Queries
+from services.database.transport import Filter
+from services.records.base import Page
+from services.records.messages import CustomerReply, MailboxMark
+
+Reported = Literal["delivered", "read", "undelivered", "bounced"]
+
+
+class MessageBook(Queries):
+    """Delivery reports, the mailbox of the sender's address, and messages that wait or go again."""
+
+    def note_delivery(
+        self,
+        *,
+        actor: str,
+        notification_id: str,
+        channel: str,
+        status: Reported,
+        detail: str = "",
+        message_id: str = "",
+        address_is_gone: bool = False,
+    ) -> bool:
+        """Keep what a channel reports of a message that it took; False where nothing changed.
+
+        What came back is tried on the customer's other channels; with `address_is_gone` the
+        address gets no mail from now on.
+        """
+        answer = self._call(
+            "note_delivery",
+            actor=actor,
+            id=notification_id,
+            channel=channel,
+            status=status,
+            detail=detail,
+            message_id=message_id,
+            address_is_gone=address_is_gone,
+        )
+        return bool(answer["changed"])
+
+    def hold_message(
+        self,
+        *,
+        bill_id: str,
+        kind: str,
+        occasion: str,
+        why: str = "",
+        notification_id: str | None = None,
+        channel: str = "",
+        recipient: str = "",
+        body: str = "",
+    ) -> None:
+        """Take a message out of the queues: its time comes later, on this channel if there is one.
+
+        `recipient` is masked.
+        """
+        self._call(
+            "hold_message",
+            bill_id=bill_id,
+            kind=kind,
+            occasion=occasion,
+            id=notification_id,
+            channel=channel,
+            recipient=recipient,
+            body=body,
+            why=why,
+        )
+
+    def send_again(
+        self, *, actor: str, work_id: str, form_id: str, channel: str, label: str
+    ) -> None:
+        """Send a message once more on one channel, once for each form; `label` is its name.
+
+        Raises NotFound, and IllegalChange while it is still being sent or nothing was written.
+        """
+        self._call(
+            "send_again", actor=actor, id=work_id, form_id=form_id, channel=channel, label=label
+        )
+
+    def trust_email(self, *, actor: str, customer_id: str) -> None:
+        """Let mail go again to a customer's address that it came back from."""
+        self._call("trust_email", actor=actor, customer_id=customer_id)
+
+    def mailbox_mark(self, name: str, *, note: MailboxMark | None = None) -> MailboxMark | None:
+        """How far a mailbox was read, after noting it where that is given; None: never."""
+        given = {} if note is None else note.model_dump()
+        answer = self._call("mailbox_read", name=name, **given)
+        return None if answer["last_uid"] is None else MailboxMark.model_validate(answer)
+
+    def note_reply(
+        self,
+        *,
+        actor: str,
+        reply_id: str,
+        channel: Literal["email", "whatsapp"],
+        sender: str,
+        body: str,
+        received_at: datetime,
+        subject: str = "",
+        notification_id: str | None = None,
+    ) -> bool:
+        """Keep what a customer answered, once; whether it is new."""
+        answer = self._call(
+            "note_reply",
+            actor=actor,
+            id=reply_id,
+            notification_id=notification_id,
+            channel=channel,
+            sender=sender,
+            subject=subject,
+            body=body,
+            received_at=received_at.isoformat(),
+        )
+        return bool(answer["new"])
+
+    def open_replies(self, *, page: int = 1, page_size: int = 10) -> Page[CustomerReply]:
+        """Answers of customers that nobody has seen to, the last first."""
+        rows, total = self._page(
+            "customer_reply_list",
+            filters=[Filter("handled_at", "is_null", True)],
+            order=["received_at.desc", "id.desc"],
+            page=page,
+            page_size=page_size,
+        )
+        return Page(items=tuple(CustomerReply.model_validate(row) for row in rows), total=total)
+
+    def handle_reply(self, *, actor: str, reply_id: str) -> None:
+        """Say that somebody saw to a customer's answer; raises NotFound."""
+        self._call("handle_reply", actor=actor, id=reply_id)

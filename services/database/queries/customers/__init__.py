@@ -1,0 +1,1 @@
+"""What the page of a customer's own asks and changes."""

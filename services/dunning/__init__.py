@@ -1,0 +1,1 @@
+"""Dunning: the policy's ladder, which accounts are on hold, and what is due tonight."""

@@ -1,0 +1,201 @@
+"""What is sent to a customer at once and about no bill: a code, a link, a change of their details.
+
+It goes one way alone, in the background, and is not tried again: whoever waits for it asks again.
+"""
+
+import logging
+import threading
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import datetime
+from email.headerregistry import Address
+from email.message import EmailMessage
+from typing import Final, Literal, Protocol
+from uuid import uuid4
+
+from pydantic import SecretStr
+
+from services.integrations.failures import FinalFailure, TemporaryFailure
+from services.integrations.mail import MailServer
+from services.messages import addresses, discord, mail, sms
+from services.messages.discord import Discord
+from services.messages.phones import InvalidPhone, e164
+from services.records.messages import CustomerContact
+
+log = logging.getLogger(__name__)
+
+WayName = Literal["email", "sms", "discord_customer"]
+# Of the ways that a customer has the preferred one is taken, else the first of these.
+_AT_ONCE: Final = 2
+_MOST_WAITING: Final = 200
+WAY_WORDS: Final[dict[WayName, str]] = {
+    "email": "by e-mail",
+    "sms": "by SMS",
+    "discord_customer": "on Discord",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A short message; `subject` is its heading where there are headings."""
+
+    subject: str
+    text: str
+
+
+class Way(Protocol):
+    """A way to reach a customer at once."""
+
+    @property
+    def name(self) -> WayName:
+        """As the channels have it."""
+        ...
+
+    def to(self, contact: CustomerContact) -> Callable[[Note], None] | None:
+        """What sends a note to the customer; None where they cannot be reached this way.
+
+        It raises TemporaryFailure or FinalFailure.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ByMail:
+    """E-mail from the utility's address."""
+
+    server: MailServer
+    sender: str
+    sender_name: Callable[[], str]
+    clock: Callable[[], datetime]
+    name: WayName = "email"
+
+    def to(self, contact: CustomerContact) -> Callable[[Note], None] | None:
+        """To the customer's address, if it is one."""
+        try:
+            recipient = addresses.mail_address(contact.email)
+        except addresses.NotAnAddress:
+            return None
+        return lambda note: self._send(note, recipient, contact.language)
+
+    def _send(self, note: Note, recipient: str, language: str) -> None:
+        made = EmailMessage(policy=mail.POLICY)
+        made["Subject"] = note.subject
+        made["From"] = Address(self.sender_name(), addr_spec=self.sender)
+        made["To"] = recipient
+        made["Date"] = self.clock()
+        made["Message-ID"] = f"<{uuid4()}@{self.sender.rpartition('@')[2]}>"
+        made["Content-Language"] = language
+        made["Auto-Submitted"] = "auto-generated"
+        made["X-Auto-Response-Suppress"] = "All"
+        made.set_content(f"{note.text}\n\n{self.sender_name()}\n")
+        self.server.send(made, sender=self.sender, recipient=recipient)
+
+
+@dataclass(frozen=True, slots=True)
+class BySms:
+    """A text to the customer's phone."""
+
+    provider: sms.SmsProvider
+    sender_name: Callable[[], str]
+    name: WayName = "sms"
+
+    def to(self, contact: CustomerContact) -> Callable[[Note], None] | None:
+        """To the customer's number, if it can be dialled from anywhere."""
+        try:
+            number = e164(contact.phone)
+        except InvalidPhone:
+            return None
+        return lambda note: self._send(note, number)
+
+    def _send(self, note: Note, number: str) -> None:
+        text = f"{self.sender_name()}: {note.text}"
+        self.provider.send(to=number, text=text, row_id=str(uuid4()))
+
+
+@dataclass(frozen=True, slots=True)
+class ByOwnDiscord:
+    """A customer's own webhook."""
+
+    client: Discord
+    check: Callable[[str], str] = discord.check_webhook
+    name: WayName = "discord_customer"
+
+    def to(self, contact: CustomerContact) -> Callable[[Note], None] | None:
+        """To the customer's webhook, if they have one."""
+        address = contact.discord_webhook_url
+        if address is None:
+            return None
+        try:
+            self.check(address.get_secret_value())
+        except discord.NotADiscordWebhook:
+            return None
+        return lambda note: self._send(note, address)
+
+    def _send(self, note: Note, address: SecretStr) -> None:
+        self.client.post(address, discord.plain_note(title=note.subject, text=note.text))
+
+
+@dataclass(frozen=True, slots=True)
+class KeptHere:
+    """The demo's way, on which nothing leaves: the last note to each customer is kept to be shown.
+
+    A way of no provider, so that codes can be tried where nobody is written to.
+    """
+
+    last: dict[str, Note] = field(default_factory=dict)
+    name: WayName = "email"
+
+    def to(self, contact: CustomerContact) -> Callable[[Note], None] | None:
+        """Into the memory of this process."""
+        return lambda note: self.last.__setitem__(contact.customer_id, note)
+
+
+class DirectMessages:
+    """Sends notes on the ways that have settings; may be used by many threads."""
+
+    def __init__(self, ways: Iterable[Way] = ()) -> None:
+        self._ways = tuple(ways)
+        self._room = threading.BoundedSemaphore(_MOST_WAITING)
+        self._workers = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="direct")
+
+    def way_to(self, contact: CustomerContact) -> WayName | None:
+        """On which way a note would go; None where the customer cannot be reached."""
+        found = self._found(contact)
+        return found[0] if found else None
+
+    def send(self, contact: CustomerContact, note: Note) -> bool:
+        """Send a note in the background; False where there is no way, or too many wait.
+
+        Customers who want no messages are sent what they ask for all the same.
+        """
+        found = self._found(contact)
+        if found is None or not self._room.acquire(blocking=False):
+            return False
+        self._workers.submit(self._send, found[0], found[1], note)
+        return True
+
+    def shown_here(self, customer_id: str) -> Note | None:
+        """The last note to a customer, where the demo keeps it in the place of sending it."""
+        kept = (way.last.get(customer_id) for way in self._ways if isinstance(way, KeptHere))
+        return next(kept, None)
+
+    def close(self) -> None:
+        """Let what waits leave, and end."""
+        self._workers.shutdown()
+
+    def _found(self, contact: CustomerContact) -> tuple[WayName, Callable[[Note], None]] | None:
+        for way in sorted(self._ways, key=lambda way: way.name != contact.preferred):
+            if (send := way.to(contact)) is not None:
+                return way.name, send
+        return None
+
+    def _send(self, name: WayName, send: Callable[[Note], None], note: Note) -> None:
+        try:
+            send(note)
+        except (TemporaryFailure, FinalFailure) as error:
+            log.warning("a note %s was not sent: %s", WAY_WORDS[name], error)
+        except Exception:
+            log.exception("a note %s could not be sent", WAY_WORDS[name])
+        finally:
+            self._room.release()

@@ -1,0 +1,140 @@
+"""The mailbox of the sender's address: what came back is marked, what customers answer is kept."""
+
+import logging
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from email import policy
+from email.message import EmailMessage
+from email.parser import BytesParser
+from email.utils import parseaddr
+from typing import Final
+from uuid import NAMESPACE_URL, uuid5
+
+from services.database.service import DatabaseService
+from services.integrations.mailbox import Lying, Mailbox, OpenMailbox
+from services.messages.bounces import ReturnAddress, bounce_of, is_automatic, is_report
+from services.messages.channels import EMAIL
+from services.messages.reports import ACTOR as REPORTS
+from services.messages.reports import is_id, storable
+from services.records.messages import MailboxMark
+
+log = logging.getLogger(__name__)
+
+ACTOR: Final = "system:mailbox"
+AT_ONCE: Final = 200
+# Of a mailbox that was never read, what came before is left to its owner.
+_LOOKS_BACK: Final = timedelta(days=7)
+_OUR_ID: Final = re.compile(r"<([0-9a-f-]{36})@([^<>\s]+)>")
+_MOST_LINES: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Inbox:
+    """Reads the mailbox; any number of processes may, since each mail counts once.
+
+    `sender` is the address that customers get mail from; `returns` marks what comes back, None
+    where mail comes back without a mark and so marks nothing.
+    """
+
+    database: DatabaseService
+    mailbox: Mailbox
+    sender: str
+    returns: ReturnAddress | None
+    clock: Callable[[], datetime]
+
+    def look(self, *, limit: int = AT_ONCE) -> int:
+        """Take up at most so many mails that came since the last look; how many there were.
+
+        Raises ServiceUnavailable and DatabaseError: the rest is taken up at the next look.
+        """
+        book, name = self.database.message_book, self.mailbox.name
+        with self.mailbox.opened() as opened:
+            mark = book.mailbox_mark(name)
+            numbers = self._numbers(opened, mark)[:limit]
+            for uid in numbers:
+                if (lying := opened.message(uid)) is not None:
+                    self._take(lying)
+                book.mailbox_mark(
+                    name, note=MailboxMark(uid_validity=opened.uid_validity, last_uid=uid)
+                )
+        return len(numbers)
+
+    def _numbers(self, opened: OpenMailbox, mark: MailboxMark | None) -> list[int]:
+        known = mark is not None and mark.uid_validity == opened.uid_validity
+        after = mark.last_uid if mark is not None and known else None
+        return opened.numbers(after=after, since=(self.clock() - _LOOKS_BACK).date())
+
+    def _take(self, lying: Lying) -> None:
+        try:
+            mail = BytesParser(policy=policy.default).parsebytes(lying.content)
+            self._take_mail(mail, lying)
+        except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+            # Whatever a stranger wrote, the mails after it are read.
+            log.warning(
+                "mail %d cannot be read and stays in the mailbox", lying.uid, exc_info=error
+            )
+
+    def _take_mail(self, mail: EmailMessage, lying: Lying) -> None:
+        if is_report(mail):
+            self._take_report(mail)
+        elif not is_automatic(mail):
+            self._take_reply(mail, lying)
+
+    def _take_report(self, mail: EmailMessage) -> None:
+        notification_id = self.returns.message_of(mail) if self.returns else None
+        bounce = bounce_of(mail)
+        if notification_id is None or bounce is None:
+            log.info("a delivery report in the mailbox is of no message of ours, or of a delay")
+            return
+        self.database.message_book.note_delivery(
+            actor=REPORTS,
+            notification_id=notification_id,
+            channel=EMAIL,
+            status="bounced",
+            detail=bounce.sentence,
+            address_is_gone=bounce.address_is_gone,
+        )
+
+    def _take_reply(self, mail: EmailMessage, lying: Lying) -> None:
+        _, sender = parseaddr(str(mail.get("From", "")))
+        if not sender or sender.lower() == self.sender.lower():
+            return
+        own = str(mail.get("Message-ID", "")) or lying.content.hex()
+        self.database.message_book.note_reply(
+            actor=ACTOR,
+            reply_id=str(uuid5(NAMESPACE_URL, f"electricity-billing/reply/{own}")),
+            notification_id=self._answered(mail),
+            channel="email",
+            sender=storable(sender)[:254],
+            subject=storable(str(mail.get("Subject", "")))[:300],
+            body=storable(_text_of(mail)),
+            received_at=self._received(mail),
+        )
+
+    def _answered(self, mail: EmailMessage) -> str | None:
+        """Which message of ours it names as the one that it answers."""
+        domain = self.sender.rpartition("@")[2].lower()
+        named = f"{mail.get('In-Reply-To', '')} {mail.get('References', '')}"
+        found = (one[1] for one in _OUR_ID.finditer(named) if one[2].lower() == domain)
+        return next((one for one in found if is_id(one)), None)
+
+    def _received(self, mail: EmailMessage) -> datetime:
+        """When it was sent, by its own word, unless that cannot be."""
+        now, said = self.clock(), getattr(mail.get("Date"), "datetime", None)
+        if not isinstance(said, datetime) or said.tzinfo is None:
+            return now
+        return said if now - timedelta(days=365) < said < now else now
+
+
+def _text_of(mail: EmailMessage) -> str:
+    """What the customer wrote, without what they quote of ours at its end."""
+    part = mail.get_body(("plain", "html"))
+    text = str(part.get_content()) if part is not None else ""
+    if part is not None and part.get_content_subtype() == "html":
+        text = re.sub(r"<[^>]{0,2000}>", " ", re.sub(r"(?is)<(style|script).*?</\1>", " ", text))
+    lines = text.strip().splitlines()[:_MOST_LINES]
+    while lines and (not lines[-1].strip() or lines[-1].startswith(">")):
+        lines.pop()
+    return "\n".join(lines)

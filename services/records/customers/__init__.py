@@ -1,0 +1,1 @@
+"""What customers see and do on the page of their own: records."""

@@ -1,0 +1,1 @@
+"""Dunning as it travels between the database and the services."""

@@ -1,0 +1,1 @@
+"""Rows of reports, and the accounts that their journal goes to."""

@@ -1,0 +1,248 @@
+"""The reports that there are, in the order in which they are listed."""
+
+from typing import Final
+
+from services.reports.definitions import (
+    CURRENCY,
+    Chart,
+    Column,
+    Report,
+    day,
+    money,
+    number,
+)
+
+_ACCOUNT: Final = (Column("account_no"), Column("customer"))
+
+REGISTER: Final = Report(
+    id="register",
+    title="Billing register",
+    answers="Which bills were issued, and which voided? A void counts below 0 on its own date.",
+    asks="span",
+    columns=(
+        day("date"),
+        Column("bill"),
+        Column("type"),
+        *_ACCOUNT,
+        Column("tariff"),
+        day("period_start"),
+        day("period_end"),
+        Column("kwh", "kwh"),
+        money("net"),
+        money("tax"),
+        money("total"),
+        CURRENCY,
+        day("due_date"),
+        Column("note"),
+        Column("posting_no", "number", only_in_files=True),
+    ),
+    walked=True,
+)
+REVENUE: Final = Report(
+    id="revenue",
+    title="Revenue by tariff and month",
+    answers="How much was billed of each tariff in each month, less what was voided?",
+    asks="span",
+    span="year",
+    columns=(
+        Column("month"),
+        Column("tariff"),
+        Column("name"),
+        number("issued"),
+        number("voided"),
+        Column("kwh", "kwh"),
+        money("net"),
+        money("tax"),
+        money("total"),
+        CURRENCY,
+    ),
+    chart=Chart(by="month", amount="net", stacked="tariff"),
+)
+COLLECTIONS: Final = Report(
+    id="collections",
+    title="Collections by method and cashier",
+    answers="What was taken and given back, by whom, and how?",
+    asks="span",
+    columns=(
+        Column("method"),
+        Column("cashier", "person"),
+        number("payments"),
+        money("received"),
+        money("returned"),
+        money("net"),
+        money("of_that_deposits"),
+        CURRENCY,
+    ),
+    chart=Chart(by="cashier", amount="net", stacked="method"),
+)
+AGED_DEBT: Final = Report(
+    id="aged-debt",
+    title="Aged debt",
+    answers="Who owes how much, since when, and how long past due?",
+    asks="as_of",
+    columns=(
+        *_ACCOUNT,
+        Column("phone", only_in_files=True),
+        money("not_due"),
+        money("days_1_30"),
+        money("days_31_60"),
+        money("days_61_90"),
+        money("days_over_90"),
+        money("unapplied_credit"),
+        money("balance"),
+        CURRENCY,
+        day("past_due_since"),
+        number("days_past_due"),
+    ),
+    walked=True,
+)
+TAX: Final = Report(
+    id="tax",
+    title="Tax by rate",
+    answers="How much tax was billed at which rate, of what, less what was voided?",
+    asks="span",
+    columns=(
+        Column("code"),
+        Column("tax"),
+        Column("rate"),
+        Column("of_unit"),
+        number("base"),
+        money("amount"),
+        CURRENCY,
+        Column("account"),
+    ),
+    chart=Chart(by="tax", amount="amount"),
+)
+DEPOSITS: Final = Report(
+    id="deposits",
+    title="Deposits held",
+    answers="Whose deposits are held, how much, and since when?",
+    asks="as_of",
+    columns=(*_ACCOUNT, money("held"), CURRENCY, day("first_taken_on")),
+    walked=True,
+)
+WRITE_OFFS: Final = Report(
+    id="write-offs",
+    title="Write-offs and credits",
+    answers="What was credited or written off, why, and by whom?",
+    asks="span",
+    columns=(
+        day("date"),
+        *_ACCOUNT,
+        Column("type"),
+        money("amount"),
+        CURRENCY,
+        Column("reason"),
+        Column("entered_by", "person"),
+        Column("posting_no", "number", only_in_files=True),
+    ),
+    walked=True,
+)
+JOURNAL: Final = Report(
+    id="journal",
+    title="Journal",
+    answers="Double entry for accounting: the lines of each document, which balance.",
+    asks="span",
+    columns=(
+        day("date"),
+        Column("document"),
+        Column("account"),
+        Column("account_name"),
+        money("debit"),
+        money("credit"),
+        CURRENCY,
+        Column("text"),
+        Column("account_no"),
+        Column("entered_by", "person", only_in_files=True),
+        Column("entered_at", only_in_files=True),
+        Column("posting_no", "number", only_in_files=True),
+    ),
+    walked=True,
+)
+JOURNAL_BY_DAY: Final = Report(
+    id="journal-by-day",
+    title="Journal by day and account",
+    answers="The same added up: what each account was debited and credited on each day.",
+    asks="span",
+    columns=(
+        day("date"),
+        Column("account"),
+        Column("account_name"),
+        money("debit"),
+        money("credit"),
+        CURRENCY,
+    ),
+)
+READS: Final = Report(
+    id="reads",
+    title="Missing and estimated reads",
+    answers="Which reads were estimated, and which meters could not be read, and why?",
+    asks="span",
+    columns=(
+        day("date"),
+        Column("type"),
+        Column("meter_serial"),
+        Column("place"),
+        Column("address"),
+        Column("register_kwh", "kwh"),
+        Column("reason"),
+        Column("entered_by", "person"),
+    ),
+    walked=True,
+)
+UNBILLED: Final = Report(
+    id="unbilled",
+    title="Unbilled and vacant use",
+    answers="What was used where nobody had an agreement, so that nobody was billed?",
+    asks="span",
+    columns=(
+        Column("place"),
+        Column("address"),
+        Column("meter_serial"),
+        day("vacant_since"),
+        day("vacant_until"),
+        Column("kwh", "kwh"),
+    ),
+    walked=True,
+)
+LOSSES: Final = Report(
+    id="losses",
+    title="Losses",
+    answers="How much of what went into each transformer was billed?",
+    asks="span",
+    columns=(
+        Column("transformer"),
+        Column("name"),
+        Column("feeder"),
+        day("from"),
+        day("until"),
+        Column("supplied_kwh", "kwh"),
+        Column("billed_kwh", "kwh"),
+        Column("loss_kwh", "kwh"),
+        number("loss_percent"),
+    ),
+)
+YEAR: Final = Report(
+    id="year",
+    title="Regulator's year",
+    answers="Customers, energy, losses, revenue, collections and service over some months.",
+    asks="span",
+    span="year",
+    columns=(Column("figure"), Column("tariff"), number("value"), Column("unit")),
+)
+REPORTS: Final = (
+    REGISTER,
+    REVENUE,
+    COLLECTIONS,
+    AGED_DEBT,
+    TAX,
+    DEPOSITS,
+    WRITE_OFFS,
+    JOURNAL,
+    JOURNAL_BY_DAY,
+    UNBILLED,
+    READS,
+    LOSSES,
+    YEAR,
+)
+BY_ID: Final = {report.id: report for report in REPORTS}

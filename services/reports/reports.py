@@ -1,0 +1,184 @@
+"""Reports for the office: page by page to be looked at, whole as files."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import date
+from io import TextIOWrapper
+from typing import Any, BinaryIO, Final, Literal
+
+from services.database.service import DatabaseService
+from services.history.people import name_of
+from services.identity.auth import Principal, require
+from services.identity.permissions import Permission
+from services.people.users import Users
+from services.quantities.spreadsheet import write_csv, write_xlsx
+from services.records.reports.journal import Posting
+from services.reports import catalogue
+from services.reports.cash_days import CashDays
+from services.reports.definitions import Asked, Report, Row
+from services.reports.journal import Journal
+from services.reports.money_reports import MoneyReports
+from services.reports.supply_reports import Balances, SupplyReports
+from services.settings import Settings
+
+FileKind = Literal["csv", "xlsx"]
+FILE_KINDS: Final[tuple[FileKind, ...]] = ("csv", "xlsx")
+# Rows, or documents, of one question while a file is made.
+_AT_ONCE: Final = 1_000
+# For a page of rows some more are looked at, but not all there are.
+_MOST_LOOKS: Final = 5
+_Walk = Callable[[Asked, Any, int], tuple[list[Row], Any]]
+_Sum = Callable[[Asked], list[Row]]
+
+
+class UnknownReport(LookupError):
+    """There is no such report."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReportPage:
+    """Some rows of a report, and where the next page begins; None where this is the last."""
+
+    rows: tuple[Row, ...]
+    following: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Reports:
+    """The reports; each method raises NotAllowed for who may not see the books.
+
+    `called` is what people call whoever entered something.
+    """
+
+    money: MoneyReports
+    journal: Journal
+    supply: SupplyReports
+    cash_days: CashDays
+    called: Callable[[str], str]
+
+    def with_balances(self, balances: Balances | None) -> "Reports":
+        """The same with the energy balances of a graph, if there is one."""
+        return replace(self, supply=replace(self.supply, balances=balances))
+
+    def report(self, report_id: str) -> Report:
+        """A report by its id. Raises UnknownReport."""
+        if report_id not in catalogue.BY_ID:
+            raise UnknownReport(f"There is no report {report_id[:40]!r}.")
+        return catalogue.BY_ID[report_id]
+
+    def page(
+        self, report: Report, asked: Asked, *, after: str | None, limit: int, principal: Principal
+    ) -> ReportPage:
+        """A page of a report, which begins at `after`, as the page before it said.
+
+        Of a report that is not walked it is all of it.
+        """
+        require(principal, Permission.VIEW_BOOKS)
+        if not report.walked:
+            return ReportPage(tuple(self._named(report, self._sums[report.id](asked))), None)
+        rows, following = self._walks[report.id](asked, _key_of(after), limit)
+        for _ in range(_MOST_LOOKS):
+            # Where nobody of those looked at has anything to show.
+            if rows or following is None:
+                break
+            more, following = self._walks[report.id](asked, following, _AT_ONCE)
+            rows = [*rows, *more]
+        token = None if following is None else _token_of(following)
+        return ReportPage(tuple(self._named(report, rows)), token)
+
+    def rows(self, report: Report, asked: Asked, *, principal: Principal) -> Iterator[Row]:
+        """All rows, asked for as they are used."""
+        require(principal, Permission.VIEW_BOOKS)
+        return self._named(report, self._all(report, asked))
+
+    def write(
+        self,
+        out: BinaryIO,
+        report: Report,
+        asked: Asked,
+        *,
+        kind: FileKind,
+        principal: Principal,
+    ) -> int:
+        """Write a report as CSV or XLSX to an open file; how many rows it has.
+
+        The rows go to the file as they come, so that any number of them takes the same memory.
+        """
+        rows = self.rows(report, asked, principal=principal)
+        if kind == "xlsx":
+            return write_xlsx(out, report.header, rows, name=report.id)
+        text = TextIOWrapper(out, encoding="utf-8-sig", errors="replace", newline="")
+        number = write_csv(text, report.header, rows)
+        text.detach()
+        return number
+
+    def _all(self, report: Report, asked: Asked) -> Iterator[Row]:
+        if not report.walked:
+            yield from self._sums[report.id](asked)
+            return
+        after: Any = None
+        while True:
+            rows, after = self._walks[report.id](asked, after, _AT_ONCE)
+            yield from rows
+            if after is None:
+                return
+
+    def _named(self, report: Report, rows: Any) -> Iterator[Row]:
+        people = [n for n, column in enumerate(report.columns) if column.kind == "person"]
+        for row in rows:
+            cells = list(row)
+            for place in people:
+                cells[place] = self.called(cells[place]) if cells[place] else ""
+            yield tuple(cells)
+
+    @property
+    def _walks(self) -> Mapping[str, _Walk]:
+        return {
+            catalogue.REGISTER.id: self.money.register,
+            catalogue.WRITE_OFFS.id: self.money.credits,
+            catalogue.DEPOSITS.id: self.money.deposits,
+            catalogue.JOURNAL.id: self.journal.page,
+            catalogue.AGED_DEBT.id: self.money.aged_debt,
+            catalogue.UNBILLED.id: self.supply.unbilled,
+            catalogue.READS.id: self.supply.reads,
+        }
+
+    @property
+    def _sums(self) -> Mapping[str, _Sum]:
+        return {
+            catalogue.REVENUE.id: self.money.revenue,
+            catalogue.COLLECTIONS.id: self.money.collections,
+            catalogue.TAX.id: self.journal.tax,
+            catalogue.JOURNAL_BY_DAY.id: self.journal.by_day,
+            catalogue.LOSSES.id: self.supply.losses,
+            catalogue.YEAR.id: self.supply.year,
+        }
+
+
+def reports_over(database: DatabaseService, settings: Settings, users: Users) -> Reports:
+    """The reports over a database."""
+
+    def called(actor: str) -> str:
+        return users.names().get(actor) or name_of(actor)
+
+    journal = Journal(database, settings, settings.timezone)
+    zone = settings.timezone
+    money, supply = MoneyReports(database, zone), SupplyReports(database)
+    return Reports(money, journal, supply, CashDays(database, zone), called)
+
+
+def _token_of(key: Posting | tuple[str, ...]) -> str:
+    return "~".join(str(part) for part in key)
+
+
+def _key_of(token: str | None) -> Posting | tuple[str, ...] | None:
+    """The key of a token; a posting where it begins with a date. Anything else is no key."""
+    if not token:
+        return None
+    first, _, second = token.partition("~")
+    if not second:
+        return (first,)
+    try:
+        return Posting(date.fromisoformat(first), int(second))
+    except ValueError:
+        return (first, second)

@@ -1,0 +1,105 @@
+"""What a customer looks at: the account, bills, payments, use."""
+
+from dataclasses import dataclass
+
+from flask import Flask, Response, request
+
+from services.bill_documents import MissingLetters
+from services.bill_documents.archive import ArchiveDamaged
+from services.customer_page.lookups import PageLookups
+from services.customer_page.visits import confirmed
+from services.history.terms import METHOD
+from services.payments.receipts import receipt_number
+from services.people.customer_links import PATH
+from services.web.my.chart import usage_chart
+from services.web.my.rendering import Said, pdf, style
+from services.web.my.site import Site
+
+_NO_PDF = Said("This document cannot be made just now. Call or visit us for it.", 503)
+_MOST_PAGES = 500
+
+
+@dataclass(frozen=True)
+class ShownRoutes:
+    """The pages that change nothing."""
+
+    site: Site
+
+    def add_to(self, app: Flask) -> None:
+        """Add the addresses to the app."""
+        add = self.site.add
+        add(app, PATH, self.home)
+        add(app, f"{PATH}/my.css", style)
+        add(app, f"{PATH}/bills", self.bills)
+        add(app, f"{PATH}/bills/<bill_id>", self.bill)
+        add(app, f"{PATH}/bills/<bill_id>/pdf", self.bill_pdf)
+        add(app, f"{PATH}/payments", self.payments)
+        add(app, f"{PATH}/payments/<payment_id>", self.payment)
+        add(app, f"{PATH}/payments/<payment_id>/pdf", self.receipt)
+        add(app, f"{PATH}/usage", self.usage)
+
+    def home(self) -> Response:
+        """GET /my: the balance, and what is to pay."""
+        home = self._lookups.home(self.site.visit())
+        currency = home.account.currency or self.site.services.settings.currency
+        return self.site.page("home.html", "Your account", home=home, currency=currency)
+
+    def bills(self) -> Response:
+        """GET /my/bills?after: the last period first."""
+        bills, after = self._lookups.bills(self.site.visit(), after=request.args.get("after"))
+        return self.site.page("bills.html", "Your bills", bills=bills, after=after)
+
+    def bill(self, bill_id: str) -> Response:
+        """GET /my/bills/<id>."""
+        shown = self._lookups.bill(self.site.visit(), bill_id)
+        title = f"Bill {shown.bill.reference}"
+        return self.site.page("bill.html", title, shown=shown, bill=shown.bill)
+
+    def bill_pdf(self, bill_id: str) -> Response:
+        """GET /my/bills/<id>/pdf."""
+        try:
+            return pdf(*self._lookups.bill_pdf(self.site.visit(), bill_id))
+        except (MissingLetters, ArchiveDamaged):
+            return self.site.page("message.html", "No document", _NO_PDF)
+
+    def payments(self) -> Response:
+        """GET /my/payments?page: the last received first."""
+        text = request.args.get("page", "1")
+        page = min(int(text), _MOST_PAGES) if text.isdecimal() and len(text) < 5 else 1
+        found = self._lookups.payments(self.site.visit(), page=max(page, 1))
+        return self.site.page(
+            "payments.html", "Your payments", found=found, page=max(page, 1), methods=METHOD
+        )
+
+    def payment(self, payment_id: str) -> Response:
+        """GET /my/payments/<id>: the receipt."""
+        shown = self._lookups.payment(self.site.visit(), payment_id)
+        return self.site.page(
+            "receipt.html",
+            "Receipt",
+            shown=shown,
+            payment=shown.payment,
+            number=receipt_number(shown.payment),
+            methods=METHOD,
+        )
+
+    def receipt(self, payment_id: str) -> Response:
+        """GET /my/payments/<id>/pdf."""
+        try:
+            content = self._lookups.receipt(self.site.visit(), payment_id)
+        except MissingLetters:
+            return self.site.page("message.html", "No document", _NO_PDF)
+        return pdf(f"receipt-{payment_id[:8]}.pdf", content)
+
+    def usage(self) -> Response:
+        """GET /my/usage: 13 months beside the year before and similar homes."""
+        found = self._lookups.usage(confirmed(self.site.visit()), today=self.site.today)
+        meters = [
+            (one.use.meter_serial, usage_chart(one.use.months, one.similar), bool(one.similar))
+            for one in found
+        ]
+        return self.site.page("usage.html", "Your use", meters=meters)
+
+    @property
+    def _lookups(self) -> PageLookups:
+        return self.site.services.customer_page.lookups

@@ -1,0 +1,644 @@
+-- Reports: written by `make schemas`, for reading.
+-- To change something, add a file to supabase/migrations.
+
+CREATE TABLE public.cash_closings (
+    id uuid NOT NULL,
+    cashier text NOT NULL,
+    on_date date NOT NULL,
+    since timestamp with time zone NOT NULL,
+    closed_at timestamp with time zone DEFAULT now() NOT NULL,
+    closed_by text NOT NULL,
+    note text DEFAULT ''::text NOT NULL,
+    counts jsonb NOT NULL,
+    CONSTRAINT cash_closings_cashier_check CHECK ((cashier <> ''::text)),
+    CONSTRAINT cash_closings_closed_by_check CHECK ((closed_by <> ''::text)),
+    CONSTRAINT cash_closings_counts_check CHECK ((jsonb_typeof(counts) = 'array'::text))
+);
+
+COMMENT ON TABLE public.cash_closings IS 'The days that cashiers closed: what was expected and what was counted. Never changed.';
+
+COMMENT ON COLUMN public.cash_closings.since IS 'What was entered from then on is in it, unless it is in an earlier one.';
+
+COMMENT ON COLUMN public.cash_closings.counts IS 'By currency and method: [{currency, method, expected_minor, counted_minor}].';
+
+ALTER TABLE ONLY public.cash_closings
+    ADD CONSTRAINT cash_closings_cashier_on_date_key UNIQUE (cashier, on_date);
+
+ALTER TABLE ONLY public.cash_closings
+    ADD CONSTRAINT cash_closings_pkey PRIMARY KEY (id);
+
+CREATE INDEX cash_closings_recent ON public.cash_closings USING btree (on_date DESC, cashier);
+
+ALTER TABLE public.cash_closings ENABLE ROW LEVEL SECURITY;
+
+GRANT SELECT,INSERT ON TABLE public.cash_closings TO service_role;
+
+CREATE TABLE public.cash_closing_items (
+    id bigint NOT NULL,
+    closing_id uuid NOT NULL,
+    payment_id uuid,
+    return_id uuid,
+    CONSTRAINT cash_closing_items_check CHECK (((payment_id IS NULL) <> (return_id IS NULL)))
+);
+
+COMMENT ON TABLE public.cash_closing_items IS 'What each closing of a cashier is of: payments that they entered, and money that they gave back.';
+
+ALTER TABLE ONLY public.cash_closing_items
+    ADD CONSTRAINT cash_closing_items_payment_id_key UNIQUE (payment_id);
+
+ALTER TABLE ONLY public.cash_closing_items
+    ADD CONSTRAINT cash_closing_items_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.cash_closing_items
+    ADD CONSTRAINT cash_closing_items_return_id_key UNIQUE (return_id);
+
+ALTER TABLE public.cash_closing_items ENABLE ROW LEVEL SECURITY;
+
+GRANT SELECT,INSERT ON TABLE public.cash_closing_items TO service_role;
+
+ALTER TABLE public.cash_closing_items ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.cash_closing_items_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+GRANT ALL ON SEQUENCE public.cash_closing_items_id_seq TO service_role;
+
+ALTER TABLE ONLY public.cash_closing_items
+    ADD CONSTRAINT cash_closing_items_closing_id_fkey FOREIGN KEY (closing_id) REFERENCES public.cash_closings(id);
+
+ALTER TABLE ONLY public.cash_closing_items
+    ADD CONSTRAINT cash_closing_items_payment_id_fkey FOREIGN KEY (payment_id) REFERENCES public.payments(id);
+
+ALTER TABLE ONLY public.cash_closing_items
+    ADD CONSTRAINT cash_closing_items_return_id_fkey FOREIGN KEY (return_id) REFERENCES public.payment_returns(id);
+
+CREATE FUNCTION private.journal_of(p_from date, p_to date, p_after_on date, p_after_no bigint, p_limit integer) RETURNS TABLE(on_date date, posting_no bigint, book text, kind text, currency text, part text, detail text, amount_minor bigint, customer_id uuid, bill_id uuid, payment_id uuid, return_id uuid, note text, actor text, created_at timestamp with time zone, code text, description text, unit text, base text)
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    AS $_$
+    with posted as materialized (
+        select * from (
+            (select e.on_date, e.posting_no, e.book, e.kind, e.currency, e.amount_minor, e.customer_id, e.bill_id, e.payment_id,
+                    e.return_id, e.note, e.actor, e.created_at
+             from public.ledger_entries e
+             where (e.on_date, e.posting_no) > (coalesce(p_after_on, p_from), coalesce(p_after_no, 0)) and e.on_date < p_to
+             order by e.on_date, e.posting_no limit p_limit)
+            union all
+            (select s.on_date, s.posting_no, 'suspense', s.kind, s.currency, s.amount_minor, null, null, s.payment_id,
+                    s.return_id, '', s.actor, s.created_at
+             from public.suspense_entries s
+             where (s.on_date, s.posting_no) > (coalesce(p_after_on, p_from), coalesce(p_after_no, 0)) and s.on_date < p_to
+             order by s.on_date, s.posting_no limit p_limit)) x
+        order by x.on_date, x.posting_no limit p_limit
+    )
+    select x.on_date, x.posting_no, x.book, x.kind, x.currency, l.part, l.detail, l.amount_minor, x.customer_id, x.bill_id,
+           x.payment_id, x.return_id, x.note, x.actor, x.created_at, l.code, l.description, l.unit, l.base::text
+    from posted x
+    left join public.payments y on y.id = x.payment_id
+    left join public.payment_returns r on r.id = x.return_id
+    cross join lateral (
+        select 0 as place, case x.book when 'account' then 'receivables' when 'deposit' then 'deposits' else 'suspense' end as part,
+               '' as detail, x.amount_minor, null::text as code, null::text as description, null::text as unit, null::numeric as base
+        -- A deposit that is used is posted in both books at once; what it is in the journal hangs on the one of deposits.
+        where x.kind <> 'deposit_used' or x.book = 'deposit'
+        union all
+        select 1, 'receivables', '', -x.amount_minor, null, null, null, null where x.kind = 'deposit_used' and x.book = 'deposit'
+        union all
+        select 1, 'money', coalesce(r.method, y.method), -x.amount_minor, null, null, null, null
+        where x.kind in ('payment', 'refund', 'reversal', 'dispute', 'payout', 'return_undone', 'assigned', 'return')
+        union all
+        select 1, case x.kind when 'credit' then 'credits' when 'credit_undone' then 'credits'
+                              when 'fee' then 'fees' when 'fee_undone' then 'fees' else 'opening_balances' end,
+               '', -x.amount_minor, null, null, null, null
+        where x.kind in ('credit', 'credit_undone', 'fee', 'fee_undone', 'opening_balance', 'opening_balance_undone')
+        union all
+        select 2, g.part, g.detail, (-g.sign * sum(g.amount_minor))::bigint, g.code, max(g.description), g.unit, g.sign * sum(g.quantity)
+        from (select case x.kind when 'bill' then 1 else -1 end as sign, i.amount_minor,
+                     case when i.tax then 'tax' when i.code in ('rounding', 'brought_forward', 'carried_forward') then 'rounding'
+                          else 'revenue' end as part,
+                     case when i.tax then coalesce(i.rate, '') when i.code in ('rounding', 'brought_forward', 'carried_forward') then ''
+                          when i.unit in ('kWh', 'kVAh', 'kVArh') then 'energy' when i.unit in ('kW', 'kVA', 'kVAr') then 'demand'
+                          when i.unit = '%' then 'percent' else 'fixed' end as detail,
+                     case when i.tax then i.code end as code, case when i.tax then i.description end as description,
+                     case when i.tax then i.unit end as unit,
+                     -- What a bill before charged has a difference alone, and no quantity of its own.
+                     case when i.tax and i.quantity ~ '^-?[0-9]+([.][0-9]+)?$' then i.quantity::numeric else 0 end as quantity
+              from public.bill_lines i where i.bill_id = x.bill_id and x.kind in ('bill', 'bill_void')) g
+        group by g.part, g.detail, g.code, g.unit, g.sign) l
+    where l.amount_minor <> 0 or l.base <> 0
+    order by x.on_date, x.posting_no, l.place, l.part, l.detail, l.code
+$_$;
+
+COMMENT ON FUNCTION private.journal_of(p_from date, p_to date, p_after_on date, p_after_no bigint, p_limit integer) IS 'The lines of up to so many postings of [from, to) after a posting: those of each posting come to 0. A debit is above 0. Tax lines say of what they are a tax, in their unit (money where that is %).';
+
+REVOKE ALL ON FUNCTION private.journal_of(p_from date, p_to date, p_after_on date, p_after_no bigint, p_limit integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.journal_of(p_from date, p_to date, p_after_on date, p_after_no bigint, p_limit integer) TO service_role;
+
+CREATE FUNCTION private.last_posting(p_from date, p_to date, p_after_on date, p_after_no bigint, p_limit integer) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select case when count(*) = p_limit then jsonb_build_object('on', max(z.on_date),
+               'no', (array_agg(z.posting_no order by z.on_date desc, z.posting_no desc))[1]) end
+    from (select * from (
+            (select e.on_date, e.posting_no from public.ledger_entries e
+             where (e.on_date, e.posting_no) > (coalesce(p_after_on, p_from), coalesce(p_after_no, 0)) and e.on_date < p_to
+             order by e.on_date, e.posting_no limit p_limit)
+            union all
+            (select s.on_date, s.posting_no from public.suspense_entries s
+             where (s.on_date, s.posting_no) > (coalesce(p_after_on, p_from), coalesce(p_after_no, 0)) and s.on_date < p_to
+             order by s.on_date, s.posting_no limit p_limit)) x
+          order by x.on_date, x.posting_no limit p_limit) z
+$$;
+
+COMMENT ON FUNCTION private.last_posting(p_from date, p_to date, p_after_on date, p_after_no bigint, p_limit integer) IS 'After which posting the next page begins; null where there is none.';
+
+REVOKE ALL ON FUNCTION private.last_posting(p_from date, p_to date, p_after_on date, p_after_no bigint, p_limit integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.last_posting(p_from date, p_to date, p_after_on date, p_after_no bigint, p_limit integer) TO service_role;
+
+CREATE FUNCTION public.journal_lines(p jsonb) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    AS $$
+    with asked as (
+        select (p ->> 'from')::date as from_on, (p ->> 'to')::date as to_on, (p #>> '{after,on}')::date as after_on,
+               (p #>> '{after,no}')::bigint as after_no, (p ->> 'limit')::integer as most
+    )
+    select jsonb_build_object(
+        'lines', (select coalesce(jsonb_agg(jsonb_build_object(
+                      'on_date', j.on_date, 'posting_no', j.posting_no, 'kind', j.kind, 'book', j.book, 'currency', j.currency,
+                      'part', j.part, 'detail', j.detail, 'amount_minor', j.amount_minor, 'bill_number', b.number,
+                      'account_no', c.account_no, 'customer_name', c.name, 'reference', coalesce(nullif(r.reference, ''), y.reference),
+                      'note', j.note, 'actor', j.actor, 'created_at', j.created_at, 'code', j.code) order by j.place), '[]')
+                  from (select g.*, row_number() over () as place
+                        from private.journal_of(a.from_on, a.to_on, a.after_on, a.after_no, a.most) g where g.amount_minor <> 0) j
+                  left join public.customers c on c.id = j.customer_id
+                  left join public.bills b on b.id = j.bill_id
+                  left join public.payments y on y.id = j.payment_id
+                  left join public.payment_returns r on r.id = j.return_id),
+        'after', private.last_posting(a.from_on, a.to_on, a.after_on, a.after_no, a.most))
+    from asked a
+$$;
+
+COMMENT ON FUNCTION public.journal_lines(p jsonb) IS 'A page of the journal, by date and posting: {from, to: exclusive, after?: {on, no}, limit: postings} -> {lines: [{on_date, posting_no, kind, book, currency, part: receivables | deposits | suspense | money | revenue | tax | rounding | credits | fees | opening_balances, detail: the method of money, what revenue is of, the rate of a tax, amount_minor: a debit above 0, ...}], after: for the next page, or null}.';
+
+REVOKE ALL ON FUNCTION public.journal_lines(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.journal_lines(p jsonb) TO service_role;
+
+CREATE FUNCTION public.journal_sums(p jsonb) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    AS $$
+    with asked as (
+        select (p ->> 'from')::date as from_on, (p ->> 'to')::date as to_on, (p #>> '{after,on}')::date as after_on,
+               (p #>> '{after,no}')::bigint as after_no, (p ->> 'limit')::integer as most
+    )
+    select jsonb_build_object(
+        'sums', (select coalesce(jsonb_agg(to_jsonb(z)), '[]')
+                 from (select j.on_date, j.currency, j.part, j.detail, j.amount_minor >= 0 as is_debit, j.code, max(j.description) as description,
+                              j.unit, sum(j.amount_minor)::bigint as amount_minor, sum(j.base::numeric)::text as base,
+                              count(distinct j.posting_no) as number
+                       from private.journal_of(a.from_on, a.to_on, a.after_on, a.after_no, a.most) j
+                       group by 1, 2, 3, 4, 5, j.code, j.unit) z),
+        'after', private.last_posting(a.from_on, a.to_on, a.after_on, a.after_no, a.most))
+    from asked a
+$$;
+
+COMMENT ON FUNCTION public.journal_sums(p jsonb) IS 'The lines of a page of journal_lines added up by day, part and side: {from, to, after?, limit} -> {sums: [{on_date, currency, part, detail, is_debit, code, description, unit, amount_minor, base: decimal text, number: postings}], after}. The sums of all pages are to be added up.';
+
+REVOKE ALL ON FUNCTION public.journal_sums(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.journal_sums(p jsonb) TO service_role;
+
+CREATE FUNCTION public.report_register(p jsonb) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    AS $$
+    with asked as (
+        select (p ->> 'from')::date as from_on, (p ->> 'to')::date as to_on, (p #>> '{after,on}')::date as after_on,
+               (p #>> '{after,no}')::bigint as after_no, (p ->> 'limit')::integer as most
+    ), found as materialized (
+        select e.on_date, e.posting_no, e.kind, e.currency, e.amount_minor, e.bill_id, e.customer_id, e.note
+        from asked a cross join lateral (
+            select * from public.ledger_entries x
+            where (x.on_date, x.posting_no) > (coalesce(a.after_on, a.from_on), coalesce(a.after_no, 0)) and x.on_date < a.to_on
+              and x.bill_id is not null and x.kind in ('bill', 'bill_void')
+            order by x.on_date, x.posting_no limit a.most) e
+    )
+    select jsonb_build_object(
+        'rows', (select coalesce(jsonb_agg(jsonb_build_object(
+                     'on_date', f.on_date, 'posting_no', f.posting_no, 'kind', f.kind, 'currency', f.currency, 'bill_number', b.number,
+                     'account_no', c.account_no, 'customer_name', c.name, 'tariff_code', t.code, 'period_start', b.period_start,
+                     'period_end', b.period_end, 'consumption_wh', g.sign * b.consumption_wh, 'subtotal_minor', g.sign * b.subtotal_minor,
+                     'tax_minor', g.sign * b.tax_minor, 'total_minor', f.amount_minor, 'due_date', b.due_date,
+                     'note', case f.kind when 'bill_void' then f.note else '' end) order by f.on_date, f.posting_no), '[]')
+                 from found f
+                 cross join lateral (select case f.kind when 'bill' then 1 else -1 end as sign) g
+                 join public.bills b on b.id = f.bill_id
+                 join public.customers c on c.id = f.customer_id
+                 join public.tariff_versions v on v.id = b.tariff_version_id
+                 join public.tariffs t on t.id = v.tariff_id),
+        'after', (select case when count(*) = (p ->> 'limit')::integer then jsonb_build_object('on', max(f.on_date),
+                      'no', (array_agg(f.posting_no order by f.on_date desc, f.posting_no desc))[1]) end from found f))
+$$;
+
+COMMENT ON FUNCTION public.report_register(p jsonb) IS 'A page of the billing register, by date and posting: bills issued, and those voided below 0 on the date of the void: {from, to: exclusive, after?: {on, no}, limit} -> {rows, after}.';
+
+REVOKE ALL ON FUNCTION public.report_register(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.report_register(p jsonb) TO service_role;
+
+CREATE FUNCTION public.report_revenue(p jsonb) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select jsonb_build_object('rows', coalesce(jsonb_agg(to_jsonb(z) order by z.month, z.tariff_code, z.currency), '[]'))
+    from (select date_trunc('month', x.on_date)::date as month, t.code as tariff_code, max(t.name) as tariff_name, x.currency,
+                 sum(x.issued)::bigint as issued, sum(x.voided)::bigint as voided, sum(x.wh)::bigint as consumption_wh,
+                 sum(x.subtotal)::bigint as subtotal_minor, sum(x.tax)::bigint as tax_minor, sum(x.total)::bigint as total_minor
+          from (select e.on_date, e.currency, b.tariff_version_id, count(*) filter (where e.kind = 'bill') as issued,
+                       count(*) filter (where e.kind = 'bill_void') as voided, sum(s.sign * b.consumption_wh) as wh,
+                       sum(s.sign * b.subtotal_minor) as subtotal, sum(s.sign * b.tax_minor) as tax, sum(e.amount_minor) as total
+                from public.ledger_entries e
+                cross join lateral (select case e.kind when 'bill' then 1 else -1 end as sign) s
+                join public.bills b on b.id = e.bill_id
+                where e.on_date >= (p ->> 'from')::date and e.on_date < (p ->> 'to')::date and e.kind in ('bill', 'bill_void')
+                group by 1, 2, 3) x
+          join public.tariff_versions v on v.id = x.tariff_version_id
+          join public.tariffs t on t.id = v.tariff_id
+          group by 1, 2, 4) z
+$$;
+
+COMMENT ON FUNCTION public.report_revenue(p jsonb) IS 'What was billed, less what was voided, by month and tariff: {from, to: exclusive} -> {rows}.';
+
+REVOKE ALL ON FUNCTION public.report_revenue(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.report_revenue(p jsonb) TO service_role;
+
+CREATE FUNCTION public.report_collections(p jsonb) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    with posted as (
+        select e.currency, e.kind, e.amount_minor, e.payment_id, e.return_id, e.book from public.ledger_entries e
+        where e.on_date >= (p ->> 'from')::date and e.on_date < (p ->> 'to')::date
+          and e.kind in ('payment', 'refund', 'reversal', 'dispute', 'payout', 'return_undone')
+        union all
+        select s.currency, s.kind, s.amount_minor, s.payment_id, s.return_id, 'suspense' from public.suspense_entries s
+        where s.on_date >= (p ->> 'from')::date and s.on_date < (p ->> 'to')::date
+    )
+    select jsonb_build_object('rows', coalesce(jsonb_agg(to_jsonb(z) order by z.currency, z.method, z.cashier), '[]'))
+    from (select x.currency, coalesce(r.method, y.method) as method,
+                 case when x.return_id is null then y.recorded_by else r.created_by end as cashier,
+                 -- What is assigned was received before.
+                 coalesce(sum(case x.kind when 'payment' then 1 when 'assigned' then -1 end), 0)::bigint as payments,
+                 coalesce(sum(-x.amount_minor) filter (where x.kind in ('payment', 'assigned')), 0)::bigint as received_minor,
+                 coalesce(sum(x.amount_minor) filter (where x.kind not in ('payment', 'assigned')), 0)::bigint as returned_minor,
+                 coalesce(sum(-x.amount_minor) filter (where x.book = 'deposit'), 0)::bigint as deposits_minor
+          from posted x
+          left join public.payments y on y.id = x.payment_id
+          left join public.payment_returns r on r.id = x.return_id
+          group by 1, 2, 3) z
+$$;
+
+COMMENT ON FUNCTION public.report_collections(p jsonb) IS 'Money received and given back by method and by who entered it, that of nobody known among it: {from, to: exclusive} -> {rows: [{currency, method, cashier, payments, received_minor, returned_minor, deposits_minor: of deposits, net}]}.';
+
+REVOKE ALL ON FUNCTION public.report_collections(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.report_collections(p jsonb) TO service_role;
+
+CREATE FUNCTION public.report_credits(p jsonb) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    AS $$
+    with found as materialized (
+        select e.on_date, e.posting_no, e.kind, e.currency, e.amount_minor, e.customer_id, e.note, e.actor
+        from public.ledger_entries e
+        where (e.on_date, e.posting_no) > (coalesce((p #>> '{after,on}')::date, (p ->> 'from')::date), coalesce((p #>> '{after,no}')::bigint, 0))
+          and e.on_date < (p ->> 'to')::date and e.kind in ('credit', 'credit_undone')
+        order by e.on_date, e.posting_no limit (p ->> 'limit')::integer
+    )
+    select jsonb_build_object(
+        'rows', (select coalesce(jsonb_agg(to_jsonb(f) || jsonb_build_object('account_no', c.account_no, 'customer_name', c.name)
+                                           order by f.on_date, f.posting_no), '[]')
+                 from found f join public.customers c on c.id = f.customer_id),
+        'after', (select case when count(*) = (p ->> 'limit')::integer then jsonb_build_object('on', max(f.on_date),
+                      'no', (array_agg(f.posting_no order by f.on_date desc, f.posting_no desc))[1]) end from found f))
+$$;
+
+COMMENT ON FUNCTION public.report_credits(p jsonb) IS 'A page of the credits given and taken back, write-offs among them, by date and posting: {from, to: exclusive, after?, limit} -> {rows, after}.';
+
+REVOKE ALL ON FUNCTION public.report_credits(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.report_credits(p jsonb) TO service_role;
+
+CREATE FUNCTION public.cash_day(p jsonb) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select jsonb_build_object(
+        'closing', (select to_jsonb(c) from public.cash_closings c where c.cashier = p ->> 'cashier' and c.on_date = (p ->> 'on_date')::date),
+        'since', coalesce((select max(c.closed_at) from public.cash_closings c where c.cashier = p ->> 'cashier'), (p ->> 'from')::timestamptz),
+        'rows', (select coalesce(jsonb_agg(to_jsonb(z) order by z.currency, z.method), '[]')
+                 from (select i.currency, i.method, count(i.payment_id) as payments,
+                              coalesce(sum(i.minor) filter (where i.minor > 0), 0)::bigint as received_minor,
+                              coalesce(-sum(i.minor) filter (where i.minor < 0), 0)::bigint as returned_minor
+                       from private.cash_day_items(p ->> 'cashier', (p ->> 'from')::timestamptz) i group by 1, 2) z))
+$$;
+
+COMMENT ON FUNCTION public.cash_day(p jsonb) IS 'What a cashier took since their last closing, by method: {cashier, on_date, from: of the first closing} -> {closing: of that day, if it is closed, since, rows}.';
+
+REVOKE ALL ON FUNCTION public.cash_day(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.cash_day(p jsonb) TO service_role;
+
+CREATE FUNCTION public.report_deposits(p jsonb) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    AS $$
+    with looked_at as materialized (
+        select a.customer_id, a.currency from public.accounts a
+        where a.book = 'deposit' and (a.customer_id, a.book, a.currency) > (coalesce((p #>> '{after,id}')::uuid, '00000000-0000-0000-0000-000000000000'),
+                                                                           'deposit', coalesce(p #>> '{after,currency}', ''))
+        order by a.customer_id, a.book, a.currency limit (p ->> 'limit')::integer
+    )
+    select jsonb_build_object(
+        'rows', (select coalesce(jsonb_agg(jsonb_build_object('account_no', c.account_no, 'customer_name', c.name, 'currency', l.currency,
+                     'held_minor', h.held, 'taken_on', h.taken_on) order by l.customer_id, l.currency), '[]')
+                 from looked_at l
+                 cross join lateral (
+                     select (-sum(e.amount_minor))::bigint as held, min(e.on_date) filter (where e.amount_minor < 0) as taken_on
+                     from public.ledger_entries e
+                     where e.customer_id = l.customer_id and e.book = 'deposit' and e.currency = l.currency
+                       and e.on_date < (p ->> 'until')::date) h
+                 join public.customers c on c.id = l.customer_id
+                 where h.held <> 0),
+        'after', (select case when count(*) = (p ->> 'limit')::integer then (
+                      select jsonb_build_object('id', z.customer_id, 'currency', z.currency) from looked_at z
+                      order by z.customer_id desc, z.currency desc limit 1) end from looked_at))
+$$;
+
+COMMENT ON FUNCTION public.report_deposits(p jsonb) IS 'Deposits held before a date, by customer: {until: exclusive, after?: {id, currency}, limit: customers looked at} -> {rows, after}.';
+
+REVOKE ALL ON FUNCTION public.report_deposits(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.report_deposits(p jsonb) TO service_role;
+
+CREATE FUNCTION public.report_aged_debt(p jsonb) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    AS $$
+    with asked as (
+        select (p ->> 'until')::date as until, (p ->> 'until_at')::timestamptz as until_at,
+               -- Nothing is dated later: what is open now is what was open then.
+               not exists (select 1 from public.ledger_entries e where e.on_date >= (p ->> 'until')::date)
+                   and (p ->> 'until_at')::timestamptz > now() as is_now
+    ), looked_at as materialized (
+        select a.customer_id, a.currency from public.accounts a
+        where a.book = 'account' and (a.customer_id, a.book, a.currency)
+              > (coalesce((p #>> '{after,id}')::uuid, '00000000-0000-0000-0000-000000000000'), 'account', coalesce(p #>> '{after,currency}', ''))
+        order by a.customer_id, a.book, a.currency limit (p ->> 'limit')::integer
+    ), open as (
+        select o.customer_id, o.currency, o.open_minor as minor, coalesce(b.due_date, o.order_on) as due_on
+        from asked s cross join looked_at l
+        join public.open_items o on o.customer_id = l.customer_id and o.book = 'account' and o.currency = l.currency and o.open_minor <> 0
+        join public.ledger_entries e on e.id = o.entry_id
+        left join public.bills b on b.id = e.bill_id and e.kind = 'bill'
+        where s.is_now
+        union all
+        select e.customer_id, e.currency, e.amount_minor + x.paid, coalesce(b.due_date, o.order_on, e.on_date)
+        from asked s cross join looked_at l
+        join public.ledger_entries e on e.customer_id = l.customer_id and e.book = 'account' and e.currency = l.currency and e.on_date < s.until
+        cross join lateral (
+            select coalesce(sum(y.amount), 0)::bigint as paid
+            from (select a.amount_minor as amount, a.created_at as at, a.debit_entry_id as other_id
+                  from public.allocations a where a.credit_entry_id = e.id
+                  union all
+                  select -a.amount_minor, a.created_at, a.credit_entry_id from public.allocations a where a.debit_entry_id = e.id) y
+            join public.ledger_entries z on z.id = y.other_id
+            -- As for the month's receivables: what was let pay later is of later, but what came late with what it paid comes with it.
+            where z.on_date < s.until and (y.at < s.until_at or y.at <= greatest(e.created_at, z.created_at))) x
+        left join public.open_items o on o.entry_id = e.id
+        left join public.bills b on b.id = e.bill_id and e.kind = 'bill'
+        where not s.is_now and e.amount_minor + x.paid <> 0
+    ), aged as (
+        select o.customer_id, o.currency,
+               coalesce(sum(o.minor) filter (where o.minor > 0 and d.late <= 0), 0)::bigint as not_due_minor,
+               coalesce(sum(o.minor) filter (where o.minor > 0 and d.late between 1 and 30), 0)::bigint as late_30_minor,
+               coalesce(sum(o.minor) filter (where o.minor > 0 and d.late between 31 and 60), 0)::bigint as late_60_minor,
+               coalesce(sum(o.minor) filter (where o.minor > 0 and d.late between 61 and 90), 0)::bigint as late_90_minor,
+               coalesce(sum(o.minor) filter (where o.minor > 0 and d.late > 90), 0)::bigint as later_minor,
+               coalesce(sum(o.minor) filter (where o.minor < 0), 0)::bigint as credit_minor,
+               sum(o.minor)::bigint as balance_minor,
+               min(o.due_on) filter (where o.minor > 0 and d.late > 0) as since,
+               max(d.late) filter (where o.minor > 0 and d.late > 0) as days_late
+        from open o cross join asked s cross join lateral (select s.until - 1 - o.due_on as late) d
+        group by 1, 2
+    )
+    select jsonb_build_object(
+        'rows', (select coalesce(jsonb_agg(to_jsonb(g) || jsonb_build_object('account_no', c.account_no, 'customer_name', c.name, 'phone', c.phone)
+                                           order by g.customer_id, g.currency), '[]')
+                 from aged g join public.customers c on c.id = g.customer_id),
+        'after', (select case when count(*) = (p ->> 'limit')::integer then (
+                      select jsonb_build_object('id', z.customer_id, 'currency', z.currency) from looked_at z
+                      order by z.customer_id desc, z.currency desc limit 1) end from looked_at))
+$$;
+
+COMMENT ON FUNCTION public.report_aged_debt(p jsonb) IS 'What was open at the end of a day, by customer and days past due: {until: exclusive, until_at: its instant, after?: {id, currency}, limit: customers looked at} -> {rows, after}. A bill is late from its due date on, all else from its own.';
+
+REVOKE ALL ON FUNCTION public.report_aged_debt(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.report_aged_debt(p jsonb) TO service_role;
+
+CREATE FUNCTION public.report_reads(p jsonb) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    AS $$
+    with asked as (
+        select coalesce((p #>> '{after,on}')::date, (p ->> 'from')::date) as after_on,
+               coalesce((p #>> '{after,id}')::uuid, '00000000-0000-0000-0000-000000000000') as after_id,
+               (p ->> 'to')::date as to_on, (p ->> 'limit')::integer as most
+    ), found as materialized (
+        select x.* from asked s cross join lateral (
+            (select r.read_on as on_date, r.id, 'estimated' as kind, r.meter_id, null::uuid as service_point_id, r.register_wh, r.submitted_by as by,
+                    '' as why
+             from public.readings r
+             where r.source = 'estimated' and r.status = 'accepted' and (r.read_on, r.id) > (s.after_on, s.after_id) and r.read_on < s.to_on
+             order by r.read_on, r.id limit s.most)
+            union all
+            (select m.missed_on, m.id, 'not read', m.meter_id, m.service_point_id, null, m.submitted_by,
+                    m.reason || case when m.note = '' then '' else ': ' || m.note end
+             from public.missed_reads m
+             where (m.missed_on, m.id) > (s.after_on, s.after_id) and m.missed_on < s.to_on
+             order by m.missed_on, m.id limit s.most)) x
+        order by x.on_date, x.id limit (p ->> 'limit')::integer
+    )
+    select jsonb_build_object(
+        'rows', (select coalesce(jsonb_agg(jsonb_build_object('on_date', f.on_date, 'kind', f.kind, 'meter_serial', m.serial, 'place', t.code,
+                     'address', t.address, 'register_wh', f.register_wh, 'entered_by', f.by, 'reason', f.why) order by f.on_date, f.id), '[]')
+                 from found f
+                 join public.meters m on m.id = f.meter_id
+                 left join lateral (
+                     select s.code, s.address from public.meter_installations i
+                     join public.service_points s on s.id = i.service_point_id
+                     where i.meter_id = f.meter_id and (f.service_point_id is null or i.service_point_id = f.service_point_id)
+                     order by i.installed_at desc limit 1) t on true),
+        'after', (select case when count(*) = (p ->> 'limit')::integer then (
+                      select jsonb_build_object('on', z.on_date, 'id', z.id) from found z order by z.on_date desc, z.id desc limit 1) end
+                  from found))
+$$;
+
+COMMENT ON FUNCTION public.report_reads(p jsonb) IS 'Reads that were estimated, and visits at which a meter could not be read, by date: {from, to: exclusive, after?: {on, id}, limit} -> {rows, after}.';
+
+REVOKE ALL ON FUNCTION public.report_reads(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.report_reads(p jsonb) TO service_role;
+
+CREATE FUNCTION public.report_unbilled(p jsonb) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    AS $$
+    with looked_at as materialized (
+        select distinct v.service_point_id from public.vacancies v
+        where v.service_point_id > coalesce((p #>> '{after,id}')::uuid, '00000000-0000-0000-0000-000000000000')
+          and coalesce(v.until, 'infinity') > (p ->> 'from')::date and coalesce(v.since, '-infinity') < (p ->> 'to')::date
+        order by 1 limit (p ->> 'limit')::integer
+    )
+    select jsonb_build_object(
+        'rows', (select coalesce(jsonb_agg(jsonb_build_object('place', u.service_point_code, 'address', u.address, 'meter_serial', u.meter_serial,
+                     'since', u.since, 'until', u.until, 'consumption_wh', u.wh) order by u.service_point_id, u.since, u.meter_serial), '[]')
+                 from looked_at l
+                 join public.unbilled_use_list u on u.service_point_id = l.service_point_id
+                 where coalesce(u.until, 'infinity') > (p ->> 'from')::date and coalesce(u.since, '-infinity') < (p ->> 'to')::date and u.wh <> 0),
+        'after', (select case when count(*) = (p ->> 'limit')::integer then jsonb_build_object(
+                      'id', (array_agg(l.service_point_id order by l.service_point_id desc))[1]) end from looked_at l))
+$$;
+
+COMMENT ON FUNCTION public.report_unbilled(p jsonb) IS 'What was measured where nobody had an agreement, of all times that touch a span: {from, to: exclusive, after?: {id}, limit: places} -> {rows, after}.';
+
+REVOKE ALL ON FUNCTION public.report_unbilled(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.report_unbilled(p jsonb) TO service_role;
+
+CREATE FUNCTION public.report_year(p jsonb) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    with bounds as (select (p ->> 'from')::date as from_on, (p ->> 'to')::date as to_on)
+    select jsonb_build_object(
+        'supplied', (select coalesce(jsonb_agg(jsonb_build_object('tariff_code', z.code, 'agreements', z.number) order by z.code), '[]')
+                     from (select t.code, count(*) as number
+                           from bounds b
+                           join public.service_agreements a on a.starts_on < b.to_on and coalesce(a.ends_on, 'infinity') >= b.to_on
+                           cross join lateral (select x.tariff_id from public.agreement_tariffs x
+                                               where x.agreement_id = a.id and x.starts_on < b.to_on order by x.starts_on desc limit 1) y
+                           join public.tariffs t on t.id = y.tariff_id group by 1) z),
+        'into_network_wh', (select coalesce(sum(s.energy_wh), 0)::bigint from public.supplies s, bounds b
+                            where s.period_start >= b.from_on and s.period_start < b.to_on),
+        'estimated_reads', (select count(*) from public.readings r, bounds b
+                            where r.source = 'estimated' and r.status = 'accepted' and r.read_on >= b.from_on and r.read_on < b.to_on),
+        'disconnections', (select count(*) from public.disconnections d, bounds b
+                           where not d.withdrawn and d.disconnected_on >= b.from_on and d.disconnected_on < b.to_on),
+        'reconnections', (select count(*) from public.disconnections d, bounds b
+                          where not d.withdrawn and d.reconnected_on >= b.from_on and d.reconnected_on < b.to_on))
+$$;
+
+COMMENT ON FUNCTION public.report_year(p jsonb) IS 'Counts of a span beside its money: {from, to: exclusive} -> {supplied: agreements at its end by tariff, into_network_wh: of supply periods that begin in it, estimated_reads, disconnections, reconnections}.';
+
+REVOKE ALL ON FUNCTION public.report_year(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.report_year(p jsonb) TO service_role;
+
+CREATE FUNCTION private.cash_day_items(p_cashier text, p_from timestamp with time zone) RETURNS TABLE(payment_id uuid, return_id uuid, currency text, method text, minor bigint)
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    AS $$
+    with since as (
+        -- What was begun before a closing and stored after it is looked for a day back.
+        select coalesce(greatest(min(c.since), max(c.closed_at) - interval '1 day'), p_from) as at
+        from public.cash_closings c where c.cashier = p_cashier
+    )
+    select y.id, null::uuid, y.currency, y.method, y.amount_minor from since s
+    join public.payments y on y.recorded_by = p_cashier and y.method <> 'stripe' and y.created_at >= s.at
+    where not exists (select 1 from public.cash_closing_items i where i.payment_id = y.id)
+    union all
+    select null, r.id, r.currency, r.method, -r.amount_minor from since s
+    join public.payment_returns r on r.created_by = p_cashier and r.method <> 'stripe' and r.created_at >= s.at
+    where r.status = 'done' and not exists (select 1 from public.cash_closing_items i where i.return_id = r.id)
+$$;
+
+COMMENT ON FUNCTION private.cash_day_items(p_cashier text, p_from timestamp with time zone) IS 'What a cashier entered and gave back that is in no closing; before their first one, from a moment on.';
+
+REVOKE ALL ON FUNCTION private.cash_day_items(p_cashier text, p_from timestamp with time zone) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.cash_day_items(p_cashier text, p_from timestamp with time zone) TO service_role;
+
+CREATE FUNCTION public.close_cash_day(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_items jsonb;
+    v_counts jsonb;
+begin
+    perform private.set_actor(p);
+    perform pg_advisory_xact_lock(hashtextextended('cash day ' || (p ->> 'cashier'), 0));
+    if exists (select 1 from public.cash_closings where id = (p ->> 'id')::uuid) then
+        return '{}'::jsonb;
+    elsif exists (select 1 from public.cash_closings where cashier = p ->> 'cashier' and on_date = (p ->> 'on_date')::date) then
+        perform private.refuse('EB005', 'This day is closed already.');
+    end if;
+    v_items := (select coalesce(jsonb_agg(to_jsonb(i)), '[]') from private.cash_day_items(p ->> 'cashier', (p ->> 'from')::timestamptz) i);
+    v_counts := (
+        select coalesce(jsonb_agg(jsonb_build_object('currency', currency, 'method', method, 'expected_minor', coalesce(e.minor, 0),
+                                                     'counted_minor', coalesce(c.counted_minor, 0)) order by currency, method), '[]')
+        from (select x.currency, x.method, sum(x.minor)::bigint as minor
+              from jsonb_to_recordset(v_items) as x(currency text, method text, minor bigint) group by 1, 2) e
+        full join jsonb_to_recordset(p -> 'counts') as c(currency text, method text, expected_minor bigint, counted_minor bigint)
+            using (currency, method));
+    if exists (select 1 from jsonb_to_recordset(v_counts) as n(currency text, method text, expected_minor bigint)
+               full join jsonb_to_recordset(p -> 'counts') as c(currency text, method text, expected_minor bigint) using (currency, method)
+               where n.expected_minor is distinct from c.expected_minor) then
+        perform private.refuse('EB005', 'Something was entered or given back meanwhile: look at what is expected now.');
+    elsif btrim(coalesce(p ->> 'note', '')) = '' and exists (
+        select 1 from jsonb_to_recordset(v_counts) as n(expected_minor bigint, counted_minor bigint)
+        where n.expected_minor <> n.counted_minor) then
+        perform private.refuse('EB005', 'Say in the note why another amount was counted than is expected.');
+    end if;
+    insert into public.cash_closings (id, cashier, on_date, since, closed_by, note, counts)
+    values ((p ->> 'id')::uuid, p ->> 'cashier', (p ->> 'on_date')::date,
+            coalesce((select max(c.closed_at) from public.cash_closings c where c.cashier = p ->> 'cashier'), (p ->> 'from')::timestamptz),
+            p ->> 'actor', btrim(coalesce(p ->> 'note', '')), v_counts);
+    insert into public.cash_closing_items (closing_id, payment_id, return_id)
+    select (p ->> 'id')::uuid, x.payment_id, x.return_id from jsonb_to_recordset(v_items) as x(payment_id uuid, return_id uuid);
+    return '{}'::jsonb;
+end $$;
+
+COMMENT ON FUNCTION public.close_cash_day(p jsonb) IS 'Closes a cashier''s day, once: {actor, id, cashier, on_date, from: of the first closing, counts: [{currency, method, expected_minor: as it was shown, counted_minor}], note: needed where they differ}. EB005 where something came meanwhile.';
+
+REVOKE ALL ON FUNCTION public.close_cash_day(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.close_cash_day(p jsonb) TO service_role;
+
+CREATE TRIGGER refuse_delete BEFORE DELETE ON public.cash_closings FOR EACH ROW EXECUTE FUNCTION private.refuse_delete();
+
+CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON public.cash_closings FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_delete();
+
+CREATE TRIGGER refuse_update BEFORE UPDATE ON public.cash_closings FOR EACH ROW EXECUTE FUNCTION private.refuse_change();
+
+CREATE TRIGGER refuse_delete BEFORE DELETE ON public.cash_closing_items FOR EACH ROW EXECUTE FUNCTION private.refuse_delete();
+
+CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON public.cash_closing_items FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_delete();
+
+CREATE TRIGGER refuse_update BEFORE UPDATE ON public.cash_closing_items FOR EACH ROW EXECUTE FUNCTION private.refuse_change();
