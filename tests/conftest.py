@@ -19,6 +19,9 @@ LONGEST_FIRST = ("ui", "integration", "contract", "unit")
 SHARING = ("tests/contract/graph/", "tests/integration/configured/")
 # They share nothing: one by one they fill what is left of each worker's time.
 ALONE = "tests/unit/"
+# What a browser on a busy machine may need: a click may meet a page that is being drawn again. What
+# was run again is listed in the summary.
+AGAIN = pytest.mark.flaky(reruns=1)
 # Each has a database server of its own, and some have a browser.
 MOST_WORKERS = 4
 
@@ -47,6 +50,9 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put what takes longest together first, and what needs no server last."""
+    for item in items:
+        if item.get_closest_marker("browser"):
+            item.add_marker(AGAIN)
     slow = {item.path for item in items if any(map(item.get_closest_marker, ("browser", "slow")))}
     items.sort(
         key=lambda item: (not item.nodeid.startswith(SHARING), item.path not in slow, _place(item))
