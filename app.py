@@ -31,7 +31,13 @@ from services.web.own_page import session_asking, session_changing
 from services.web.people.routes import SignInRoutes
 from services.web.request_log import log_requests
 from services.web.round.routes import RoundRoutes
-from services.web.shapes import bill_answer_json, bill_page_json, scheduler_json, submitted_json
+from services.web.shapes import (
+    bill_answer_json,
+    bill_page_json,
+    credit_note_json,
+    scheduler_json,
+    submitted_json,
+)
 
 ARRIVED_BY = "over HTTP"
 DEFAULT_LIMIT = 20
@@ -93,6 +99,8 @@ def _add_endpoints(app: Flask, api: "_Api") -> None:
     app.add_url_rule("/api/bills/<bill_id>", view_func=api.bill)
     # A path, because account numbers may hold a slash.
     app.add_url_rule("/api/bills/customer/<path:customer>", view_func=api.bills_of_customer)
+    app.add_url_rule("/api/credit-notes", view_func=api.credit_notes)
+    app.add_url_rule("/api/credit-notes/<credit_note_id>/pdf", view_func=api.credit_note_pdf)
     app.add_url_rule("/api/scheduler/status", view_func=api.scheduler_status)
     app.add_url_rule("/api/health", view_func=api.health)
     app.add_url_rule("/api/metrics", view_func=api.metrics)
@@ -194,6 +202,26 @@ class _Api:
         )
         as_of = self.services.database.overdue_as_of()
         return jsonify(bill_page_json(bills, after=after, overdue_as_of=as_of))
+
+    def credit_notes(self) -> Response:
+        """GET /api/credit-notes?limit&after: the last number first."""
+        text = request.args.get("after")
+        if text is not None and not re.fullmatch(r"[0-9]{1,18}", text):
+            raise UnusableBody("after must be the `next` of the page before.")
+        found, after = self.services.credit_notes.page(
+            principal=self._principal(self.clock()),
+            limit=_limit(),
+            after=int(text) if text is not None else None,
+        )
+        following = None if after is None else str(after)
+        return jsonify({"credit_notes": list(map(credit_note_json, found)), "next": following})
+
+    def credit_note_pdf(self, credit_note_id: str) -> Response:
+        """GET /api/credit-notes/<id>/pdf."""
+        content = self.services.credit_notes.pdf(
+            credit_note_id=credit_note_id, principal=self._principal(self.clock())
+        )
+        return Response(content, mimetype="application/pdf")
 
     def scheduler_status(self) -> Response:
         """GET /api/scheduler/status."""

@@ -37,6 +37,7 @@ _SECTIONS = {
         registry.BILL_RUNS,
         registry.DRAFTS,
         registry.BILLS,
+        registry.CREDIT_NOTES,
         registry.APPROVALS,
     ),
     "Money": (

@@ -65,6 +65,13 @@ BILL_RUNS: Final = PageEntry(
     (Permission.VIEW_BILLS,),
     "playlist_add_check",
 )
+CREDIT_NOTES: Final = PageEntry(
+    "bills/credit_notes.py",
+    "credit-notes",
+    "Credit notes",
+    (Permission.VIEW_BILLS,),
+    "assignment_return",
+)
 BILLS: Final = PageEntry(
     "bills/bills.py", "bills", "Bills", (Permission.VIEW_BILLS,), "receipt_long"
 )

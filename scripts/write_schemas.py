@@ -55,6 +55,9 @@ SUBJECTS: Final = (
 # Which subject a table, view or function belongs to: the first whose pattern fits its name. A view
 # over several subjects goes to the last of them.
 _NAMES: Final = (
+    ("documents", r"\w*credit_notes?(_documents?|_list|_reference)?"),
+    ("bills", r"(agreements_)?without_address"),
+    ("utility_settings", r"utility_settings_version"),
     (
         "customer_page",
         r"customer_(page|pages|session|sessions|codes|requests|request_list)|(open|confirm|end|audit)_customer_(session|links)|(keep|use)_customer_code|(ask|close)_customer_request|forget_customer_visits|page_generation|home_band|similar_use",

@@ -19,7 +19,9 @@ from services.ai.usage import AiUsage
 from services.approvals.deciding import Approvals
 from services.backups.check import BackupCheck
 from services.bill_documents.archive import BillArchive
+from services.bill_documents.credit_notes import CreditNoteArchive
 from services.billing.approval import BillApproval
+from services.billing.credit_notes import CreditNotes
 from services.billing.cycles import BillingCycles
 from services.billing.issuing import BillIssuer
 from services.billing.lookups import BillLookups
@@ -311,6 +313,7 @@ def wire(
         terms=current.terms,
         outbox=outbox,
         shortest_days=settings.shortest_bill_days,
+        without_address=lambda ids: database.agreements_without_address(agreements=ids),
     )
     assessor = ReadingAssessor(issuer=issuer, ai=providers.ai, limit_book=current.limit_book)
     payments = open_payments(settings, database, outbox)
@@ -413,6 +416,7 @@ def wire(
         backups=backups_of(settings, dsn),
         schema_version=newest_version(MIGRATIONS),
         bill_archive=archive,
+        credit_notes=CreditNotes(database, CreditNoteArchive(database, current.printed_in)),
         bills=BillLookups(database),
         bill_approval=BillApproval(database=database, issuer=issuer, outbox=outbox),
         customers=CustomerLookups(database),
@@ -450,7 +454,7 @@ def wire(
         reading_correction=ReadingCorrection(database, assessor, settings.timezone),
         billing_cycles=BillingCycles(database),
         places=Places(database),
-        statements=Statements(database, current.sender),
+        statements=customer_page.lookups.statements,
         supply=supply,
         corrections=CorrectionLookups(database),
         tariff_correction=tariff_correction,
@@ -552,7 +556,12 @@ def _customer_page(
             database, visits, links, direct, security_log, lambda: current().utility_name
         ),
         lookups=PageLookups(
-            database, archive, Receipts(database, current.sender), SimilarHomes(database)
+            database,
+            archive,
+            Receipts(database, current.sender),
+            SimilarHomes(database),
+            CreditNoteArchive(database, current.printed_in),
+            Statements(database, current.sender, direct),
         ),
         actions=PageActions(database, contacts, reading_to_bill, photos, direct, settings.timezone),
         requests=CustomerRequests(database),

@@ -18,6 +18,7 @@ from services.approvals.deciding import Approvals
 from services.backups.backups import Backups
 from services.bill_documents.archive import BillArchive
 from services.billing.approval import BillApproval
+from services.billing.credit_notes import CreditNotes
 from services.billing.cycles import BillingCycles
 from services.billing.issuing import BillIssuer
 from services.billing.lookups import BillLookups
@@ -122,6 +123,7 @@ class Services:
     bills: BillLookups
     bill_approval: BillApproval
     bill_archive: BillArchive
+    credit_notes: CreditNotes
     backups: Backups
     books: MonthEnd
     reports: Reports

@@ -8,6 +8,7 @@ from pages.approvals.asking import show_requests
 from pages.bill_download import show_download
 from pages.bills.bill_card import show_bill
 from pages.bills.bill_payments import show_bill_payments
+from pages.bills.credit_note_cards import show_credit_note
 from pages.bills.returned_bills import show_spared
 from pages.bills.stored_reading import show_stored_after
 from pages.corrections.correction_links import show_corrections
@@ -63,9 +64,9 @@ def show_bill_detail(bill_id: str, principal: Principal) -> None:
     with right:
         _show_payment(found)
         show_spared(bill, principal)
-        if bill.status != "void":
-            _link_to_correction(bill)
+        _link_to_correction(bill)
         show_corrections(bill, found.corrections)
+        _show_credit_note(bill, principal)
         # Of several meters, whose read it is; the reads between are in the bill.
         several = len(bill.meter_serials) > 1 or bill.meter_id != found.opening.meter_id
         _show_read("Opening read", found.opening, meter_named=several)
@@ -138,6 +139,14 @@ def _show_payment(found: BillDetail) -> None:
         show_download(bill, found.unprinted_because)
 
 
+def _show_credit_note(bill: Bill, principal: Principal) -> None:
+    if bill.status != "void":
+        return
+    note = services().credit_notes.of_bill(bill_id=bill.id, principal=principal)
+    if note is not None:
+        show_credit_note(note, principal, here=True)
+
+
 def _show_read(title: str, reading: Reading, *, meter_named: bool) -> None:
     with st.container(border=True, gap="xxsmall"):
         st.markdown(f"**{title}** · {kwh(reading.register_wh)}")
@@ -161,6 +170,8 @@ def _show_read(title: str, reading: Reading, *, meter_named: bool) -> None:
 
 
 def _link_to_correction(bill: Bill) -> None:
+    if bill.status == "void":
+        return
     page_link(
         CORRECT_BILL,
         label="Correct this bill",

@@ -4,6 +4,7 @@ from typing import Final
 
 import streamlit as st
 
+from pages.bills.credit_note_cards import show_credit_notes_of
 from pages.customers.account_actions import show_changes
 from pages.customers.account_dunning import show_dunning
 from pages.customers.account_lists import show_bills, show_past_payments, show_payments
@@ -45,7 +46,6 @@ _OF_ACCOUNT: Final = {
     "Plans": show_plans,
 }
 _OF_CUSTOMER: Final = {
-    "Bills": show_bills,
     "Dunning": show_dunning,
     "Messages": show_messages_to,
     "Own page": show_own_page,
@@ -68,7 +68,10 @@ def show_account(customer_id: str, principal: Principal) -> None:
 
 
 def _show_view(view: str, account: Account, principal: Principal) -> None:
-    if view == "Payments":
+    if view == "Bills":
+        show_bills(account.id, principal)
+        show_credit_notes_of(account.id, principal)
+    elif view == "Payments":
         show_payments(account.id, principal)
         show_past_payments(account.id, principal)
         show_changes(account, principal)

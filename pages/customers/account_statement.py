@@ -1,6 +1,6 @@
 """The statement of an account: its entries with the balance after each, and the same as a file."""
 
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Final
 
 import streamlit as st
@@ -81,6 +81,10 @@ def _offer_document(account: Account, principal: Principal) -> None:
                 icon=":material/download:",
                 key=f"statement-pdf-{account.id}",
             )
+            if may(Permission.SEND_MESSAGES) and st.button(
+                "Send by e-mail", icon=":material/outgoing_mail:", key=f"mail-{account.id}"
+            ):
+                _mail(account, start, end, principal)
         key = f"one-statement-{account.id}"
         st.toggle(
             "One message for all bills that are made together",
@@ -92,6 +96,16 @@ def _offer_document(account: Account, principal: Principal) -> None:
             ),
             help="For a customer with several agreements: one message names each bill.",
         )
+
+
+def _mail(account: Account, start: date, end: date, principal: Principal) -> None:
+    is_sent = services().statements.mail(
+        customer_id=account.id, start=start, end=end, principal=principal
+    )
+    if is_sent:
+        st.toast("The statement is on its way.", icon=":material/check_circle:")
+    else:
+        st.warning("It cannot be sent: this customer, or the system, has no way for mail.")
 
 
 def _ask_book(account: Account, principal: Principal) -> Book:

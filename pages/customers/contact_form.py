@@ -77,6 +77,13 @@ def _ask(seen: ContactDetails, form: str) -> dict[str, Any]:
                 help="A language tag such as en, hi, ml or th.",
                 key=f"language-{form}",
             )
+        with grid.cell():
+            body["tax_number"] = st.text_input(
+                "Tax number",
+                seen.tax_number,
+                help="A VAT number, GSTIN or the like, which their bills then show.",
+                key=f"tax-number-{form}",
+            )
     body["address"] = st.text_input("Address", seen.address, key=f"address-{form}")
     agreed = seen.whatsapp_since
     since = f" (since {day(local_date(agreed, zone()))})" if agreed else ""

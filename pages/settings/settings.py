@@ -5,6 +5,7 @@ import streamlit as st
 from pages.settings.accounts_form import ask_accounts
 from pages.settings.approvals_form import ask_approvals
 from pages.settings.billing_form import ask_billing, ask_time_zone
+from pages.settings.documents_form import ask_documents
 from pages.settings.fees_form import ask_fees
 from pages.settings.limits_form import ask_limits
 from pages.settings.settings_changes import show_changes
@@ -16,6 +17,10 @@ from pages.shared.header import show_header
 from pages.shared.session import people_with, require_permission
 from services.identity.permissions import Permission
 
+_VIEWS = (
+    *("Utility", "Billing", "Documents", "Readings", "Fees", "Accounts", "Approvals", "Changes"),
+)
+
 principal = require_permission(Permission.VIEW_SYSTEM)
 show_header("Settings")
 show_done()
@@ -23,10 +28,12 @@ if not may_change():
     st.caption(
         f":material/lock: Settings are changed by {people_with(Permission.CHANGE_SETTINGS)}."
     )
-view = chosen_view(["Utility", "Billing", "Readings", "Fees", "Accounts", "Approvals", "Changes"])
+view = chosen_view(_VIEWS)
 if view == "Billing":
     ask_billing(principal)
     ask_time_zone(principal)
+elif view == "Documents":
+    ask_documents(principal)
 elif view == "Readings":
     ask_limits(principal)
 elif view == "Fees":

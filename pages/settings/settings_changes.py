@@ -9,6 +9,7 @@ from pages.shared.format import escaped, moment, money
 from pages.shared.money_format import FEE_NAMES
 from pages.shared.session import called, services, zone
 from services.identity.auth import Principal
+from services.jurisdictions import fact_in_words
 from services.records.overview import SettingsChange
 from services.records.reports.account_codes import account_name
 from services.utility_settings.model import FEE_KINDS
@@ -29,6 +30,11 @@ _NAMES: Final = {
     "four_eyes": "Approved by a second person",
     "refund_limits": "Refunds above need a manager",
     "account_codes": "Accounts of the journal",
+    "tax_number": "Tax number",
+    "credit_notes": "Credit notes",
+    "credit_note_prefix": "Credit notes' numbers begin with",
+    "jurisdiction": "Jurisdiction",
+    "bill_facts": "What bills say besides",
 }
 _DEFAULT: Final = "default"
 
@@ -69,6 +75,8 @@ def _in_words(name: str, value: Any) -> str:
 def _of_each(name: str, values: dict[str, Any]) -> list[str]:
     if name == "account_codes":
         return [f"{account_name(key)} {code}" for key, code in values.items()]
+    if name == "bill_facts":
+        return [f"{fact_in_words(fact)}: {text}" for fact, text in values.items()]
     return [money(of, currency) for currency, of in values.items()]
 
 

@@ -4,7 +4,7 @@ from typing import Final
 
 import streamlit as st
 
-from pages.registry import IMPORTS, SETTINGS, SUBMIT_READING, TARIFF_EDITOR
+from pages.registry import IMPORTS, SETTINGS, SUBMIT_READING, TARIFF_EDITOR, PageEntry
 from pages.shared.format import escaped
 from pages.shared.permitted import page_link
 from pages.shared.session import services
@@ -17,7 +17,7 @@ def show_first_steps(principal: Principal) -> bool:
     """The steps of a new utility; False, and nothing is shown, once all are done."""
     is_named, there = services().settings_desk.first_steps(principal=principal)
     name = escaped(services().settings.utility_name)
-    steps = (
+    steps: tuple[tuple[bool, PageEntry, str, str], ...] = (
         (is_named, SETTINGS, "Give your name", f"Pages and bills say “{name}” until then."),
         (there.tariffs, TARIFF_EDITOR, "Add a tariff", "Begin with a template or a file."),
         (
@@ -28,6 +28,8 @@ def show_first_steps(principal: Principal) -> bool:
         ),
         (there.readings, SUBMIT_READING, "Submit the first reading", "Its bill comes at once."),
     )
+    if lacks := services().issuer.terms().lacks:
+        steps += ((False, SETTINGS, "Say what bills must say", escaped(lacks)),)
     if all(is_done for is_done, *_ in steps):
         return False
     with st.container(border=True, gap="small"):

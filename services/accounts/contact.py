@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from services.database.service import DatabaseService
 from services.identity.auth import Principal, require
 from services.identity.permissions import Permission
-from services.messages.contact_rules import email_address, language_tag, phone_number
+from services.messages.contact_rules import email_address, language_tag, phone_number, tax_number
 from services.messages.discord import check_webhook
 from services.messages.phones import InvalidPhone, e164
 from services.records.messages import ContactDetails, PreferredChannel
@@ -30,6 +30,7 @@ def _line(value: Any) -> str:
 Line = Annotated[str, BeforeValidator(_line)]
 Email = Annotated[Line, AfterValidator(lambda text: email_address(text) if text else text)]
 Phone = Annotated[Line, Field(max_length=60), AfterValidator(phone_number)]
+TaxNumber = Annotated[Line, AfterValidator(lambda text: tax_number(text) if text else text)]
 Language = Annotated[Line, AfterValidator(lambda text: language_tag(text or "en"))]
 Webhook = Annotated[Line, AfterValidator(lambda text: check_webhook(text) if text else text)]
 
@@ -47,6 +48,7 @@ class ContactEntry(BaseModel):
     phone: Phone = ""
     email: Email = ""
     address: Annotated[Line, Field(max_length=400)] = ""
+    tax_number: TaxNumber = ""
     language: Language = "en"
     whatsapp: bool = False
     discord_webhook: Webhook = ""
@@ -63,6 +65,7 @@ _NAMES: Final = {
     "email": "The e-mail address",
     "address": "The address",
     "language": "The language",
+    "tax_number": "The tax number",
     "discord_webhook": "The Discord address",
 }
 _LENGTHS: Final = {
@@ -91,6 +94,7 @@ class CustomerContacts:
             phone=account.phone,
             email=account.email,
             address=account.address,
+            tax_number=account.tax_number,
             language=contact.language,
             whatsapp_since=contact.whatsapp_opt_in_at,
             has_discord=contact.discord_webhook_url is not None,
@@ -152,7 +156,7 @@ class CustomerContacts:
         )
 
 
-_COMPARED: Final = {"name", "phone", "email", "address", "language"}
+_COMPARED: Final = {"name", "phone", "email", "address", "language", "tax_number"}
 
 
 def _parsed(body: Mapping[str, Any]) -> ContactEntry:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from typing import Final
 
 from services.bill_documents import (
@@ -16,6 +16,9 @@ from services.bill_documents.archive import PRINTED_AS
 from services.database.service import DatabaseService
 from services.identity.auth import Principal, require
 from services.identity.permissions import Permission
+from services.messages.direct import DirectMessages, Note
+from services.messages.mail import Attachment
+from services.quantities.period import written_day
 from services.records.bills import invoice_reference
 from services.records.ledger import AccountStatement, LedgerEntry
 
@@ -36,12 +39,16 @@ class Statements:
 
     database: DatabaseService
     sender: Callable[[], Utility]
+    direct: DirectMessages
 
     def of(
         self, *, customer_id: str, start: date, end: date, principal: Principal
     ) -> AccountStatement:
         """What happened in the local dates [start, end). Raises NotFound, NoStatement."""
         require(principal, Permission.VIEW_CUSTOMERS)
+        return self._found(customer_id, start, end)
+
+    def _found(self, customer_id: str, start: date, end: date) -> AccountStatement:
         if start >= end:
             raise NoStatement("The statement ends before it begins: choose a later last day.")
         found = self.database.account_statement(customer_id=customer_id, start=start, end=end)
@@ -58,8 +65,28 @@ class Statements:
 
         Raises NotFound, NoStatement, MissingLetters.
         """
-        found = self.of(customer_id=customer_id, start=start, end=end, principal=principal)
+        require(principal, Permission.VIEW_CUSTOMERS)
+        return self.of_own(customer_id, start=start, end=end)
+
+    def of_own(self, customer_id: str, *, start: date, end: date) -> bytes:
+        """The same for a customer, who was checked before."""
+        found = self._found(customer_id, start, end)
         return render_statement(document_of(found, start=start, end=end, utility=self.sender()))
+
+    def mail(self, *, customer_id: str, start: date, end: date, principal: Principal) -> bool:
+        """Send the statement by mail as a PDF; False where there is no way, or too much waits.
+
+        Raises NotFound, NoStatement, MissingLetters.
+        """
+        require(principal, Permission.SEND_MESSAGES)
+        content = self.of_own(customer_id, start=start, end=end)
+        days = f"{written_day(start)} to {written_day(end - timedelta(days=1))}"
+        note = Note(
+            subject="Your statement of account",
+            text=f"Your statement of account from {days} is attached.",
+            attached=(Attachment(f"statement-{start.isoformat()}.pdf", content),),
+        )
+        return self.direct.mail(self.database.customer_contact(customer_id), note)
 
     def send_one(self, *, customer_id: str, one: bool, principal: Principal) -> None:
         """Whether bills that are made together share one message; raises NotFound."""
@@ -83,6 +110,7 @@ def document_of(
         start=start,
         end=end,
         opening_minor=found.opening_minor,
+        customer_tax_number=found.tax_number,
         entries=tuple(map(_entry, found.entries)),
         bills=tuple(
             StatementBill(

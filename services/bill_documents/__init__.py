@@ -6,6 +6,7 @@ Nothing here looks anything up: the same document always gives the same bytes.
 from services.bill_documents.document import (
     AccountEntry,
     BillDocument,
+    CreditNoteDocument,
     EntryKind,
     MonthOfUse,
     ReadKind,
@@ -17,11 +18,18 @@ from services.bill_documents.document import (
     StatementEntry,
     Utility,
 )
-from services.bill_documents.pdf import MissingLetters, render, render_receipt, render_statement
+from services.bill_documents.pdf import (
+    MissingLetters,
+    render,
+    render_credit_note,
+    render_receipt,
+    render_statement,
+)
 
 __all__ = [
     "AccountEntry",
     "BillDocument",
+    "CreditNoteDocument",
     "EntryKind",
     "MissingLetters",
     "MonthOfUse",
@@ -34,6 +42,7 @@ __all__ = [
     "StatementEntry",
     "Utility",
     "render",
+    "render_credit_note",
     "render_receipt",
     "render_statement",
 ]

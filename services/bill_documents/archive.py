@@ -127,4 +127,6 @@ class BillArchive:
             ],
             used_before=facts.used_before,
             replaces=facts.replaces,
+            customer_tax_number=facts.tax_number,
+            contract_ends_on=facts.contract_ends_on,
         )

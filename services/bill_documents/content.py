@@ -1,6 +1,7 @@
 """A bill's document as the texts that its layout (bill.typ) puts in place, and nothing else."""
 
 from collections.abc import Iterator, Sequence
+from datetime import timedelta
 from itertools import groupby
 from typing import Any, Final
 
@@ -9,6 +10,7 @@ from segno import DataOverflowError
 from services.bill_documents.document import (
     AccountEntry,
     BillDocument,
+    CreditNoteDocument,
     ReceiptDocument,
     RegisterLine,
     RegisterRead,
@@ -21,10 +23,12 @@ from services.metering.registers import measure_of
 from services.quantities.energy import format_kwh
 from services.quantities.period import Period
 from services.rating import Bank, BillLine, NetBill, SlabPart
+from services.records.documents.taxes import TaxAtRate
 
 Content = dict[str, Any]
 _WEB: Final = ("https://", "http://")
 _MONTHS_IN_YEAR: Final = 12
+_DAY: Final = timedelta(days=1)
 _LOGO_WIDTH_MM: Final = 48
 _LOGO_HEIGHT_MM: Final = 14
 _HAN: Final = {
@@ -49,15 +53,21 @@ def content_of(document: BillDocument) -> Content:
         "due": _due(document, words),
         "reads": [_register(line, document, words) for line in document.registers],
         "net": None if document.net is None else _net(document.net, words),
-        "lines": list(_lines(document.lines, words)),
+        "lines": list(line_rows(document.lines, words)),
         "sums": list(_sums(document, words)),
         "account": list(_account(document, words)),
+        # Each line has its tax's base and rate as well; who has no tax number needs no more.
+        "taxes": tax_rows(document.taxes, words) if document.utility.tax_number else [],
         "usage": _usage(document, words),
         "pay": _pay(document, words),
+        "information": [[words.label(name), typed(text)] for name, text in document.utility.facts],
     }
 
 
-def sheet_of(document: BillDocument | StatementDocument | ReceiptDocument, words: Words) -> Content:
+def sheet_of(
+    document: BillDocument | StatementDocument | ReceiptDocument | CreditNoteDocument,
+    words: Words,
+) -> Content:
     """What every document of the utility has: who sends it, to whom, in which language."""
     return {
         "language": words.locale.language,
@@ -67,10 +77,44 @@ def sheet_of(document: BillDocument | StatementDocument | ReceiptDocument, words
         "utility": typed_in_one_line(document.utility.name),
         "author": sound(document.utility.name),
         "contact": typed(document.utility.contact),
+        "tax_number": _tax_number(document.utility.tax_number, words),
         "logo": _logo(document.utility.logo),
         "customer": typed(document.customer_name),
         "address": typed(document.address),
     }
+
+
+def _tax_number(number: str, words: Words) -> str:
+    """The utility's, as it stands below its contact."""
+    return f"{words.label('tax_number')}: {typed_in_one_line(number)}" if number else ""
+
+
+def tax_rows(taxes: Sequence[TaxAtRate], words: Words) -> list[list[str]]:
+    """A row for each tax and rate: what it is called, what it is of, the rate, the tax."""
+    return [
+        [
+            typed(
+                words.label("tax_before", tax=tax.description) if tax.is_before else tax.description
+            ),
+            _taxable(tax, words),
+            _rate(tax, words),
+            words.amount(tax.amount_minor),
+        ]
+        for tax in taxes
+    ]
+
+
+def _taxable(tax: TaxAtRate, words: Words) -> str:
+    if not tax.base:
+        return ""
+    number = words.number(tax.base)
+    return number if tax.is_percent else f"{number} {words.unit(tax.unit, quantity=tax.base)}"
+
+
+def _rate(tax: TaxAtRate, words: Words) -> str:
+    if tax.rate is None:
+        return ""
+    return f"{words.number(tax.rate)}%" if tax.is_percent else words.number(tax.rate)
 
 
 def _logo(png: bytes | None) -> Content | None:
@@ -110,14 +154,28 @@ def _facts(document: BillDocument, words: Words) -> Iterator[tuple[str, str]]:
     yield "account_no", typed_in_one_line(document.account_no)
     yield "bill_number", typed_in_one_line(document.number)
     yield "issued_on", words.long_day(document.issued_on)
-    yield "period", _days(Period(document.period_start, document.period_end), words)
+    yield "period", days_of(Period(document.period_start, document.period_end), words)
     yield "meter", typed_in_one_line(document.meter_serial)
     yield "tariff", typed_in_one_line(document.tariff_name)
     if document.service_address:
         yield "service_address", typed_in_one_line(document.service_address)
+    if document.customer_tax_number:
+        yield "customer_tax_number", typed_in_one_line(document.customer_tax_number)
+    yield from _asked_facts(document, words)
 
 
-def _days(period: Period, words: Words) -> str:
+def _asked_facts(document: BillDocument, words: Words) -> Iterator[tuple[str, str]]:
+    """What a bill says because a rule asks for it."""
+    asks, ends_on = document.utility.asks, document.contract_ends_on
+    if "supply_point" in asks and document.supply_point:
+        yield "supply_point", typed_in_one_line(document.supply_point)
+    if "contract_end" in asks:
+        # The first day without it is kept; people name the last one with it.
+        last = None if ends_on is None else ends_on - _DAY
+        yield "contract_end", words.label("contract_open") if last is None else words.long_day(last)
+
+
+def days_of(period: Period, words: Words) -> str:
     days = words.label("one_day") if period.days == 1 else words.label("days", count=period.days)
     return f"{words.day(period.start)} – {words.day(period.end)} ({days})"
 
@@ -196,10 +254,10 @@ def _in_order(bank: Bank) -> tuple[int, ...]:
     )
 
 
-def _lines(lines: Sequence[BillLine], words: Words) -> Iterator[Content]:
+def line_rows(lines: Sequence[BillLine], words: Words) -> Iterator[Content]:
     for (part, is_before), of_part in groupby(lines, key=lambda x: (x.part, x.billed_before)):
         if part:
-            days = _days(part, words)
+            days = days_of(part, words)
             less = words.label("billed_before", days=days) if is_before else days
             yield {"heading": less}
         for line in of_part:

@@ -6,6 +6,7 @@ from typing import Literal
 
 from services.metering.interval_quality import IntervalQuality
 from services.rating import BillLine, NetBill
+from services.records.documents.taxes import TaxAtRate, taxes_by_rate
 
 ReadKind = Literal["actual", "customer", "estimated", "edited", "unsure"]
 EntryKind = Literal["payment", "credit", "refund", "fee", "adjustment"]
@@ -13,11 +14,18 @@ EntryKind = Literal["payment", "credit", "refund", "fee", "adjustment"]
 
 @dataclass(frozen=True, slots=True)
 class Utility:
-    """Who sends the bill; `contact` may have several lines, `logo` is a PNG."""
+    """Who sends the bill; `contact` may have several lines, `logo` is a PNG.
+
+    `facts` are what its bills say besides, by the names of services/jurisdictions/facts.py. `asks`
+    are the facts of a bill itself that are printed because a rule asks for them.
+    """
 
     name: str
     contact: str = ""
     logo: bytes | None = None
+    tax_number: str = ""
+    facts: tuple[tuple[str, str], ...] = ()
+    asks: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +109,7 @@ class StatementDocument:
     start: date
     end: date
     opening_minor: int
+    customer_tax_number: str = ""
     entries: tuple[StatementEntry, ...] = ()
     bills: tuple[StatementBill, ...] = ()
 
@@ -129,8 +138,44 @@ class ReceiptDocument:
     amount_minor: int
     method: str
     reference: str = ""
+    customer_tax_number: str = ""
     paid: tuple[tuple[str, int], ...] = ()
     left_minor: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class CreditNoteDocument:
+    """A credit note as printed: it takes back bill `bill_number` in whole, for the reason.
+
+    Amounts are minor units of `currency`, above 0 in the customer's favour. `taxes` are those of
+    the bill; `replaced_by` is the number of the bill in its place, or "".
+    """
+
+    utility: Utility
+    language: str
+    customer_name: str
+    address: str
+    account_no: str
+    currency: str
+    number: str
+    given_on: date
+    bill_number: str
+    bill_issued_on: date
+    period_start: date
+    period_end: date
+    meter_serial: str
+    reason: str
+    lines: tuple[BillLine, ...]
+    subtotal_minor: int
+    tax_minor: int
+    total_minor: int
+    replaced_by: str = ""
+    customer_tax_number: str = ""
+
+    @property
+    def taxes(self) -> tuple[TaxAtRate, ...]:
+        """The taxes that are taken back, by rate."""
+        return taxes_by_rate(self.lines)
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +224,15 @@ class BillDocument:
     service_address: str = ""
     net: NetBill | None = None
     interval_quality: IntervalQuality | None = None
+    customer_tax_number: str = ""
+    # Printed where the utility's rules ask for them; the agreement has no end while it is None.
+    supply_point: str = ""
+    contract_ends_on: date | None = None
+
+    @property
+    def taxes(self) -> tuple[TaxAtRate, ...]:
+        """Its taxes by rate; they add up to `tax_minor`."""
+        return taxes_by_rate(self.lines)
 
     @property
     def amount_due_minor(self) -> int:

@@ -47,6 +47,8 @@ def document_of(
     entries: Sequence[AccountEntry] = (),
     used_before: Mapping[date, int] | None = None,
     replaces: int | None = None,
+    customer_tax_number: str = "",
+    contract_ends_on: date | None = None,
 ) -> BillDocument:
     """The document of an issued bill. Raises NotIssued.
 
@@ -54,6 +56,7 @@ def document_of(
     after the last bill, `entries` what was booked since then and before this bill. `used_before`
     is the meter's Wh by month (its first day), of bills before this one that are not void, in the
     month in which they ended. `replaces` is the number of the void bill that this one corrects.
+    `contract_ends_on` is the first day after the agreement, None while it has no end.
     """
     if bill.number is None or bill.issued_on is None or bill.due_date is None:
         raise NotIssued("A draft cannot be printed: issue the bill first.")
@@ -86,6 +89,9 @@ def document_of(
         service_address=_elsewhere(bill),
         net=bill.net,
         interval_quality=interval_quality_of(bill.usage),
+        customer_tax_number=customer_tax_number,
+        supply_point=bill.service_point_code,
+        contract_ends_on=contract_ends_on,
     )
 
 

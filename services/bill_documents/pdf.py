@@ -12,13 +12,20 @@ import manimgx_fonts_cjk
 import typst
 
 from services.bill_documents.content import Content, content_of
-from services.bill_documents.document import BillDocument, ReceiptDocument, StatementDocument
+from services.bill_documents.credit_note_content import credit_note_content
+from services.bill_documents.document import (
+    BillDocument,
+    CreditNoteDocument,
+    ReceiptDocument,
+    StatementDocument,
+)
 from services.bill_documents.receipt_content import receipt_content
 from services.bill_documents.statement_content import statement_content
 
 _BILL: Final = Path(__file__).with_name("bill.typ")
 _STATEMENT: Final = Path(__file__).with_name("statement.typ")
 _RECEIPT: Final = Path(__file__).with_name("receipt.typ")
+_CREDIT_NOTE: Final = Path(__file__).with_name("credit_note.typ")
 # Noto Sans in the scripts of most of the world; Chinese, Japanese and Korean are a package apart.
 _FONTS: Final = (manimgx_fonts, manimgx_fonts_cjk)
 # PDF for archives (ISO 19005-2): all fonts within it, and no letter without its glyph.
@@ -33,6 +40,7 @@ _idle: Final[dict[Path, list[typst.Compiler]]] = {
     _BILL: [],
     _STATEMENT: [],
     _RECEIPT: [],
+    _CREDIT_NOTE: [],
 }
 
 
@@ -72,6 +80,14 @@ def render_receipt(document: ReceiptDocument) -> bytes:
     Raises MissingLetters.
     """
     return _laid_out(_RECEIPT, receipt_content(document))
+
+
+def render_credit_note(document: CreditNoteDocument) -> bytes:
+    """The PDF (PDF/A-2u) of a credit note; the same document gives the same bytes.
+
+    Raises MissingLetters.
+    """
+    return _laid_out(_CREDIT_NOTE, credit_note_content(document))
 
 
 def _laid_out(layout: Path, content: Content) -> bytes:

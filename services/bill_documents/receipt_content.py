@@ -14,6 +14,7 @@ def receipt_content(document: ReceiptDocument) -> Content:
     on = document.received_on
     facts = [
         [words.label("account_no"), typed_in_one_line(document.account_no)],
+        [words.label("customer_tax_number"), typed_in_one_line(document.customer_tax_number)],
         [words.label("received_on"), words.long_day(on)],
         [words.label("paid_by"), words.method(document.method)],
         [words.label("reference"), typed_in_one_line(document.reference)],

@@ -22,6 +22,7 @@ def statement_content(document: StatementDocument) -> Content:
         "ends": [last.year, last.month, last.day],
         "facts": [
             [words.label("account_no"), typed_in_one_line(document.account_no)],
+            *_customer_tax_number(document, words),
             [words.label("from"), words.long_day(document.start)],
             [words.label("until"), words.long_day(last)],
         ],
@@ -39,6 +40,11 @@ def statement_content(document: StatementDocument) -> Content:
         ],
         "entries": list(_entries(document, words)),
     }
+
+
+def _customer_tax_number(document: StatementDocument, words: Words) -> list[list[str]]:
+    number = typed_in_one_line(document.customer_tax_number)
+    return [[words.label("customer_tax_number"), number]] if number else []
 
 
 def _balance(document: StatementDocument, words: Words) -> Content:

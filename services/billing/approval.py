@@ -32,7 +32,7 @@ _UNEXPECTED = "An unexpected error; the log has the details."
 
 
 class DraftsChanged(Exception):
-    """The drafts are no longer those that were reviewed; nothing was issued."""
+    """The drafts cannot be issued as they were reviewed; nothing was issued."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,16 +47,19 @@ class BillApproval:
         """Issue a draft at `now` (UTC); a bill that was issued before is answered as it is.
 
         What it owes to the outside is done in the background. Raises NotAllowed, NotFound, and
-        IllegalChange for a void bill.
+        IllegalChange for a void bill, and where something is missing that it must say.
         """
         require(principal, Permission.APPROVE_BILLS)
-        issue = self.issuer.issue(now)
+        issue, terms = self.issuer.issue(now), self.issuer.terms()
+        if terms.lacks:
+            raise IllegalChange("EB005", terms.lacks)
         _, (bill,) = self.database.issue_bills(
             actor=principal.user,
             bills=[self._with_outbox(bill_id)],
             issued_at=issue.at,
             issued_on=issue.on,
             due_date=issue.due_date,
+            no_address=terms.no_address,
         )
         return bill
 
@@ -64,9 +67,12 @@ class BillApproval:
         """Approve the drafts that were reviewed: they are issued in the background, in batches.
 
         `mark` is that of the totals that were shown (DraftTotals): if other drafts are chosen by
-        now, or some are being issued already, DraftsChanged is raised and nothing is issued.
+        now, some are being issued already, or something is missing that each bill must say,
+        DraftsChanged is raised and nothing is issued.
         """
         require(principal, Permission.APPROVE_BILLS)
+        if lacks := self.issuer.terms().lacks:
+            raise DraftsChanged(f"{lacks} Nothing was issued.")
         run_id = str(uuid4())
 
         def begin() -> IssueRun:
@@ -151,11 +157,13 @@ class BillApproval:
         )
 
     def _issue_next(self, limit: int, now: datetime, *, skip: str | None = None) -> IssueRun | None:
+        terms = self.issuer.terms()
         return self.database.issue_next(
             limit=limit,
             issue=self.issuer.issue(now),
             outbox=self.outbox.plan_for_any("bill_issued"),
-            skip=skip,
+            skip=skip or terms.lacks or None,
+            no_address=terms.no_address,
         )
 
     def _with_outbox(self, bill_id: str) -> Mapping[str, object]:

@@ -1,6 +1,6 @@
 """Drawing up and issuing bills with the utility's terms: zone, days of payment, approval."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from zoneinfo import ZoneInfo
@@ -19,10 +19,20 @@ SENT_WITH_NEXT = "in the message about the bill after it"
 
 @dataclass(frozen=True, slots=True)
 class BillingTerms:
-    """Days from issue to due date; with `approval` each bill is a draft until it is approved."""
+    """Days from issue to due date; with `approval` each bill is a draft until it is approved.
+
+    `lacks` says what the utility has not set and a bill must say where it is issued; `no_address`
+    what is said of a bill that must say where the supply is and cannot. Empty, all is well.
+    """
 
     due_days: int
     approval: bool = False
+    lacks: str = ""
+    no_address: str = ""
+
+
+def _has_address(_: Sequence[str]) -> Collection[str]:
+    return ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +43,8 @@ class BillIssuer:
     terms: Callable[[], BillingTerms]
     outbox: Outbox
     shortest_days: int = 2
+    # Of some agreements those whose bills could not say where the supply is.
+    without_address: Callable[[Sequence[str]], Collection[str]] = _has_address
 
     @property
     def approval(self) -> bool:
@@ -63,7 +75,35 @@ class BillIssuer:
             billing_day=context.billing_day,
             however_short=however_short,
         )
-        return self.with_all_outboxes([bill.unattended() for bill in bills], leased=True)
+        unattended = [bill.unattended() for bill in self.held_back(bills)]
+        return self.with_all_outboxes(unattended, leased=True)
+
+    def held_back(self, bills: Sequence[NewBill]) -> list[NewBill]:
+        """The bills, held where something is missing that they must say; one question for all."""
+        why = self._why_not(bills)
+        return [
+            replace(bill, held_because=f"{bill.held_because} {why[bill.agreement_id]}".strip())
+            if bill.agreement_id in why
+            else bill
+            for bill in bills
+        ]
+
+    def why_not_issued(self, bills: Sequence[NewBill]) -> str:
+        """Why some of these, which nobody can leave as drafts, cannot be issued, or nothing."""
+        why = self._why_not([bill for bill in bills if bill.issue])
+        return next(iter(why.values()), "")
+
+    def _why_not(self, bills: Sequence[NewBill]) -> dict[str, str]:
+        """Why bills of some agreements cannot be issued, by agreement."""
+        terms = self.terms()
+        if not bills or not (terms.lacks or terms.no_address):
+            return {}
+        agreements = list(dict.fromkeys(bill.agreement_id for bill in bills))
+        why = dict.fromkeys(agreements, terms.lacks) if terms.lacks else {}
+        if terms.no_address:
+            for one in self.without_address(agreements):
+                why[one] = f"{why.get(one, '')} {terms.no_address}".strip()
+        return why
 
     def with_all_outboxes(self, bills: Sequence[NewBill], *, leased: bool = False) -> list[NewBill]:
         """Bills of one chain with outbox entries: the customer has one message, of the last."""

@@ -88,6 +88,8 @@ class Rebilling:
             chain = self.database.rebill_context(bill_id=wrong.bill_id)
             plan, affected = Plan("void", chain, ()), by_voiding(chain, _live(chain, wrong.bill_id))
         changes = reissue(plan.chain, affected, issue=issue, zone=self.issuer.zone)
+        if why := self.issuer.why_not_issued([change.new for change in changes if change.new]):
+            raise CannotRebill(why)
         return replace(
             plan,
             changes=tuple(changes),

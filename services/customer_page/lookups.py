@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Final
 
+from services.accounts.statements import Statements
 from services.accounts.usage import MeterUse, by_meter
 from services.bill_documents.archive import BillArchive
+from services.bill_documents.credit_notes import CreditNoteArchive
 from services.customer_page.similar_homes import SimilarHomes
 from services.customer_page.visits import confirmed
 from services.database.errors import NotFound
@@ -17,6 +19,7 @@ from services.records.base import Page
 from services.records.bills import Bill
 from services.records.customers.pages import CustomerRequest, Visit
 from services.records.details import CustomersMeter
+from services.records.documents.credit_notes import CreditNote
 from services.records.ledger import Account, Allocation, Payment
 
 _BILLS: Final = 13
@@ -41,6 +44,7 @@ class ShownBill:
 
     bill: Bill
     requests: tuple[CustomerRequest, ...]
+    credit_note: CreditNote | None = None
 
     @property
     def can_be_disputed(self) -> bool:
@@ -73,6 +77,8 @@ class PageLookups:
     archive: BillArchive
     receipts: Receipts
     similar: SimilarHomes
+    credit_notes: CreditNoteArchive
+    statements: Statements
 
     def home(self, visit: Visit) -> Home:
         """The balance, what is to pay, and what the office is still to answer."""
@@ -100,12 +106,27 @@ class PageLookups:
         if not visit.confirmed:
             return ShownBill(bill, ())
         found = self.database.customer_requests(bill_id=bill.id)
-        return ShownBill(bill, found.items)
+        return ShownBill(bill, found.items, self._credit_note(bill))
 
     def bill_pdf(self, visit: Visit, bill_id: str) -> tuple[str, bytes]:
         """The name and the bytes of a bill's PDF; raises NotFound, and as the archive does."""
         bill = self._own_bill(confirmed(visit), bill_id)
         return f"{bill.reference}.pdf", self.archive.pdf(bill.id).pdf
+
+    def credit_note_pdf(self, visit: Visit, bill_id: str) -> tuple[str, bytes]:
+        """The name and the bytes of the credit note of a void bill; raises NotFound."""
+        note = self._credit_note(self._own_bill(confirmed(visit), bill_id))
+        if note is None:
+            raise NotFound("EB404", "No such credit note.")
+        return f"{note.reference}.pdf", self.credit_notes.pdf(note.id).pdf
+
+    def statement_pdf(self, visit: Visit, *, start: date, end: date) -> tuple[str, bytes]:
+        """The name and the bytes of the statement of the local dates [start, end).
+
+        Raises NoStatement, MissingLetters.
+        """
+        content = self.statements.of_own(confirmed(visit).customer_id, start=start, end=end)
+        return f"statement-{start.isoformat()}.pdf", content
 
     def payments(self, visit: Visit, *, page: int) -> Page[Payment]:
         """A page of payments, the last received first."""
@@ -141,6 +162,11 @@ class PageLookups:
         if bill.customer_id != visit.customer_id or bill.status == "draft":
             raise NotFound("EB404", "No such bill.")
         return bill
+
+    def _credit_note(self, bill: Bill) -> CreditNote | None:
+        if bill.status != "void":
+            return None
+        return next(iter(self.database.credit_notes(bill_id=bill.id, limit=1)), None)
 
     def _own_payment(self, visit: Visit, payment_id: str) -> Payment:
         payment = self.database.payment(payment_id)

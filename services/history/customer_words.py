@@ -13,6 +13,7 @@ _CONTACT: Final = {
     "email": "E-mail",
     "address": "Address",
     "language": "Language",
+    "tax_number": "Tax number",
     "account_no": "Account",
     "currency": "Currency",
     "one_statement": "One statement",

@@ -23,6 +23,7 @@ _USUAL: Final[Mapping[str, str]] = {
     "address": "postal address, street address, service address, billing address, address line",
     "currency": "currency code",
     "language": "preferred language, language code",
+    "tax_number": "vat number, vat no, vat id, gstin, gst number, gst no, tax id, tax no, tin",
     "whatsapp_opt_in": "whatsapp, whatsapp consent",
     "serial": "meter serial, meter serial no, meter serial number, serial no, serial number, "
     "meter no, meter number, meter id, meter",

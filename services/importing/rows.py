@@ -8,7 +8,7 @@ from uuid import NAMESPACE_URL, uuid5
 from zoneinfo import ZoneInfo
 
 from services.importing.table import TAKE_AWAY, Cells
-from services.messages.contact_rules import email_address, language_tag, phone_number
+from services.messages.contact_rules import email_address, language_tag, phone_number, tax_number
 from services.messages.discord import check_webhook
 from services.messages.phones import e164
 from services.metering.register_arithmetic import ReadingTooLong, check_fits_dials
@@ -28,7 +28,7 @@ from services.records.readings import ReadingSource
 
 CUSTOMER_COLUMNS = ("account_no", "name", "email", "phone", "address")
 CUSTOMER_NEEDED = CUSTOMER_COLUMNS[:2]
-CUSTOMER_OPTIONS = ("currency", "language", "discord_webhook", "whatsapp_opt_in")
+CUSTOMER_OPTIONS = ("currency", "language", "tax_number", "discord_webhook", "whatsapp_opt_in")
 CUSTOMER_DATES = ("whatsapp_opt_in",)
 METER_COLUMNS = (
     "serial",
@@ -88,6 +88,8 @@ def customer_row(cells: Cells) -> dict[str, Any]:
         row["language"] = cells.parsed("language", language_tag)
     if cells.values.get("currency"):
         row["currency"] = cells.parsed("currency", currency_code)
+    if cells.values.get("tax_number"):
+        row["tax_number"] = cells.parsed("tax_number", _tax_number)
     return row
 
 
@@ -197,6 +199,10 @@ def _email(text: str) -> str | None:
     if text in ("", TAKE_AWAY):
         return "" if text else None
     return email_address(text)
+
+
+def _tax_number(text: str) -> str:
+    return "" if text == TAKE_AWAY else tax_number(text)
 
 
 def _phone(text: str | None) -> str | None:

@@ -137,7 +137,7 @@ class CycleBills:
         together = self._together(candidates)
         for candidate in candidates:
             if candidate.agreement_id in together:
-                bills.append(together[candidate.agreement_id].unattended())
+                bills.append(together[candidate.agreement_id])
                 continue
             try:
                 made = self._of_one(candidate)
@@ -151,7 +151,9 @@ class CycleBills:
             else:
                 aside.append(made)
         agreements = {c.agreement_id: c for c in candidates}
-        return bills, [*aside, *self._why_not(without, agreements, refused or {})]
+        held = self.ask(lambda: self.issuer.held_back(bills))
+        unattended = [bill.unattended() for bill in held]
+        return unattended, [*aside, *self._why_not(without, agreements, refused or {})]
 
     def _together(self, candidates: Sequence[BillCandidate]) -> dict[str, NewBill]:
         """The bills, by agreement, of those that can be drawn up with others."""
@@ -229,7 +231,7 @@ class CycleBills:
         except Exception:
             log.exception("the bill of meter %s could not be computed", candidate.serial)
             return unbilled.aside(candidate, UNEXPECTED)
-        return [bill.unattended() for bill in bills]
+        return list(bills)
 
     def _tariffs_of(self, candidate: BillCandidate) -> Sequence[TariffVersion]:
         if not candidate.spans:

@@ -38,10 +38,11 @@ WAY_WORDS: Final[dict[WayName, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """A short message; `subject` is its heading where there are headings."""
+    """A short message; `subject` is its heading where there are headings. Mail has `attached`."""
 
     subject: str
     text: str
+    attached: tuple[mail.Attachment, ...] = ()
 
 
 class Way(Protocol):
@@ -89,6 +90,8 @@ class ByMail:
         made["Auto-Submitted"] = "auto-generated"
         made["X-Auto-Response-Suppress"] = "All"
         made.set_content(f"{note.text}\n\n{self.sender_name()}\n")
+        for one in note.attached:
+            made.add_attachment(one.pdf, maintype="application", subtype="pdf", filename=one.name)
         self.server.send(made, sender=self.sender, recipient=recipient)
 
 
@@ -169,7 +172,15 @@ class DirectMessages:
 
         Customers who want no messages are sent what they ask for all the same.
         """
-        found = self._found(contact)
+        return self._hand_on(self._found(contact), note)
+
+    def mail(self, contact: CustomerContact, note: Note) -> bool:
+        """Send a note with what is attached to it, by mail alone; answers as `send` does."""
+        ways = ((way.name, way.to(contact)) for way in self._ways if way.name == "email")
+        found = next(((name, send) for name, send in ways if send is not None), None)
+        return self._hand_on(found, note)
+
+    def _hand_on(self, found: tuple[WayName, Callable[[Note], None]] | None, note: Note) -> bool:
         if found is None or not self._room.acquire(blocking=False):
             return False
         self._workers.submit(self._send, found[0], found[1], note)

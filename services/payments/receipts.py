@@ -44,6 +44,7 @@ class Receipts:
             amount_minor=payment.amount_minor,
             method=payment.method,
             reference=payment.reference,
+            customer_tax_number=account.tax_number,
             paid=tuple(
                 (invoice_reference(one.bill_number) if one.bill_number else "", one.amount_minor)
                 for one in paid

@@ -168,12 +168,14 @@ class BillDocumentFacts(Record):
     """A bill, its readings, and its account since the bill before it.
 
     `used_before` is the meter's Wh by month (its 1st); `replaces` is the number of a void bill;
-    `payment_url` is the link that was made at its issue.
+    `payment_url` is the link that was made at its issue, `tax_number` the customer's.
     """
 
     bill: Bill
     opening: Reading
     closing: Reading
+    tax_number: str
+    contract_ends_on: date | None
     language: str
     replaces: int | None
     payment_url: str | None

@@ -71,6 +71,7 @@ class Account(Record):
     deposit_minor: int
     open_bills: int
     overdue_minor: int
+    tax_number: str = ""
 
 
 class PastPayment(Amounts):
@@ -130,6 +131,7 @@ class AccountStatement(Record):
     account_no: str
     name: str
     address: str
+    tax_number: str
     language: str
     currency: str
     one_statement: bool

@@ -72,6 +72,7 @@ class ContactDetails(Record):
     phone: str
     email: str
     address: str
+    tax_number: str = ""
     language: str
     whatsapp_since: datetime | None
     has_discord: bool

@@ -34,6 +34,7 @@ REGISTER: Final = Report(
         CURRENCY,
         day("due_date"),
         Column("note"),
+        Column("credit_note"),
         Column("posting_no", "number", only_in_files=True),
     ),
     walked=True,

@@ -130,7 +130,8 @@ class Journal:
     def _row(self, line: JournalLine, codes: Mapping[str, str]) -> Row:
         key = account_key(line.part, line.detail, codes)
         minor = line.amount_minor
-        said = (KIND_WORDS[line.kind], line.customer_name, line.note or line.reference)
+        why = (line.credit_note, line.note or line.reference)
+        said = (KIND_WORDS[line.kind], line.customer_name, *why)
         return (
             line.on_date,
             document_of(line),

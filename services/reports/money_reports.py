@@ -127,6 +127,7 @@ def _registered(row: RegisterRow) -> Row:
         row.currency,
         row.due_date,
         row.note,
+        row.credit_note,
         row.posting_no,
     )
 

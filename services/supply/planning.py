@@ -212,7 +212,7 @@ class Planning:
             [past_of_bill(b) for b in kept] if any(looks_back(v.tariff) for v in versions) else []
         )
         try:
-            return draw_up_bills(
+            bills = draw_up_bills(
                 agreement_id=chain.agreement_id,
                 constants=chain.meter.constants,
                 installations=chain.installations,
@@ -236,6 +236,7 @@ class Planning:
             )
         except EmptyPeriod as error:
             raise UnableToPriceBill(str(error)) from None
+        return bills if beyond else self.issuer.held_back(bills)
 
 
 def _has_a_bank(bill: ChainBill) -> bool:

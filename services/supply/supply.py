@@ -22,6 +22,7 @@ from services.records.drafts import ApprovalRequest
 from services.records.supply import Place, SupplyChange, UnbilledUse
 from services.supply.approval import change_of, pass_or_ask_for
 from services.supply.changes import (
+    CannotChangeSupply,
     Change,
     Disconnect,
     Exchange,
@@ -108,6 +109,7 @@ class Supply:
                 plan = plan_disconnection(change, planning)
             case _:
                 plan = plan_connect(change, planning)
+        self._check_issued(plan)
         warning = back_billing_warning(
             plan.changes,
             today=local_date(now, self.issuer.zone),
@@ -233,6 +235,11 @@ class Supply:
         if plan.kind == "connect":
             return database.connect_supply(actor=actor, change=row)
         return database.change_supply(actor=actor, change=row)
+
+    def _check_issued(self, plan: SupplyPlan) -> None:
+        """That what is issued in the place of other bills says all that it must."""
+        if why := self.issuer.why_not_issued([one.new for one in plan.changes if one.new]):
+            raise CannotChangeSupply(why)
 
     def _with_outboxes(self, plan: SupplyPlan) -> list[NewBill]:
         """Those that are reissued share the message about the correction; others have their own."""

@@ -9,6 +9,13 @@ from services.bill_documents import Utility
 from services.billing.issuing import BillingTerms
 from services.database.service import DatabaseService
 from services.database.transport import DatabaseError
+from services.jurisdictions import (
+    PRINTED_FACTS,
+    SETTINGS_FACTS,
+    jurisdiction_of,
+    lack_in_words,
+    lacking,
+)
 from services.records.overview import StoredSettings
 from services.records.use_limits import LimitBook
 from services.settings import Settings
@@ -17,6 +24,21 @@ from services.utility_settings.model import LiveSettings, live_settings
 # What another process changed is seen here so many seconds later.
 SECONDS_BETWEEN_LOOKS: Final = 3.0
 _LOGOS_KEPT: Final = 4
+
+
+NO_ADDRESS: Final = (
+    "A bill in {place} must say where the supply is, and neither the place nor the customer has an "
+    "address: give one of them an address."
+)
+
+
+def lack_of(held: LiveSettings) -> str:
+    """What the chosen jurisdiction asks of bills and the settings do not have, or nothing."""
+    jurisdiction = jurisdiction_of(held.jurisdiction)
+    given: dict[str, str] = {fact: getattr(held, fact) for fact in SETTINGS_FACTS}
+    given.update((str(fact), text) for fact, text in held.bill_facts.items())
+    rules = lacking(jurisdiction, given)
+    return lack_in_words(jurisdiction, rules) if jurisdiction and rules else ""
 
 
 class CurrentSettings:
@@ -82,7 +104,16 @@ class CurrentSettings:
     def terms(self) -> BillingTerms:
         """On which terms bills are issued now."""
         held = self()
-        return BillingTerms(due_days=held.due_days, approval=held.bill_approval)
+        jurisdiction = jurisdiction_of(held.jurisdiction)
+        if jurisdiction is None:
+            return BillingTerms(due_days=held.due_days, approval=held.bill_approval)
+        asks = jurisdiction.asks_for("service_address")
+        return BillingTerms(
+            due_days=held.due_days,
+            approval=held.bill_approval,
+            lacks=lack_of(held),
+            no_address=NO_ADDRESS.format(place=jurisdiction.title) if asks else "",
+        )
 
     def limit_book(self) -> LimitBook:
         """What readings are judged by now, beside the meters' own past."""
@@ -94,6 +125,11 @@ class CurrentSettings:
         stored = self._database.utility_settings(bill_id=bill_id)
         return self._sender(live_settings(self.deployed, stored.settings))
 
+    def printed_in(self, version: int) -> Utility:
+        """Who sends a document of the time of a version of the settings. Raises DatabaseError."""
+        stored = self._database.utility_settings(version=version)
+        return self._sender(live_settings(self.deployed, stored.settings))
+
     def sender(self) -> Utility:
         """Who sends a document that is made now. Raises DatabaseError."""
         return self._sender(self())
@@ -102,7 +138,19 @@ class CurrentSettings:
         ways = (held.utility_phone, held.utility_email, held.utility_website)
         lines = (held.utility_contact, " · ".join(filter(None, ways)))
         logo = self.logo(held.logo) if held.logo else None
-        return Utility(held.utility_name, "\n".join(filter(None, lines)), logo)
+        jurisdiction = jurisdiction_of(held.jurisdiction)
+        return Utility(
+            held.utility_name,
+            "\n".join(filter(None, lines)),
+            logo,
+            tax_number=held.tax_number,
+            facts=tuple(
+                (fact, held.bill_facts[fact]) for fact in PRINTED_FACTS if fact in held.bill_facts
+            ),
+            asks=frozenset(rule.fact for rule in jurisdiction.rules)
+            if jurisdiction
+            else frozenset(),
+        )
 
     def logo(self, sha256: str) -> bytes | None:
         """An image (PNG) that settings name. Raises DatabaseError."""

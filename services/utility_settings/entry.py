@@ -25,7 +25,7 @@ def checked(body: Mapping[str, Any], *, held: LiveSettings) -> dict[str, Any]:
     `fees` are amounts as people type them, by currency and kind; an empty one is no fee. Those of
     a currency take the place of the fees of that currency in `held`. `refund_limits` are amounts
     by currency in the same way; an empty one is no limit. `account_codes` are all of
-    them by account.
+    them by account. `bill_facts` are texts by fact; an empty one is none.
     """
     locked = [name for name in body if name in held.model_fields_set]
     problems = [f"{name.upper()} sets this; change it there." for name in locked]
@@ -35,6 +35,9 @@ def checked(body: Mapping[str, Any], *, held: LiveSettings) -> dict[str, Any]:
     if "refund_limits" in values:
         limits = held.refund_limits | _limits(values["refund_limits"])
         values["refund_limits"] = {currency: of for currency, of in limits.items() if of != 0}
+    if "bill_facts" in values:
+        facts = dict(held.bill_facts) | dict(values["bill_facts"])
+        values["bill_facts"] = {fact: text for fact, text in facts.items() if text.strip()}
     if "account_codes" in values:
         values["account_codes"] = _account_codes(values["account_codes"])
     if problems or (problems := _problems(values)):

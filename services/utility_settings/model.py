@@ -9,7 +9,8 @@ from zoneinfo import ZoneInfo
 from babel import Locale, UnknownLocaleError
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from services.messages.contact_rules import email_address, language_tag
+from services.jurisdictions import PrintedFact, jurisdictions
+from services.messages.contact_rules import email_address, language_tag, tax_number
 from services.records.reports.account_codes import AccountCodes
 from services.records.use_limits import LimitsFor
 from services.settings import (
@@ -35,6 +36,7 @@ FEE_KINDS: Final[tuple[FeeKind, ...]] = get_args(FeeKind)
 # Beyond any fee there is, in any currency's minor units.
 MOST_FEE_MINOR: Final = 10**12
 MOST_LIMITS: Final = 200
+MOST_OF_A_FACT: Final = 600
 
 _PHONE: Final = re.compile(r"[0-9+()/,;.\- ]*[0-9][0-9+()/,;.\- ]*")
 _HOST: Final = re.compile(r"(?i)([\w-]+\.)+[^\W\d_]{2,}")
@@ -81,6 +83,12 @@ def _one_each(rows: tuple[LimitsFor, ...]) -> tuple[LimitsFor, ...]:
     return rows
 
 
+def _jurisdiction(name: str) -> str:
+    if name and name not in jurisdictions():
+        raise ValueError("no such jurisdiction")
+    return name
+
+
 def _language(text: str) -> str:
     try:
         Locale.parse(language_tag(text), sep="-")
@@ -95,6 +103,14 @@ Email = Annotated[
 ]
 Website = Annotated[str, BeforeValidator(_line), Field(max_length=200), AfterValidator(_website)]
 Language = Annotated[str, BeforeValidator(_line), AfterValidator(_language)]
+TaxNumber = Annotated[
+    str, BeforeValidator(_line), AfterValidator(lambda text: tax_number(text) if text else text)
+]
+CreditNotePrefix = Annotated[str, Field(pattern=r"^[A-Z0-9/.-]{0,12}$")]
+JurisdictionName = Annotated[str, AfterValidator(_jurisdiction)]
+FactText = Annotated[str, BeforeValidator(_lines), Field(min_length=1, max_length=MOST_OF_A_FACT)]
+# What bills say because a rule asks for it, by fact.
+BillFacts = dict[PrintedFact, FactText]
 LogoHash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 FirstNumber = Annotated[int, Field(ge=1, le=999_999_999)]
 FeeMinor = Annotated[int, Field(gt=0, le=MOST_FEE_MINOR)]
@@ -136,6 +152,11 @@ class UtilityValues(BaseModel):
     four_eyes: tuple[FourEyes, ...] = ()
     refund_limits: RefundLimits = Field(default_factory=dict)
     account_codes: AccountCodes = Field(default_factory=dict)
+    tax_number: TaxNumber = ""
+    credit_notes: bool = False
+    credit_note_prefix: CreditNotePrefix = "CN-"
+    jurisdiction: JurisdictionName = ""
+    bill_facts: BillFacts = Field(default_factory=dict)
 
 
 # Ends the sentence about a wrong value; the same for all that can be wrong with it.
@@ -162,6 +183,13 @@ SENTENCES: Final[Mapping[str, str]] = {
     "account_codes": "Each account needs a code of up to 20 letters, digits, dots and dashes, such "
     "as 1200. Only accounts of money, of revenue and of tax may share one among themselves; a rate "
     "of tax is a number such as 18.",
+    "tax_number": "The tax number must have 4 to 40 letters, digits and signs; one that "
+    "begins like a European VAT number (DE136695976) or an Indian GSTIN must have that form.",
+    "credit_notes": "Credit notes must be on or off.",
+    "credit_note_prefix": "What credit notes' numbers begin with must be up to 12 capital letters, "
+    "digits and the signs / . - such as CN-.",
+    "jurisdiction": "The jurisdiction must be one of the list, or none.",
+    "bill_facts": f"What a bill says must have at most {MOST_OF_A_FACT} characters each.",
     "fees": "A fee must be an amount above 0, such as 250.00.",
 }
 
@@ -184,6 +212,11 @@ class LiveSettings(Settings):
     four_eyes: tuple[FourEyes, ...] = ()
     refund_limits: RefundLimits = Field(default_factory=dict)
     account_codes: AccountCodes = Field(default_factory=dict)
+    tax_number: str = ""
+    credit_notes: bool = False
+    credit_note_prefix: str = "CN-"
+    jurisdiction: str = ""
+    bill_facts: BillFacts = Field(default_factory=dict)
 
 
 NAMES: Final = tuple(UtilityValues.model_fields)

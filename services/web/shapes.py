@@ -15,6 +15,8 @@ from services.quantities.quality import Quality
 from services.rating import BillLine, NetBill, RatedBill
 from services.readings.reading_to_bill import Submitted
 from services.records.bills import Bill, BillSegment
+from services.records.documents.credit_notes import CreditNote
+from services.records.documents.taxes import TaxAtRate, taxes_by_rate
 from services.records.jobs import JobRun, SchedulerStatus
 from services.records.readings import Reading, ReadingSource
 
@@ -124,7 +126,39 @@ def bill_json(bill: Bill) -> Json:
         "due_date": _date_text(bill.due_date),
         "payment_url": bill.payment_url,
         "lines": [line_json(line, bill.money) for line in bill.lines],
+        "taxes": [tax_json(tax, bill.money) for tax in taxes_by_rate(bill.lines)],
     } | ({"net_metering": net_json(bill.net)} if bill.net else {})
+
+
+def tax_json(tax: TaxAtRate, money: Callable[[int], Money]) -> Json:
+    """A tax at a rate; `base` is money where the unit is %, and null of what was billed before."""
+    return {
+        "code": tax.code,
+        "description": tax.description,
+        "base": tax.base or None,
+        "unit": tax.unit,
+        "rate": tax.rate,
+        "amount": money(tax.amount_minor).text,
+    }
+
+
+def credit_note_json(note: CreditNote) -> Json:
+    """A credit note; amounts above 0 are in the customer's favour."""
+    return {
+        "id": note.id,
+        "number": note.reference,
+        "date": note.on_date.isoformat(),
+        "reason": note.reason,
+        "bill": {"id": note.bill_id, "number": note.bill_reference},
+        "replaced_by": note.replaced_by_id,
+        "customer_id": note.customer_id,
+        "account_no": note.account_no,
+        "tax_number": note.tax_number,
+        "currency": note.currency,
+        "subtotal": note.money(note.subtotal_minor).text,
+        "tax": note.money(note.tax_minor).text,
+        "total": note.money(note.total_minor).text,
+    }
 
 
 def interval_quality_json(bill: Bill) -> Json | None:

@@ -38,52 +38,6 @@ COMMENT ON FUNCTION private.search_text(p_text text) IS 'A text as it is searche
 REVOKE ALL ON FUNCTION private.search_text(p_text text) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.search_text(p_text text) TO service_role;
 
-CREATE FUNCTION public.import_customers(p jsonb) RETURNS jsonb
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    SET plan_cache_mode TO 'force_custom_plan'
-    AS $$
-declare
-    v_errors jsonb;
-    v_added integer := 0;
-    v_changed integer := 0;
-    v_total integer := jsonb_array_length(p -> 'rows');
-begin
-    perform private.set_actor(p);
-    select jsonb_agg(jsonb_build_object('row', x."row", 'column', 'currency', 'message',
-               format('Account %s is in %s; its currency cannot change to %s.', x.account_no, c.currency, x.currency)))
-    into v_errors
-    from jsonb_to_recordset(p -> 'rows') as x("row" integer, account_no text, currency text)
-    join public.customers c on c.account_no = x.account_no
-    where x.currency is not null and c.currency is not null and c.currency <> x.currency;
-    if v_errors is null and not coalesce((p ->> 'dry_run')::boolean, false) then
-        insert into public.customers (id, account_no, name, email, phone, address, language, currency)
-        select id, account_no, name, coalesce(email, ''), coalesce(phone, ''), coalesce(address, ''),
-               coalesce(language, p ->> 'default_language', 'en'), currency
-        from jsonb_to_recordset(p -> 'rows') as x(
-            id uuid, account_no text, name text, email text, phone text, address text, language text, currency text)
-        on conflict do nothing;
-        get diagnostics v_added = row_count;
-        update public.customers c
-        set name = x.name, email = coalesce(x.email, c.email), phone = coalesce(x.phone, c.phone),
-            address = coalesce(x.address, c.address), language = coalesce(x.language, c.language),
-            currency = coalesce(c.currency, x.currency)
-        from jsonb_to_recordset(p -> 'rows') as x(
-            account_no text, name text, email text, phone text, address text, language text, currency text)
-        where c.account_no = x.account_no
-          and (c.name, c.email, c.phone, c.address, c.language, c.currency) is distinct from
-              (x.name, coalesce(x.email, c.email), coalesce(x.phone, c.phone), coalesce(x.address, c.address),
-               coalesce(x.language, c.language), coalesce(c.currency, x.currency));
-        get diagnostics v_changed = row_count;
-    end if;
-    return private.import_answer(v_errors, v_added, v_changed, v_total - v_added - v_changed);
-end $$;
-
-COMMENT ON FUNCTION public.import_customers(p jsonb) IS 'Adds customers, or updates the contact details of known account numbers: {actor, dry_run, default_language?: of new ones without one, rows: [{row, id, account_no, name, email?, phone?, address?, language?, currency?}]}. What a row does not give stays; an empty text takes it away.';
-
-REVOKE ALL ON FUNCTION public.import_customers(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.import_customers(p jsonb) TO service_role;
-
 CREATE FUNCTION private.customer_search_text(p_account_no text, p_name text, p_phone text, p_email text, p_address text) RETURNS text
     LANGUAGE plpgsql IMMUTABLE COST 1000
     SET search_path TO ''
@@ -109,9 +63,11 @@ CREATE TABLE public.customers (
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     one_statement boolean DEFAULT false NOT NULL,
     search_text text GENERATED ALWAYS AS (private.customer_search_text(account_no, name, phone, email, address)) STORED,
+    tax_number text DEFAULT ''::text NOT NULL,
     CONSTRAINT customers_account_no_check CHECK (((account_no <> ''::text) AND (account_no = btrim(account_no)))),
     CONSTRAINT customers_currency_check CHECK ((currency ~ '^[A-Z]{3}$'::text)),
-    CONSTRAINT customers_name_check CHECK ((btrim(name) <> ''::text))
+    CONSTRAINT customers_name_check CHECK ((btrim(name) <> ''::text)),
+    CONSTRAINT customers_tax_number_check CHECK (((tax_number = btrim(tax_number)) AND (length(tax_number) <= 40)))
 );
 
 COMMENT ON COLUMN public.customers.language IS 'Language for messages, an IETF tag such as "en" or "ml".';
@@ -121,6 +77,8 @@ COMMENT ON COLUMN public.customers.currency IS 'Currency of the account (ISO 421
 COMMENT ON COLUMN public.customers.one_statement IS 'Bills that are made together are told of in one message, with one statement for all agreements.';
 
 COMMENT ON COLUMN public.customers.search_text IS 'What searches and lists find a customer by; see private.customer_search_text.';
+
+COMMENT ON COLUMN public.customers.tax_number IS 'By which the tax office knows the customer, such as a VAT number; empty for most.';
 
 ALTER TABLE ONLY public.customers
     ADD CONSTRAINT customers_account_no_key UNIQUE (account_no);
@@ -236,12 +194,16 @@ begin
        is distinct from (p ->> 'name', p ->> 'phone', p ->> 'email', p ->> 'address', p ->> 'language') then
         perform private.refuse('EB005', 'Somebody else changed these details meanwhile. Look at them as they are now.');
     end if;
+    if v_customer.tax_number is distinct from coalesce(v_seen ->> 'tax_number', v_customer.tax_number)
+       and v_customer.tax_number is distinct from coalesce(p ->> 'tax_number', v_customer.tax_number) then
+        perform private.refuse('EB005', 'Somebody else changed these details meanwhile. Look at them as they are now.');
+    end if;
     update public.customers c
     set name = p ->> 'name', phone = p ->> 'phone', email = p ->> 'email', address = p ->> 'address',
-        language = p ->> 'language'
+        language = p ->> 'language', tax_number = coalesce(p ->> 'tax_number', c.tax_number)
     where c.id = v_customer.id
-      and (c.name, c.phone, c.email, c.address, c.language) is distinct from
-          (p ->> 'name', p ->> 'phone', p ->> 'email', p ->> 'address', p ->> 'language');
+      and (c.name, c.phone, c.email, c.address, c.language, c.tax_number) is distinct from
+          (p ->> 'name', p ->> 'phone', p ->> 'email', p ->> 'address', p ->> 'language', coalesce(p ->> 'tax_number', c.tax_number));
     if p ? 'channels' then
         perform public.set_customer_channels(jsonb_build_object(
             'actor', p ->> 'actor',
@@ -250,7 +212,7 @@ begin
     return '{}'::jsonb;
 end $$;
 
-COMMENT ON FUNCTION public.change_customer(p jsonb) IS 'Changes a customer''s name and how they are reached; a bill keeps the name that it was issued to: {actor, customer_id, seen: {name, phone, email, address, language} as they were, the same five as they are to be, channels?: as set_customer_channels takes them}. EB005 when somebody else changed them meanwhile.';
+COMMENT ON FUNCTION public.change_customer(p jsonb) IS 'Changes a customer''s name and how they are reached; a bill keeps the name that it was issued to: {actor, customer_id, seen: {name, phone, email, address, language, tax_number?} as they were, the same as they are to be, channels?: as set_customer_channels takes them}. EB005 when somebody else changed them meanwhile.';
 
 REVOKE ALL ON FUNCTION public.change_customer(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.change_customer(p jsonb) TO service_role;
@@ -298,6 +260,53 @@ COMMENT ON FUNCTION private.meters_of_customer(p_customer uuid) IS 'The meters t
 
 REVOKE ALL ON FUNCTION private.meters_of_customer(p_customer uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.meters_of_customer(p_customer uuid) TO service_role;
+
+CREATE FUNCTION public.import_customers(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    SET plan_cache_mode TO 'force_custom_plan'
+    AS $$
+declare
+    v_errors jsonb;
+    v_added integer := 0;
+    v_changed integer := 0;
+    v_total integer := jsonb_array_length(p -> 'rows');
+begin
+    perform private.set_actor(p);
+    select jsonb_agg(jsonb_build_object('row', x."row", 'column', 'currency', 'message',
+               format('Account %s is in %s; its currency cannot change to %s.', x.account_no, c.currency, x.currency)))
+    into v_errors
+    from jsonb_to_recordset(p -> 'rows') as x("row" integer, account_no text, currency text)
+    join public.customers c on c.account_no = x.account_no
+    where x.currency is not null and c.currency is not null and c.currency <> x.currency;
+    if v_errors is null and not coalesce((p ->> 'dry_run')::boolean, false) then
+        insert into public.customers (id, account_no, name, email, phone, address, language, currency, tax_number)
+        select id, account_no, name, coalesce(email, ''), coalesce(phone, ''), coalesce(address, ''),
+               coalesce(language, p ->> 'default_language', 'en'), currency, coalesce(tax_number, '')
+        from jsonb_to_recordset(p -> 'rows') as x(
+            id uuid, account_no text, name text, email text, phone text, address text, language text, currency text, tax_number text)
+        on conflict do nothing;
+        get diagnostics v_added = row_count;
+        update public.customers c
+        set name = x.name, email = coalesce(x.email, c.email), phone = coalesce(x.phone, c.phone),
+            address = coalesce(x.address, c.address), language = coalesce(x.language, c.language),
+            currency = coalesce(c.currency, x.currency), tax_number = coalesce(x.tax_number, c.tax_number)
+        from jsonb_to_recordset(p -> 'rows') as x(
+            account_no text, name text, email text, phone text, address text, language text, currency text, tax_number text)
+        where c.account_no = x.account_no
+          and (c.name, c.email, c.phone, c.address, c.language, c.currency, c.tax_number) is distinct from
+              (x.name, coalesce(x.email, c.email), coalesce(x.phone, c.phone), coalesce(x.address, c.address),
+               coalesce(x.language, c.language), coalesce(c.currency, x.currency),
+               coalesce(x.tax_number, c.tax_number));
+        get diagnostics v_changed = row_count;
+    end if;
+    return private.import_answer(v_errors, v_added, v_changed, v_total - v_added - v_changed);
+end $$;
+
+COMMENT ON FUNCTION public.import_customers(p jsonb) IS 'Adds customers, or updates the contact details of known account numbers: {actor, dry_run, default_language?: of new ones without one, rows: [{row, id, account_no, name, email?, phone?, address?, language?, currency?, tax_number?}]}. What a row does not give stays; an empty text takes it away.';
+
+REVOKE ALL ON FUNCTION public.import_customers(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.import_customers(p jsonb) TO service_role;
 
 CREATE TRIGGER audit_insert AFTER INSERT ON public.customers REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.audit();
 

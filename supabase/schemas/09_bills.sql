@@ -502,6 +502,21 @@ COMMENT ON FUNCTION public.agreements_to_bill_page(p jsonb) IS 'The agreements t
 REVOKE ALL ON FUNCTION public.agreements_to_bill_page(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.agreements_to_bill_page(p jsonb) TO service_role;
 
+CREATE FUNCTION public.agreements_without_address(p jsonb) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select jsonb_build_object('agreements', to_jsonb(private.without_address(
+        array(select jsonb_array_elements_text(p -> 'agreements')::uuid)
+        || array(select b.agreement_id from jsonb_array_elements_text(p -> 'bills') x
+                 join public.bills b on b.id = x.value::uuid))))
+$$;
+
+COMMENT ON FUNCTION public.agreements_without_address(p jsonb) IS 'Those of some agreements, and of those of some bills, whose bills would not say where the supply is: {agreements: [id], bills: [id]} -> {agreements}.';
+
+REVOKE ALL ON FUNCTION public.agreements_without_address(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.agreements_without_address(p jsonb) TO service_role;
+
 CREATE FUNCTION public.decide_reading(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -1764,34 +1779,6 @@ COMMENT ON FUNCTION private.last_bill_run_of() IS 'The date of the run of the mo
 REVOKE ALL ON FUNCTION private.last_bill_run_of() FROM PUBLIC;
 GRANT ALL ON FUNCTION private.last_bill_run_of() TO service_role;
 
-CREATE FUNCTION private.issue_drafts(p_ids uuid[], p jsonb) RETURNS uuid[]
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-declare
-    v_drafts uuid[];
-    v_base bigint;
-begin
-    perform private.lock_points(array(
-        select a.service_point_id from unnest(p_ids) i(id)
-        join public.bills b on b.id = i.id join public.service_agreements a on a.id = b.agreement_id));
-    perform private.lock_customers(array(select b.customer_id from unnest(p_ids) i(id) join public.bills b on b.id = i.id));
-    v_drafts := array(select b.id from unnest(p_ids) i(id) join public.bills b on b.id = i.id
-                      where b.status = 'draft' order by b.period_end, b.id for update of b);
-    update public.counters set last_number = last_number + cardinality(v_drafts)
-    where name = 'bill' and v_drafts <> '{}' returning last_number - cardinality(v_drafts) into v_base;
-    update public.bills b
-    set status = 'issued', number = v_base + d.place, issued_at = (p ->> 'issued_at')::timestamptz,
-        issued_on = (p ->> 'issued_on')::date, due_date = (p ->> 'due_date')::date
-    from unnest(v_drafts) with ordinality as d(id, place) where b.id = d.id;
-    return v_drafts;
-end $$;
-
-COMMENT ON FUNCTION private.issue_drafts(p_ids uuid[], p jsonb) IS 'Issues those of some bills that are drafts, with the next numbers in the order of their periods: {issued_at, issued_on, due_date}; their ids. Under the locks of their places and customers.';
-
-REVOKE ALL ON FUNCTION private.issue_drafts(p_ids uuid[], p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.issue_drafts(p_ids uuid[], p jsonb) TO service_role;
-
 CREATE FUNCTION public.last_issue_run(p jsonb) RETURNS jsonb
     LANGUAGE sql STABLE
     SET search_path TO ''
@@ -1804,6 +1791,38 @@ COMMENT ON FUNCTION public.last_issue_run(p jsonb) IS 'The issue run that is und
 
 REVOKE ALL ON FUNCTION public.last_issue_run(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.last_issue_run(p jsonb) TO service_role;
+
+CREATE FUNCTION private.issue_drafts(p_ids uuid[], p jsonb) RETURNS uuid[]
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_drafts uuid[];
+    v_base bigint;
+begin
+    perform private.lock_points(array(
+        select a.service_point_id from unnest(p_ids) i(id)
+        join public.bills b on b.id = i.id join public.service_agreements a on a.id = b.agreement_id));
+    perform private.lock_customers(array(select b.customer_id from unnest(p_ids) i(id) join public.bills b on b.id = i.id));
+    if p ->> 'no_address' is not null and private.without_address(array(
+            select b.agreement_id from unnest(p_ids) i(id) join public.bills b on b.id = i.id where b.status = 'draft')) <> '{}' then
+        perform private.refuse('EB005', p ->> 'no_address');
+    end if;
+    v_drafts := array(select b.id from unnest(p_ids) i(id) join public.bills b on b.id = i.id
+                      where b.status = 'draft' order by b.period_end, b.id for update of b);
+    update public.counters set last_number = last_number + cardinality(v_drafts)
+    where name = 'bill' and v_drafts <> '{}' returning last_number - cardinality(v_drafts) into v_base;
+    update public.bills b
+    set status = 'issued', number = v_base + d.place, issued_at = (p ->> 'issued_at')::timestamptz,
+        issued_on = (p ->> 'issued_on')::date, due_date = (p ->> 'due_date')::date
+    from unnest(v_drafts) with ordinality as d(id, place) where b.id = d.id;
+    return v_drafts;
+end $$;
+
+COMMENT ON FUNCTION private.issue_drafts(p_ids uuid[], p jsonb) IS 'Issues those of some bills that are drafts, with the next numbers in the order of their periods: {issued_at, issued_on, due_date, no_address?: what is said where a bill must say where the supply is and cannot, which refuses all}; their ids. Under the locks of their places and customers.';
+
+REVOKE ALL ON FUNCTION private.issue_drafts(p_ids uuid[], p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.issue_drafts(p_ids uuid[], p jsonb) TO service_role;
 
 CREATE FUNCTION public.begin_issue_run(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql
@@ -2009,6 +2028,23 @@ COMMENT ON FUNCTION private.moved_agreements(p_bills public.bills[]) IS 'The agr
 
 REVOKE ALL ON FUNCTION private.moved_agreements(p_bills public.bills[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.moved_agreements(p_bills public.bills[]) TO service_role;
+
+CREATE FUNCTION private.without_address(p_agreements uuid[]) RETURNS uuid[]
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select array(
+        select a.id from unnest(p_agreements) u(id)
+        join public.service_agreements a on a.id = u.id
+        join public.service_points s on s.id = a.service_point_id
+        join public.customers c on c.id = a.customer_id
+        where btrim(s.address) = '' and btrim(c.address) = '')
+$$;
+
+COMMENT ON FUNCTION private.without_address(p_agreements uuid[]) IS 'Those of some agreements whose bills would not say where the supply is: neither the place nor the customer has an address.';
+
+REVOKE ALL ON FUNCTION private.without_address(p_agreements uuid[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.without_address(p_agreements uuid[]) TO service_role;
 
 CREATE TRIGGER readings_guard_billed BEFORE UPDATE OF status ON public.readings FOR EACH ROW WHEN ((old.status = 'accepted'::text)) EXECUTE FUNCTION private.guard_billed_reading();
 

@@ -394,7 +394,8 @@ CREATE VIEW public.account_list WITH (security_invoker='true') AS
     COALESCE((- d.balance_minor), (0)::bigint) AS deposit_minor,
     COALESCE(u.bills, (0)::bigint) AS open_bills,
     (COALESCE(u.overdue_minor, (0)::numeric))::bigint AS overdue_minor,
-    lower(concat_ws(' '::text, c.account_no, c.name, c.address, c.phone)) AS search
+    lower(concat_ws(' '::text, c.account_no, c.name, c.address, c.phone)) AS search,
+    c.tax_number
    FROM (((public.customers c
      LEFT JOIN public.accounts a ON (((a.customer_id = c.id) AND (a.book = 'account'::text) AND (a.currency = c.currency))))
      LEFT JOIN public.accounts d ON (((d.customer_id = c.id) AND (d.book = 'deposit'::text) AND (d.currency = c.currency))))
@@ -740,7 +741,7 @@ begin
     end if;
     v_currency := coalesce(p ->> 'currency', c.currency, '');
     return jsonb_build_object(
-        'account_no', c.account_no, 'name', c.name, 'address', c.address, 'language', c.language,
+        'account_no', c.account_no, 'name', c.name, 'address', c.address, 'tax_number', c.tax_number, 'language', c.language,
         'currency', v_currency, 'one_statement', c.one_statement,
         'opening_minor', coalesce((select sum(e.amount_minor) from public.ledger_entries e
                                    where e.customer_id = c.id and e.book = 'account' and e.currency = v_currency

@@ -19,8 +19,93 @@ ALTER TABLE public.bill_documents ENABLE ROW LEVEL SECURITY;
 
 GRANT SELECT,INSERT ON TABLE public.bill_documents TO service_role;
 
+CREATE TABLE public.credit_notes (
+    id uuid NOT NULL,
+    number bigint NOT NULL,
+    prefix text NOT NULL,
+    bill_id uuid NOT NULL,
+    entry_id uuid NOT NULL,
+    customer_id uuid NOT NULL,
+    on_date date NOT NULL,
+    reason text NOT NULL,
+    currency text NOT NULL,
+    subtotal_minor bigint NOT NULL,
+    tax_minor bigint NOT NULL,
+    total_minor bigint NOT NULL,
+    customer_name text NOT NULL,
+    address text NOT NULL,
+    tax_number text NOT NULL,
+    settings_version integer NOT NULL,
+    created_by text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT credit_notes_check CHECK ((total_minor = (subtotal_minor + tax_minor))),
+    CONSTRAINT credit_notes_created_by_check CHECK ((created_by <> ''::text)),
+    CONSTRAINT credit_notes_number_check CHECK ((number > 0)),
+    CONSTRAINT credit_notes_reason_check CHECK ((btrim(reason) <> ''::text))
+);
+
+COMMENT ON TABLE public.credit_notes IS 'A document for each issued bill that was voided while the utility gives credit notes: it takes back the whole bill. Numbered without gaps in a series of its own, and never changed.';
+
+COMMENT ON COLUMN public.credit_notes.entry_id IS 'The entry of the ledger that voids the bill.';
+
+COMMENT ON COLUMN public.credit_notes.total_minor IS 'What is credited: what the bill came to. Below 0 where the bill was a credit itself.';
+
+COMMENT ON COLUMN public.credit_notes.customer_name IS 'As it was then, with the address and the tax number.';
+
+COMMENT ON COLUMN public.credit_notes.settings_version IS 'The utility''s settings as they were then.';
+
+ALTER TABLE ONLY public.credit_notes
+    ADD CONSTRAINT credit_notes_bill_id_key UNIQUE (bill_id);
+
+ALTER TABLE ONLY public.credit_notes
+    ADD CONSTRAINT credit_notes_entry_id_key UNIQUE (entry_id);
+
+ALTER TABLE ONLY public.credit_notes
+    ADD CONSTRAINT credit_notes_number_key UNIQUE (number);
+
+ALTER TABLE ONLY public.credit_notes
+    ADD CONSTRAINT credit_notes_pkey PRIMARY KEY (id);
+
+CREATE INDEX credit_notes_by_date ON public.credit_notes USING btree (on_date, number);
+
+CREATE INDEX credit_notes_customer ON public.credit_notes USING btree (customer_id, number DESC);
+
+ALTER TABLE public.credit_notes ENABLE ROW LEVEL SECURITY;
+
+GRANT SELECT,INSERT ON TABLE public.credit_notes TO service_role;
+
+CREATE TABLE public.credit_note_documents (
+    credit_note_id uuid NOT NULL,
+    sha256 text NOT NULL,
+    pdf bytea NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT credit_note_documents_check CHECK ((encode(sha256(pdf), 'hex'::text) = sha256)),
+    CONSTRAINT credit_note_documents_sha256_check CHECK ((sha256 ~ '^[0-9a-f]{64}$'::text))
+);
+
+COMMENT ON TABLE public.credit_note_documents IS 'The PDF of each credit note, rendered once, when somebody asks for it first.';
+
+ALTER TABLE ONLY public.credit_note_documents
+    ADD CONSTRAINT credit_note_documents_pkey PRIMARY KEY (credit_note_id);
+
+ALTER TABLE public.credit_note_documents ENABLE ROW LEVEL SECURITY;
+
+GRANT SELECT,INSERT ON TABLE public.credit_note_documents TO service_role;
+
 ALTER TABLE ONLY public.bill_documents
     ADD CONSTRAINT bill_documents_bill_id_fkey FOREIGN KEY (bill_id) REFERENCES public.bills(id);
+
+ALTER TABLE ONLY public.credit_notes
+    ADD CONSTRAINT credit_notes_bill_id_fkey FOREIGN KEY (bill_id) REFERENCES public.bills(id);
+
+ALTER TABLE ONLY public.credit_notes
+    ADD CONSTRAINT credit_notes_customer_id_fkey FOREIGN KEY (customer_id) REFERENCES public.customers(id);
+
+ALTER TABLE ONLY public.credit_notes
+    ADD CONSTRAINT credit_notes_entry_id_fkey FOREIGN KEY (entry_id) REFERENCES public.ledger_entries(id);
+
+ALTER TABLE ONLY public.credit_note_documents
+    ADD CONSTRAINT credit_note_documents_credit_note_id_fkey FOREIGN KEY (credit_note_id) REFERENCES public.credit_notes(id);
 
 CREATE FUNCTION public.keep_bill_document(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql
@@ -107,6 +192,8 @@ begin
         'bill', private.bill_json(b.id),
         'opening', private.reading_json(b.opening_reading_id),
         'closing', private.reading_json(b.closing_reading_id),
+        'tax_number', (select tax_number from public.customers where id = b.customer_id),
+        'contract_ends_on', (select a.ends_on from public.service_agreements a where a.id = b.agreement_id),
         'language', (select language from public.customers where id = b.customer_id),
         'replaces', (select number from public.bills where id = b.replaces_id),
         -- The link that was made for it at its issue, whatever link it has by now.
@@ -136,13 +223,143 @@ begin
                   group by 1) u));
 end $$;
 
-COMMENT ON FUNCTION public.bill_document_facts(p jsonb) IS 'What a bill prints, as it was when it was issued: {bill_id} -> {bill, opening, closing, language, replaces, payment_url, brought_forward_minor, entries since the bill before, used_before: {month: Wh}}.';
+COMMENT ON FUNCTION public.bill_document_facts(p jsonb) IS 'What a bill prints, as it was when it was issued: {bill_id} -> {bill, opening, closing, tax_number of the customer, contract_ends_on: null while the agreement has no end, language, replaces, payment_url, brought_forward_minor, entries since the bill before, used_before: {month: Wh}}.';
 
 REVOKE ALL ON FUNCTION public.bill_document_facts(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.bill_document_facts(p jsonb) TO service_role;
+
+CREATE FUNCTION private.credit_note_reference(p_prefix text, p_number bigint) RETURNS text
+    LANGUAGE sql IMMUTABLE
+    SET search_path TO ''
+    AS $$
+    select p_prefix || repeat('0', greatest(0, 6 - length(p_number::text))) || p_number
+$$;
+
+COMMENT ON FUNCTION private.credit_note_reference(p_prefix text, p_number bigint) IS 'A credit note''s number as people write it.';
+
+REVOKE ALL ON FUNCTION private.credit_note_reference(p_prefix text, p_number bigint) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.credit_note_reference(p_prefix text, p_number bigint) TO service_role;
+
+CREATE VIEW public.credit_note_list WITH (security_invoker='true') AS
+ SELECT n.id,
+    n.number,
+    private.credit_note_reference(n.prefix, n.number) AS reference,
+    n.bill_id,
+    b.number AS bill_number,
+    n.customer_id,
+    c.account_no,
+    n.customer_name,
+    n.address,
+    n.tax_number,
+    c.language,
+    n.on_date,
+    n.reason,
+    n.currency,
+    n.subtotal_minor,
+    n.tax_minor,
+    n.total_minor,
+    n.settings_version,
+    n.created_by,
+    n.created_at,
+    r.id AS replaced_by_id,
+    r.number AS replaced_by_number,
+    lower(concat_ws(' '::text, private.credit_note_reference(n.prefix, n.number), private.invoice_reference(b.number), c.account_no, n.customer_name)) AS search
+   FROM ((((public.credit_notes n
+     JOIN public.bills b ON ((b.id = n.bill_id)))
+     JOIN public.customers c ON ((c.id = n.customer_id)))
+     LEFT JOIN public.corrected_bills x ON ((x.void_bill_id = n.bill_id)))
+     LEFT JOIN public.bills r ON ((r.id = COALESCE(x.new_bill_id, ( SELECT y.id
+           FROM public.bills y
+          WHERE (y.replaces_id = n.bill_id))))));
+
+COMMENT ON VIEW public.credit_note_list IS 'Credit notes with the bill that each takes back, and the bill in its place where there is one.';
+
+GRANT ALL ON TABLE public.credit_note_list TO service_role;
+
+CREATE FUNCTION private.give_credit_notes() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    AS $$
+declare
+    v_settings public.utility_settings;
+    v_number bigint;
+    v_base bigint;
+begin
+    select count(*) into v_number from new_rows n where n.kind = 'bill_void';
+    if v_number = 0 then
+        return null;
+    end if;
+    select * into v_settings from public.utility_settings s order by s.version desc limit 1;
+    if not coalesce((v_settings.settings ->> 'credit_notes')::boolean, false) then
+        return null;
+    end if;
+    -- Whoever voids has the lock on the customer by now; the series comes after that, as the bills' does.
+    update public.counters set last_number = last_number + v_number where name = 'credit_note'
+    returning last_number - v_number into v_base;
+    insert into public.credit_notes (id, number, prefix, bill_id, entry_id, customer_id, on_date, reason, currency, subtotal_minor,
+                                     tax_minor, total_minor, customer_name, address, tax_number, settings_version, created_by)
+    select gen_random_uuid(), v_base + row_number() over (order by n.posting_no),
+           coalesce(v_settings.settings ->> 'credit_note_prefix', 'CN-'), n.bill_id, n.id, n.customer_id, n.on_date, n.note,
+           n.currency, b.subtotal_minor, b.tax_minor, b.total_minor, c.name, c.address, c.tax_number, v_settings.version, n.actor
+    from new_rows n
+    join public.bills b on b.id = n.bill_id
+    join public.customers c on c.id = n.customer_id
+    where n.kind = 'bill_void';
+    return null;
+end $$;
+
+COMMENT ON FUNCTION private.give_credit_notes() IS 'Gives each voided bill its credit note, in the statement that posts the void, where the utility gives them.';
+
+REVOKE ALL ON FUNCTION private.give_credit_notes() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.give_credit_notes() TO service_role;
+
+CREATE FUNCTION public.credit_note_document(p jsonb) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select (select jsonb_build_object('sha256', d.sha256, 'pdf', encode(d.pdf, 'base64'), 'created_at', d.created_at)
+            from public.credit_note_documents d where d.credit_note_id = (p ->> 'credit_note_id')::uuid)
+$$;
+
+COMMENT ON FUNCTION public.credit_note_document(p jsonb) IS 'The kept PDF of a credit note, in base64, or null: {credit_note_id} -> {sha256, pdf, created_at}.';
+
+REVOKE ALL ON FUNCTION public.credit_note_document(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.credit_note_document(p jsonb) TO service_role;
+
+CREATE FUNCTION public.keep_credit_note_document(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    insert into public.credit_note_documents (credit_note_id, sha256, pdf)
+    values ((p ->> 'credit_note_id')::uuid, p ->> 'sha256', decode(p ->> 'pdf', 'base64'))
+    on conflict (credit_note_id) do nothing;
+    return public.credit_note_document(p);
+end $$;
+
+COMMENT ON FUNCTION public.keep_credit_note_document(p jsonb) IS 'Keeps the PDF of a credit note, unless there is one; the one that is kept: {credit_note_id, sha256, pdf in base64}.';
+
+REVOKE ALL ON FUNCTION public.keep_credit_note_document(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.keep_credit_note_document(p jsonb) TO service_role;
+
+CREATE TRIGGER voids_have_credit_notes AFTER INSERT ON public.ledger_entries REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.give_credit_notes();
 
 CREATE TRIGGER refuse_delete BEFORE DELETE ON public.bill_documents FOR EACH ROW EXECUTE FUNCTION private.refuse_delete();
 
 CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON public.bill_documents FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_delete();
 
 CREATE TRIGGER refuse_update BEFORE UPDATE ON public.bill_documents FOR EACH ROW EXECUTE FUNCTION private.refuse_change();
+
+CREATE TRIGGER refuse_delete BEFORE DELETE ON public.credit_notes FOR EACH ROW EXECUTE FUNCTION private.refuse_delete();
+
+CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON public.credit_notes FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_delete();
+
+CREATE TRIGGER refuse_update BEFORE UPDATE ON public.credit_notes FOR EACH ROW EXECUTE FUNCTION private.refuse_change();
+
+CREATE TRIGGER refuse_delete BEFORE DELETE ON public.credit_note_documents FOR EACH ROW EXECUTE FUNCTION private.refuse_delete();
+
+CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON public.credit_note_documents FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_delete();
+
+CREATE TRIGGER refuse_update BEFORE UPDATE ON public.credit_note_documents FOR EACH ROW EXECUTE FUNCTION private.refuse_change();

@@ -42,6 +42,9 @@ ALTER TABLE public.utility_logos ENABLE ROW LEVEL SECURITY;
 
 GRANT SELECT,INSERT ON TABLE public.utility_logos TO service_role;
 
+ALTER TABLE ONLY public.credit_notes
+    ADD CONSTRAINT credit_notes_settings_version_fkey FOREIGN KEY (settings_version) REFERENCES public.utility_settings(version);
+
 CREATE VIEW public.utility_settings_changes WITH (security_invoker='true') AS
  SELECT id,
     at,
@@ -190,6 +193,18 @@ COMMENT ON FUNCTION public.utility_settings_of_month(p jsonb) IS 'The settings t
 
 REVOKE ALL ON FUNCTION public.utility_settings_of_month(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.utility_settings_of_month(p jsonb) TO service_role;
+
+CREATE FUNCTION public.utility_settings_version(p jsonb) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select (select to_jsonb(s) from public.utility_settings s where s.version = (p ->> 'version')::integer)
+$$;
+
+COMMENT ON FUNCTION public.utility_settings_version(p jsonb) IS 'One version of the settings, or null: {version} -> {version, id, settings, changed_at}.';
+
+REVOKE ALL ON FUNCTION public.utility_settings_version(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.utility_settings_version(p jsonb) TO service_role;
 
 CREATE TRIGGER audit AFTER INSERT ON public.utility_settings FOR EACH ROW EXECUTE FUNCTION private.audit_utility_settings();
 

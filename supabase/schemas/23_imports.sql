@@ -38,7 +38,8 @@ CREATE VIEW private.export_customers WITH (security_invoker='true') AS
     c.address,
     c.currency,
     c.language,
-    h.whatsapp_opt_in_at
+    h.whatsapp_opt_in_at,
+    c.tax_number
    FROM (public.customers c
      LEFT JOIN public.customer_channels h ON ((h.customer_id = c.id)));
 
@@ -464,7 +465,7 @@ CREATE FUNCTION private.archived_tables() RETURNS text[]
                  'service_points', 'meters', 'meter_installations', 'service_agreements', 'agreement_tariffs', 'billing_cycles',
                  'reading_routes', 'supply_changes', 'disconnections', 'readings', 'reading_requests', 'missed_reads', 'intervals', 'bills', 'kwh_bank_entries', 'notifications', 'accounts', 'ledger_entries',
                  'open_items', 'allocations', 'payments', 'payment_returns', 'payment_flags', 'past_payments', 'bank_lines',
-                 'instalment_plans', 'plan_bills', 'instalments', 'spared_bills', 'customer_requests', 'dunning_holds', 'dunning_policies', 'dunning_actions', 'work_orders', 'corrections', 'corrected_bills', 'month_closings', 'suspense_entries', 'cash_closings', 'cash_closing_items',
+                 'instalment_plans', 'plan_bills', 'instalments', 'spared_bills', 'customer_requests', 'dunning_holds', 'dunning_policies', 'dunning_actions', 'work_orders', 'corrections', 'corrected_bills', 'credit_notes', 'month_closings', 'suspense_entries', 'cash_closings', 'cash_closing_items',
                  'utility_settings', 'users', 'audit_log']
 $$;
 

@@ -162,37 +162,6 @@ COMMENT ON FUNCTION private.last_posting(p_from date, p_to date, p_after_on date
 REVOKE ALL ON FUNCTION private.last_posting(p_from date, p_to date, p_after_on date, p_after_no bigint, p_limit integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.last_posting(p_from date, p_to date, p_after_on date, p_after_no bigint, p_limit integer) TO service_role;
 
-CREATE FUNCTION public.journal_lines(p jsonb) RETURNS jsonb
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    SET enable_hashjoin TO 'off'
-    SET enable_mergejoin TO 'off'
-    AS $$
-    with asked as (
-        select (p ->> 'from')::date as from_on, (p ->> 'to')::date as to_on, (p #>> '{after,on}')::date as after_on,
-               (p #>> '{after,no}')::bigint as after_no, (p ->> 'limit')::integer as most
-    )
-    select jsonb_build_object(
-        'lines', (select coalesce(jsonb_agg(jsonb_build_object(
-                      'on_date', j.on_date, 'posting_no', j.posting_no, 'kind', j.kind, 'book', j.book, 'currency', j.currency,
-                      'part', j.part, 'detail', j.detail, 'amount_minor', j.amount_minor, 'bill_number', b.number,
-                      'account_no', c.account_no, 'customer_name', c.name, 'reference', coalesce(nullif(r.reference, ''), y.reference),
-                      'note', j.note, 'actor', j.actor, 'created_at', j.created_at, 'code', j.code) order by j.place), '[]')
-                  from (select g.*, row_number() over () as place
-                        from private.journal_of(a.from_on, a.to_on, a.after_on, a.after_no, a.most) g where g.amount_minor <> 0) j
-                  left join public.customers c on c.id = j.customer_id
-                  left join public.bills b on b.id = j.bill_id
-                  left join public.payments y on y.id = j.payment_id
-                  left join public.payment_returns r on r.id = j.return_id),
-        'after', private.last_posting(a.from_on, a.to_on, a.after_on, a.after_no, a.most))
-    from asked a
-$$;
-
-COMMENT ON FUNCTION public.journal_lines(p jsonb) IS 'A page of the journal, by date and posting: {from, to: exclusive, after?: {on, no}, limit: postings} -> {lines: [{on_date, posting_no, kind, book, currency, part: receivables | deposits | suspense | money | revenue | tax | rounding | credits | fees | opening_balances, detail: the method of money, what revenue is of, the rate of a tax, amount_minor: a debit above 0, ...}], after: for the next page, or null}.';
-
-REVOKE ALL ON FUNCTION public.journal_lines(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.journal_lines(p jsonb) TO service_role;
-
 CREATE FUNCTION public.journal_sums(p jsonb) RETURNS jsonb
     LANGUAGE sql STABLE
     SET search_path TO ''
@@ -219,6 +188,39 @@ COMMENT ON FUNCTION public.journal_sums(p jsonb) IS 'The lines of a page of jour
 REVOKE ALL ON FUNCTION public.journal_sums(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.journal_sums(p jsonb) TO service_role;
 
+CREATE FUNCTION public.journal_lines(p jsonb) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    AS $$
+    with asked as (
+        select (p ->> 'from')::date as from_on, (p ->> 'to')::date as to_on, (p #>> '{after,on}')::date as after_on,
+               (p #>> '{after,no}')::bigint as after_no, (p ->> 'limit')::integer as most
+    )
+    select jsonb_build_object(
+        'lines', (select coalesce(jsonb_agg(jsonb_build_object(
+                      'on_date', j.on_date, 'posting_no', j.posting_no, 'kind', j.kind, 'book', j.book, 'currency', j.currency,
+                      'part', j.part, 'detail', j.detail, 'amount_minor', j.amount_minor, 'bill_number', b.number,
+                      'account_no', c.account_no, 'customer_name', c.name, 'reference', coalesce(nullif(r.reference, ''), y.reference),
+                      'credit_note', case j.kind when 'bill_void' then (
+                          select private.credit_note_reference(n.prefix, n.number) from public.credit_notes n where n.bill_id = j.bill_id) end,
+                      'note', j.note, 'actor', j.actor, 'created_at', j.created_at, 'code', j.code) order by j.place), '[]')
+                  from (select g.*, row_number() over () as place
+                        from private.journal_of(a.from_on, a.to_on, a.after_on, a.after_no, a.most) g where g.amount_minor <> 0) j
+                  left join public.customers c on c.id = j.customer_id
+                  left join public.bills b on b.id = j.bill_id
+                  left join public.payments y on y.id = j.payment_id
+                  left join public.payment_returns r on r.id = j.return_id),
+        'after', private.last_posting(a.from_on, a.to_on, a.after_on, a.after_no, a.most))
+    from asked a
+$$;
+
+COMMENT ON FUNCTION public.journal_lines(p jsonb) IS 'A page of the journal, by date and posting: {from, to: exclusive, after?: {on, no}, limit: postings} -> {lines: [{on_date, posting_no, kind, book, currency, part: receivables | deposits | suspense | money | revenue | tax | rounding | credits | fees | opening_balances, detail: the method of money, what revenue is of, the rate of a tax, amount_minor: a debit above 0, ...}], after: for the next page, or null}.';
+
+REVOKE ALL ON FUNCTION public.journal_lines(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.journal_lines(p jsonb) TO service_role;
+
 CREATE FUNCTION public.report_register(p jsonb) RETURNS jsonb
     LANGUAGE sql STABLE
     SET search_path TO ''
@@ -239,6 +241,8 @@ CREATE FUNCTION public.report_register(p jsonb) RETURNS jsonb
     select jsonb_build_object(
         'rows', (select coalesce(jsonb_agg(jsonb_build_object(
                      'on_date', f.on_date, 'posting_no', f.posting_no, 'kind', f.kind, 'currency', f.currency, 'bill_number', b.number,
+                     'credit_note', case f.kind when 'bill_void' then (
+                         select private.credit_note_reference(n.prefix, n.number) from public.credit_notes n where n.bill_id = f.bill_id) end,
                      'account_no', c.account_no, 'customer_name', c.name, 'tariff_code', t.code, 'period_start', b.period_start,
                      'period_end', b.period_end, 'consumption_wh', g.sign * b.consumption_wh, 'subtotal_minor', g.sign * b.subtotal_minor,
                      'tax_minor', g.sign * b.tax_minor, 'total_minor', f.amount_minor, 'due_date', b.due_date,

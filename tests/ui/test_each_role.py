@@ -40,6 +40,8 @@ ENDPOINTS: Final[Mapping[tuple[str, str], Needs]] = {
     ("POST", "/webhook/whatsapp"): None,
     ("GET", "/api/bills/<bill_id>"): (Permission.VIEW_BILLS, *SUBMIT),
     ("GET", "/api/bills/customer/<path:customer>"): (Permission.VIEW_BILLS, *SUBMIT),
+    ("GET", "/api/credit-notes"): (Permission.VIEW_BILLS,),
+    ("GET", "/api/credit-notes/<credit_note_id>/pdf"): (Permission.VIEW_BILLS,),
     ("GET", "/api/scheduler/status"): (),
     ("GET", "/api/health"): None,
     ("GET", "/api/metrics"): (Permission.VIEW_SYSTEM,),
@@ -67,9 +69,14 @@ FORMS: Final = {
     for path in ("/sign-in", "/sign-in/code", "/sign-in/new-password", "/sign-in/first")
 }
 # A customer's page knows its customers alone: no role opens anything of it.
-_BILLS: Final = ("/bills", "/bills/<bill_id>", "/bills/<bill_id>/pdf")
+_BILLS: Final = (
+    "/bills",
+    "/bills/<bill_id>",
+    "/bills/<bill_id>/pdf",
+    "/bills/<bill_id>/credit-note",
+)
 _PAYMENTS: Final = ("/payments", "/payments/<payment_id>", "/payments/<payment_id>/pdf")
-_SHOWN: Final = ("", *_BILLS, *_PAYMENTS, "/usage")
+_SHOWN: Final = ("", *_BILLS, *_PAYMENTS, "/usage", "/statement", "/statement/pdf")
 _ASKED: Final = ("/bills/<bill_id>/dispute", "/moving-out", "/reading", "/contact", "/end-links")
 _ENTRY: Final = ("/open", "/sign-in", "/confirm")
 _DONE: Final = ("/code", "/confirm/send", "/sign-out", "/requests/<request_id>/withdraw")

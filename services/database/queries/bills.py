@@ -85,11 +85,13 @@ class BillQueries(Queries):
         issued_at: datetime,
         issued_on: date,
         due_date: date,
+        no_address: str = "",
     ) -> tuple[int, list[Bill]]:
         """Approve drafts together, all or none: each gets its number; how many, and the bills.
 
         `bills` are {bill_id, owed: the plan of its outbox entry}. Raises NotFound, and
-        IllegalChange for a void bill.
+        IllegalChange for a void bill and, with the words of `no_address` if there are any, for one
+        that would not say where the supply is.
         """
         answer = self._call(
             "issue_bills",
@@ -98,6 +100,7 @@ class BillQueries(Queries):
             issued_at=issued_at.isoformat(),
             issued_on=issued_on.isoformat(),
             due_date=due_date.isoformat(),
+            no_address=no_address or None,
         )
         return int(answer["issued"]), [Bill.model_validate(row) for row in answer["bills"]]
 

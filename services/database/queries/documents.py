@@ -1,20 +1,22 @@
 """Documents: the bills as they are printed, the PDFs that are kept, and photos of meters."""
 
 import base64
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from services.database.queries.base import Json, Queries
-from services.database.transport import Filter
+from services.database.queries.base import Json, Queries, search_filters
+from services.database.transport import Filter, FilterOp
 from services.records.base import Page
 from services.records.details import BillDocumentFacts
+from services.records.documents.credit_notes import CreditNote
 from services.records.messages import UnprintedBill
 from services.records.submissions import MeterPhoto
 
 
 @dataclass(frozen=True, slots=True)
 class KeptDocument:
-    """The PDF of a bill and its SHA-256 in hex."""
+    """The PDF of a bill or credit note and its SHA-256 in hex."""
 
     sha256: str
     pdf: bytes
@@ -70,6 +72,70 @@ class DocumentQueries(Queries):
             "unprinted_bill_list", filters=[Filter("bill_id", "eq", bill_id)], limit=1
         ).rows
         return str(rows[0]["reason"]) if rows else None
+
+    def credit_note(self, credit_note_id: str) -> CreditNote:
+        """One credit note; raises NotFound."""
+        row = self._one("credit_note_list", credit_note_id, "credit note")
+        return CreditNote.model_validate(row)
+
+    def credit_notes(
+        self,
+        *,
+        bill_id: str | None = None,
+        customer_id: str | None = None,
+        start: date | None = None,
+        until: date | None = None,
+        text: str = "",
+        after: int | None = None,
+        limit: int,
+    ) -> list[CreditNote]:
+        """Credit notes, the last number first: those of a bill, a customer, some days, or all.
+
+        The days are local, `until` the first one after them. `text` is looked for in their numbers,
+        the bill's, and who they are for; `after` is the last number of the page before.
+        """
+        wanted: tuple[tuple[str, FilterOp, str | int | None], ...] = (
+            ("bill_id", "eq", bill_id),
+            ("customer_id", "eq", customer_id),
+            ("on_date", "gte", start.isoformat() if start else None),
+            ("on_date", "lt", until.isoformat() if until else None),
+            ("number", "lt", after),
+        )
+        filters = [Filter(name, op, value) for name, op, value in wanted if value is not None]
+        filters += search_filters(text)
+        rows = self._transport.select(
+            "credit_note_list", filters=filters, order=["number.desc"], limit=limit
+        ).rows
+        return [CreditNote.model_validate(row) for row in rows]
+
+    def credit_note_document(self, credit_note_id: str) -> KeptDocument | None:
+        """The PDF that is kept of a credit note; None before it was rendered."""
+        return _kept(self._call("credit_note_document", credit_note_id=credit_note_id))
+
+    def keep_credit_note_document(
+        self, *, credit_note_id: str, sha256: str, pdf: bytes
+    ) -> KeptDocument:
+        """Keep a credit note's PDF, unless there is one already; the one that is kept."""
+        text = base64.b64encode(pdf).decode()
+        kept = _kept(
+            self._call(
+                "keep_credit_note_document", credit_note_id=credit_note_id, sha256=sha256, pdf=text
+            )
+        )
+        assert kept is not None  # noqa: S101 - the function answers the row that it keeps
+        return kept
+
+    def agreements_without_address(
+        self, *, agreements: Sequence[str] = (), bills: Sequence[str] = ()
+    ) -> frozenset[str]:
+        """Ids of those agreements, also those of bills, whose bills could not say where they are.
+
+        Neither the place nor the customer has an address.
+        """
+        answer = self._call(
+            "agreements_without_address", agreements=list(agreements), bills=list(bills)
+        )
+        return frozenset(answer["agreements"])
 
     def keep_photo(
         self,

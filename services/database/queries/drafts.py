@@ -57,11 +57,18 @@ class DraftQueries(Queries):
         return IssueRun.model_validate(self._call("begin_issue_run", actor=actor, **asked))
 
     def issue_next(
-        self, *, limit: int, issue: Issue, outbox: Mapping[str, Any], skip: str | None = None
+        self,
+        *,
+        limit: int,
+        issue: Issue,
+        outbox: Mapping[str, Any],
+        skip: str | None = None,
+        no_address: str = "",
     ) -> IssueRun | None:
         """Issue the next drafts of a run, all or none; how it stands then, None without a run.
 
-        With `skip` they are passed over instead, for that reason.
+        With `skip` they are passed over instead, for that reason. Raises IllegalChange with the
+        words of `no_address`, if there are any, where one would not say where the supply is.
         """
         answer = self._call(
             "issue_next",
@@ -71,6 +78,7 @@ class DraftQueries(Queries):
             due_date=issue.due_date.isoformat(),
             outbox=outbox,
             skip=skip,
+            no_address=no_address or None,
         )
         return _run(answer)
 

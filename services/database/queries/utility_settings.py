@@ -20,8 +20,13 @@ class Logo:
 class SettingsQueries(Queries):
     """The utility's own settings."""
 
-    def utility_settings(self, *, bill_id: str | None = None) -> StoredSettings:
-        """The settings that held when a bill was issued; without one, those that hold now."""
+    def utility_settings(
+        self, *, bill_id: str | None = None, version: int | None = None
+    ) -> StoredSettings:
+        """The settings that held when a bill was issued, or a version; without, those of now."""
+        if version is not None:
+            found = self._call("utility_settings_version", version=version)
+            return StoredSettings.model_validate(found) if found else StoredSettings()
         asked = {"bill_id": bill_id} if bill_id else {}
         found = self._call("utility_settings_at", **asked)
         return StoredSettings.model_validate(found) if found else StoredSettings()

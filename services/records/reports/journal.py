@@ -48,6 +48,8 @@ class JournalLine(Amounts):
     customer_name: Text
     reference: Text
     note: Text
+    # Of a voided bill, the number of the document that takes it back.
+    credit_note: Text = ""
     actor: str
     created_at: datetime
 

@@ -25,6 +25,7 @@ class RegisterRow(Amounts):
     total_minor: int
     due_date: date | None
     note: str
+    credit_note: str | None = None
 
 
 class RevenueRow(Amounts):

@@ -1,9 +1,11 @@
 """What a customer looks at: the account, bills, payments, use."""
 
 from dataclasses import dataclass
+from datetime import date, timedelta
 
 from flask import Flask, Response, request
 
+from services.accounts.statements import NoStatement
 from services.bill_documents import MissingLetters
 from services.bill_documents.archive import ArchiveDamaged
 from services.customer_page.lookups import PageLookups
@@ -11,11 +13,14 @@ from services.customer_page.visits import confirmed
 from services.history.terms import METHOD
 from services.payments.receipts import receipt_number
 from services.people.customer_links import PATH
+from services.quantities.period import first_of_month
+from services.records.documents.taxes import taxes_by_rate
 from services.web.my.chart import usage_chart
-from services.web.my.rendering import Said, pdf, style
+from services.web.my.rendering import NOTHING, Said, pdf, style
 from services.web.my.site import Site
 
 _NO_PDF = Said("This document cannot be made just now. Call or visit us for it.", 503)
+_NO_DAYS = Said("Say from which day to which day.", 422)
 _MOST_PAGES = 500
 
 
@@ -33,6 +38,9 @@ class ShownRoutes:
         add(app, f"{PATH}/bills", self.bills)
         add(app, f"{PATH}/bills/<bill_id>", self.bill)
         add(app, f"{PATH}/bills/<bill_id>/pdf", self.bill_pdf)
+        add(app, f"{PATH}/bills/<bill_id>/credit-note", self.credit_note)
+        add(app, f"{PATH}/statement", self.statement)
+        add(app, f"{PATH}/statement/pdf", self.statement_pdf)
         add(app, f"{PATH}/payments", self.payments)
         add(app, f"{PATH}/payments/<payment_id>", self.payment)
         add(app, f"{PATH}/payments/<payment_id>/pdf", self.receipt)
@@ -53,7 +61,8 @@ class ShownRoutes:
         """GET /my/bills/<id>."""
         shown = self._lookups.bill(self.site.visit(), bill_id)
         title = f"Bill {shown.bill.reference}"
-        return self.site.page("bill.html", title, shown=shown, bill=shown.bill)
+        taxes = taxes_by_rate(shown.bill.lines)
+        return self.site.page("bill.html", title, shown=shown, bill=shown.bill, taxes=taxes)
 
     def bill_pdf(self, bill_id: str) -> Response:
         """GET /my/bills/<id>/pdf."""
@@ -61,6 +70,37 @@ class ShownRoutes:
             return pdf(*self._lookups.bill_pdf(self.site.visit(), bill_id))
         except (MissingLetters, ArchiveDamaged):
             return self.site.page("message.html", "No document", _NO_PDF)
+
+    def credit_note(self, bill_id: str) -> Response:
+        """GET /my/bills/<id>/credit-note: the document that takes a void bill back."""
+        try:
+            return pdf(*self._lookups.credit_note_pdf(self.site.visit(), bill_id))
+        except (MissingLetters, ArchiveDamaged):
+            return self.site.page("message.html", "No document", _NO_PDF)
+
+    def statement(self) -> Response:
+        """GET /my/statement: which days it is to be of."""
+        confirmed(self.site.visit())
+        return self._ask_days(NOTHING)
+
+    def statement_pdf(self) -> Response:
+        """GET /my/statement/pdf?from&to: local dates, the last one among them."""
+        visit = confirmed(self.site.visit())
+        try:
+            start = date.fromisoformat(request.args.get("from", ""))
+            end = date.fromisoformat(request.args.get("to", "")) + timedelta(days=1)
+        except (ValueError, OverflowError):
+            return self._ask_days(_NO_DAYS)
+        try:
+            return pdf(*self._lookups.statement_pdf(visit, start=start, end=end))
+        except NoStatement as error:
+            return self._ask_days(Said(str(error), 422))
+        except MissingLetters:
+            return self.site.page("message.html", "No document", _NO_PDF)
+
+    def _ask_days(self, said: Said) -> Response:
+        first = first_of_month(first_of_month(self.site.today) - timedelta(days=1))
+        return self.site.page("statement.html", "Statement of account", said, first=first)
 
     def payments(self) -> Response:
         """GET /my/payments?page: the last received first."""

@@ -292,3 +292,49 @@ def photo() -> bytes:
     made = io.BytesIO()
     Image.new("RGB", (60, 40), "white").save(made, "PNG")
     return made.getvalue()
+
+
+def test_a_void_bill_has_its_credit_note_and_an_account_its_statement(town: Town) -> None:
+    customer = town.home("M1")
+    desk, database = town.utility.services.settings_desk, town.utility.services.database
+    seen = desk.shown(principal=ADMIN).stored
+    body = {"credit_notes": True}
+    assert desk.change(change_id=str(uuid4()), body=body, seen=seen, principal=ADMIN)
+    bill = town.bill("M1")
+    on = town.utility.today
+    database.void_bill(actor=ADMIN.user, bill_id=bill.id, reason="wrong meter", on=on)
+    visitor = town.visitor()
+    visitor.open(town.link("M1"))
+    assert "Tax by rate" in visitor.get(f"/my/bills/{bill.id}")
+    for closed in (f"bills/{bill.id}/credit-note", "statement", "statement/pdf"):
+        assert "A code is needed" in visitor.get(f"/my/{closed}")
+    visitor = town.confirmed("M1")
+    assert "Credit note CN-000001" in visitor.get(f"/my/bills/{bill.id}")
+    visitor.get(f"/my/bills/{bill.id}/credit-note")
+    assert visitor.page is not None
+    assert visitor.page.data.startswith(b"%PDF")
+    assert visitor.page.headers["Content-Disposition"] == 'attachment; filename="CN-000001.pdf"'
+    assert "Statement of account" in visitor.get("/my/bills")
+    assert "Statement as PDF" in visitor.get("/my/statement")
+    day = town.utility.today.isoformat()
+    visitor.get(f"/my/statement/pdf?from={day}&to={day}")
+    assert visitor.page.data.startswith(b"%PDF")
+    assert "Say from which day" in visitor.get("/my/statement/pdf?from=x&to=y")
+    assert "ends before it begins" in visitor.get(f"/my/statement/pdf?from={day}&to=2020-01-01")
+    assert database.credit_notes(customer_id=customer, limit=2)
+
+
+def test_the_office_sends_a_statement_as_mail(town: Town) -> None:
+    customer = town.home("M1")
+    town.bill("M1")
+    town.mail_to("m1@post.example")
+    statements, today = town.utility.services.statements, town.utility.today
+    days = {"start": today - timedelta(days=40), "end": today + timedelta(days=1)}
+    assert statements.mail(customer_id=customer, principal=ADMIN, **days)
+    town.mail_to("m1@post.example", 2)
+    (attached,) = town.box.mails[-1].iter_attachments()
+    assert attached.get_content_type() == "application/pdf"
+    assert attached.get_content().startswith(b"%PDF")
+    nobody = town.home("M2", email="")
+    town.bill("M2")
+    assert not statements.mail(customer_id=nobody, principal=ADMIN, **days)

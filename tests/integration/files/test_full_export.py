@@ -311,7 +311,8 @@ LEFT_OUT = {
     # The mail itself stays in the mailbox.
     "customer_replies",
     # Files of their own.
-    "bill_documents", "meter_photos", "photo_contents", "photos_to_claim", "utility_logos",
+    "bill_documents", "credit_note_documents", "meter_photos", "photo_contents",
+    "photos_to_claim", "utility_logos",
 }  # fmt: skip
 
 
