@@ -55,10 +55,12 @@ class TimedTransport:
                 view, filters=filters, order=order, limit=limit, offset=offset, count=count
             )
 
-    def call(self, function: str, params: Mapping[str, Any]) -> Any:
+    def call(
+        self, function: str, params: Mapping[str, Any], *, seconds: float | None = None
+    ) -> Any:
         """As the transport inside."""
         with self._timed():
-            return self.inner.call(function, params)
+            return self.inner.call(function, params, seconds=seconds)
 
     def close(self) -> None:
         """As the transport inside."""

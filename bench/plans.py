@@ -68,7 +68,7 @@ class ExplainingTransport:
             total = self._one(query.count, query.values)
         return Selection(rows, total)
 
-    def call(self, function: str, params: Mapping[str, Any]) -> Any:
+    def call(self, function: str, params: Mapping[str, Any], **_: Any) -> Any:
         """See Transport.call."""
         query = sql.SQL("select public.{}(%s::jsonb)").format(sql.Identifier(function))
         return self._one(query, [dump_json(dict(params))])

@@ -100,7 +100,10 @@ _NAMES: Final = (
     ("imports", r"import_(headings|value|differences)|set_import_headings|preview_import"),
     ("graph", r"(note_)?graph_\w+"),
     ("ai", r"(add_)?ai_\w+|second_opinion\w*|reading_verdict_counts"),
-    ("month_end", r"month_\w+|close_month|aged_receivables|overview|open_bills"),
+    (
+        "month_end",
+        r"ledger_check\w*|(record|last)_ledger_check\w*|ledger_is_large|require_sound_ledger|month_\w+|close_month|aged_receivables|overview|open_bills",
+    ),
     (
         "ledger",
         r"(ledger|bill)_totals(_id_seq)?|keep_\w+_totals|(add_up|make|wrong)_totals|(sums|late)_of_\w+|bill_total_in_words|overdue_accounts",

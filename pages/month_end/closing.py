@@ -4,6 +4,7 @@ from datetime import date
 
 import streamlit as st
 
+from pages.month_end.ledger_words import NOT_CHECKED_YET, ledger_in_words, when_checked
 from pages.shared.format import count, day, escaped, moment, month
 from pages.shared.session import may, now, services, today, zone
 from services.database.errors import IllegalChange
@@ -60,11 +61,15 @@ def offer_check(principal: Principal) -> None:
     if not st.button("Check the ledger", icon=":material/rule:"):
         return
     found = services().books.check_ledger(principal=principal)
-    if not found.problems:
-        entries = count(found.entries, "entry", "entries")
-        st.success(f"The ledger adds up: {entries}.", icon=":material/check_circle:")
+    if found is None:
+        st.info(NOT_CHECKED_YET, icon=":material/schedule:")
         return
-    st.error("The ledger does not add up. No month can be closed until it does.")
+    if not found.problems:
+        st.success(ledger_in_words(found), icon=":material/check_circle:")
+        return
+    st.error(
+        f"The ledger does not add up{when_checked(found)}. No month can be closed until it does."
+    )
     for problem in found.problems[:_MOST_PROBLEMS]:
         st.markdown(f"- {escaped(problem.what)}: {escaped(problem.detail)}")
 

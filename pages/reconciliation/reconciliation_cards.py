@@ -5,6 +5,7 @@ from typing import Final
 
 import streamlit as st
 
+from pages.month_end.ledger_words import NOT_CHECKED_YET, ledger_in_words, when_checked
 from pages.shared.components import description_list, status_badge
 from pages.shared.format import Color, count, day, escaped, moment, money
 from pages.shared.session import called, services, zone
@@ -73,15 +74,15 @@ def show_ledger(principal: Principal) -> None:
     """Whether every account, bill, payment and refund adds up, and what does not."""
     st.subheader("Ledger", anchor=False)
     found = _ledger(principal)
+    if found is None:
+        st.info(NOT_CHECKED_YET, icon=":material/schedule:")
+        return
     if not found.problems:
-        st.success(
-            f"It adds up: {count(found.entries, 'entry', 'entries')}, all checked.",
-            icon=":material/verified:",
-        )
+        st.success(ledger_in_words(found), icon=":material/verified:")
     else:
         st.error(
-            f"{count(len(found.problems), 'problem')}: no month can be closed before they are "
-            "understood.",
+            f"{count(len(found.problems), 'problem')}{when_checked(found)}: no month can be closed "
+            "before they are understood.",
             icon=":material/error:",
         )
         st.dataframe([one.model_dump() for one in found.problems], hide_index=True)
@@ -90,7 +91,7 @@ def show_ledger(principal: Principal) -> None:
 
 
 @st.cache_data(ttl=60, max_entries=1, show_spinner="Adding the ledger up…")
-def _ledger(_principal: Principal) -> LedgerCheck:
+def _ledger(_principal: Principal) -> LedgerCheck | None:
     # The underscore keeps who asks out of the cache's key.
     return services().books.check_ledger(principal=_principal)
 

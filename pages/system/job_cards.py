@@ -24,6 +24,7 @@ NAMES: Final = {
     "overdue_marking": "Overdue marking",
     "meter_collection": "Meter collection",
     "interval_collection": "Interval collection",
+    "ledger_check": "Ledger check",
     "backup": "Backup",
     "retention": "Retention",
 }
@@ -33,6 +34,7 @@ _WHAT: Final = {
     "overdue_marking": "Marks unpaid bills past their due date and sends the notice.",
     "meter_collection": "Collects the reading of each smart meter.",
     "interval_collection": "Collects interval series from a Green Button server.",
+    "ledger_check": "Adds all entries up again; the books of a month close only if they add up.",
     "retention": "Removes old messages, sign-ins and records of work; never bills or payments.",
     "backup": "Writes the whole database into one file, reads it back, and copies it elsewhere.",
 }

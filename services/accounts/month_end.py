@@ -62,9 +62,15 @@ class MonthEnd:
         require(principal, Permission.VIEW_BOOKS)
         return self.database.month_closings()
 
-    def check_ledger(self, *, principal: Principal) -> LedgerCheck:
-        """Add all entries up again, whatever their month; raises NotAllowed."""
+    def check_ledger(self, *, principal: Principal) -> LedgerCheck | None:
+        """All entries added up again, whatever their month; of a large ledger the last check.
+
+        None for a large one that was not checked yet. Raises NotAllowed.
+        """
         require(principal, Permission.VIEW_BOOKS, Permission.VIEW_PAYMENTS)
+        state = self.database.last_ledger_check()
+        if state.is_large:
+            return state.check
         return self.database.check_ledger()
 
     def open_drafts(self, month: date) -> int:

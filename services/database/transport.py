@@ -101,10 +101,13 @@ class Transport(Protocol):
         """
         ...
 
-    def call(self, function: str, params: Mapping[str, Any]) -> Any:
+    def call(
+        self, function: str, params: Mapping[str, Any], *, seconds: float | None = None
+    ) -> Any:
         """The answer of `public.<function>(p jsonb) returns jsonb`, or json, in one transaction.
 
         Never repeated here: the caller repeats a write, under the id that it gave it.
+        `seconds` is how long it may take, where that is longer than anybody at a page would wait.
         Raises TemporaryDatabaseError, DatabaseRefused or DatabaseError.
         """
         ...

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 from services.jobs import (
     backup,
     interval_collection,
+    ledger_check,
     meter_collection,
     monthly_bills,
     overdue_marking,
@@ -90,6 +91,8 @@ JOBS: Final = (
     Job("interval_collection", "0 6 * * *", interval_collection.run, "latest"),
     # Before the monthly bills, so that there is one from before what they did.
     Job("backup", "0 1 * * *", backup.run, "latest"),
+    # After the monthly bills and before the office opens.
+    Job("ledger_check", "0 5 * * *", ledger_check.run, "latest"),
     Job("retention", "30 3 * * *", retention.run, "latest"),
 )
 

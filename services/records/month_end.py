@@ -120,3 +120,18 @@ class LedgerCheck(Record):
     problems: tuple[LedgerProblem, ...]
     entries: int
     balances: tuple[BookBalance, ...]
+
+
+class KeptLedgerCheck(LedgerCheck):
+    """A check that was kept: the ledger as it was at `began_at` (UTC)."""
+
+    began_at: datetime
+    finished_at: datetime
+    checked_by: str
+
+
+class LedgerState(Record):
+    """The last check that was kept, and whether the ledger is checked at night alone."""
+
+    is_large: bool
+    check: KeptLedgerCheck | None

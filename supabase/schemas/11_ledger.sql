@@ -822,7 +822,7 @@ CREATE FUNCTION public.check_ledger(p jsonb) RETURNS jsonb
                            from public.accounts group by 1, 2) z))
 $$;
 
-COMMENT ON FUNCTION public.check_ledger(p jsonb) IS 'Adds everything up anew: {} -> {problems: [{what, subject, detail}], at most 100; entries; balances by currency and book}.';
+COMMENT ON FUNCTION public.check_ledger(p jsonb) IS 'Adds everything up again: {} -> {problems: [{what, subject, detail}], at most 100; entries; balances by currency and book}.';
 
 REVOKE ALL ON FUNCTION public.check_ledger(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.check_ledger(p jsonb) TO service_role;

@@ -19,6 +19,110 @@ ALTER TABLE public.month_closings ENABLE ROW LEVEL SECURITY;
 
 GRANT SELECT,INSERT ON TABLE public.month_closings TO service_role;
 
+CREATE TABLE public.ledger_checks (
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    began_at timestamp with time zone NOT NULL,
+    finished_at timestamp with time zone NOT NULL,
+    checked_by text NOT NULL,
+    entries bigint NOT NULL,
+    problems jsonb NOT NULL,
+    balances jsonb NOT NULL,
+    CONSTRAINT ledger_checks_checked_by_check CHECK ((checked_by <> ''::text))
+);
+
+COMMENT ON TABLE public.ledger_checks IS 'What came of adding up the whole ledger: it as it was at began_at. Never changed.';
+
+COMMENT ON COLUMN public.ledger_checks.problems IS '[{what, subject, detail}], at most 100; of a sound ledger [].';
+
+COMMENT ON COLUMN public.ledger_checks.balances IS 'By currency and book: [{currency, book, balance_minor, accounts}].';
+
+ALTER TABLE ONLY public.ledger_checks
+    ADD CONSTRAINT ledger_checks_pkey PRIMARY KEY (id);
+
+CREATE INDEX ledger_checks_recent ON public.ledger_checks USING btree (began_at DESC);
+
+ALTER TABLE public.ledger_checks ENABLE ROW LEVEL SECURITY;
+
+GRANT SELECT,INSERT ON TABLE public.ledger_checks TO service_role;
+
+CREATE FUNCTION private.ledger_is_large() RETURNS boolean
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    -- So many are added up in about a second.
+    select coalesce(sum(t.number), 0) > 50000 from public.ledger_totals t
+$$;
+
+COMMENT ON FUNCTION private.ledger_is_large() IS 'Whether adding up the ledger takes longer than somebody waits for it.';
+
+REVOKE ALL ON FUNCTION private.ledger_is_large() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.ledger_is_large() TO service_role;
+
+CREATE FUNCTION public.record_ledger_check(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    SET statement_timeout TO '30min'
+    SET work_mem TO '64MB'
+    AS $$
+declare
+    v_began constant timestamptz := clock_timestamp();
+    v_found jsonb;
+    v_check public.ledger_checks;
+begin
+    v_found := public.check_ledger('{}');
+    insert into public.ledger_checks (began_at, finished_at, checked_by, entries, problems, balances)
+    values (v_began, clock_timestamp(), p ->> 'actor', (v_found ->> 'entries')::bigint, v_found -> 'problems', v_found -> 'balances')
+    returning * into v_check;
+    -- Not before: it holds the row of the run, which is prolonged meanwhile.
+    perform private.check_run(p -> 'run');
+    return to_jsonb(v_check);
+end $$;
+
+COMMENT ON FUNCTION public.record_ledger_check(p jsonb) IS 'Adds up the whole ledger and keeps what came of it: {actor, run?} -> the row of ledger_checks. Takes minutes of a large one.';
+
+REVOKE ALL ON FUNCTION public.record_ledger_check(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.record_ledger_check(p jsonb) TO service_role;
+
+CREATE FUNCTION public.last_ledger_check(p jsonb) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select jsonb_build_object(
+        'is_large', private.ledger_is_large(),
+        'check', (select to_jsonb(c) from public.ledger_checks c order by c.began_at desc limit 1))
+$$;
+
+COMMENT ON FUNCTION public.last_ledger_check(p jsonb) IS 'The last check of the ledger, and whether it is too large to be checked while somebody waits: {} -> {is_large, check: a row of ledger_checks or null}.';
+
+REVOKE ALL ON FUNCTION public.last_ledger_check(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.last_ledger_check(p jsonb) TO service_role;
+
+CREATE FUNCTION private.require_sound_ledger() RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_check public.ledger_checks;
+begin
+    if not private.ledger_is_large() then
+        if public.check_ledger('{}') -> 'problems' <> '[]' then
+            perform private.refuse('EB005', 'The ledger does not add up: see what is wrong with it first.');
+        end if;
+        return;
+    end if;
+    select * into v_check from public.ledger_checks c order by c.began_at desc limit 1;
+    if v_check.id is null or v_check.began_at < now() - interval '36 hours' then
+        perform private.refuse('EB005', 'The ledger was not checked within the last 36 hours. It is checked each night; run Ledger check on Jobs to have it checked now.');
+    elsif v_check.problems <> '[]' then
+        perform private.refuse('EB005', 'The ledger did not add up at its last check: see what is wrong with it, and run Ledger check on Jobs again.');
+    end if;
+end $$;
+
+COMMENT ON FUNCTION private.require_sound_ledger() IS 'Refuses unless the ledger adds up: a small one now, a large one at its last check, which must be of the last 36 hours.';
+
+REVOKE ALL ON FUNCTION private.require_sound_ledger() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.require_sound_ledger() TO service_role;
+
 CREATE FUNCTION public.month_books(p jsonb) RETURNS jsonb
     LANGUAGE sql STABLE
     SET search_path TO ''
@@ -72,9 +176,8 @@ begin
         return '{}'::jsonb;
     elsif v_month < private.open_from() then
         perform private.refuse('EB005', 'A later month is closed already.');
-    elsif public.check_ledger('{}') -> 'problems' <> '[]' then
-        perform private.refuse('EB005', 'The ledger does not add up: see what is wrong with it first.');
     end if;
+    perform private.require_sound_ledger();
     insert into public.month_closings (month, totals, closed_by)
     values (v_month, public.month_books(p) - array['closing', 'open_from'], p ->> 'actor');
     return '{}'::jsonb;
@@ -260,3 +363,9 @@ CREATE TRIGGER refuse_delete BEFORE DELETE ON public.month_closings FOR EACH ROW
 CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON public.month_closings FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_delete();
 
 CREATE TRIGGER refuse_update BEFORE UPDATE ON public.month_closings FOR EACH ROW EXECUTE FUNCTION private.refuse_change();
+
+CREATE TRIGGER refuse_delete BEFORE DELETE ON public.ledger_checks FOR EACH ROW EXECUTE FUNCTION private.refuse_delete();
+
+CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON public.ledger_checks FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_delete();
+
+CREATE TRIGGER refuse_update BEFORE UPDATE ON public.ledger_checks FOR EACH ROW EXECUTE FUNCTION private.refuse_change();

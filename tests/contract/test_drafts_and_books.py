@@ -115,3 +115,7 @@ def test_receivables_and_entries_of_a_month_are_those_of_its_books(over: Over) -
     entries = over.same("entries_of_month", month)
     assert sum(e.amount_minor for e in entries) == book.closing_minor
     assert over.same("month_closings") == []
+    assert over.same("last_ledger_check").check is None
+    kept = over.here.record_ledger_check(actor=ADMIN.user)
+    assert (kept.problems, kept.entries, kept.checked_by) == ((), len(entries), ADMIN.user)
+    assert over.same("last_ledger_check").check == kept

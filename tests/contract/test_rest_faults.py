@@ -147,6 +147,13 @@ def test_an_answer_that_does_not_come_is_waited_for_once(server: FailingServer, 
     impatient.close()
 
 
+def test_a_call_that_may_take_longer_is_waited_for(server: FailingServer) -> None:
+    impatient = RestTransport(server.url, KEY, seconds=0.3)
+    server.replies = [Reply(after_seconds=1, body={"checked": True})]
+    assert impatient.call("echo", {}, seconds=20) == {"checked": True}
+    impatient.close()
+
+
 def test_the_time_limit_is_ten_seconds() -> None:
     transport = RestTransport("http://127.0.0.1:1", KEY)
     limit = transport._session.timeout

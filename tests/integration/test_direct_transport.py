@@ -145,6 +145,17 @@ def test_connections_work_as_service_role_in_utc_with_a_time_limit(
     }
 
 
+def test_a_call_may_be_given_another_time_limit_which_ends_with_it(dsn: str) -> None:
+    transport = DirectTransport(dsn, pool_size=1)
+    try:
+        limits = [transport.call("session", {}, seconds=s)["limit"] for s in (1800.0, 0.5, None)]
+        with pytest.raises(TemporaryDatabaseError):
+            transport.call("cancelled", {}, seconds=60)
+    finally:
+        transport.close()
+    assert limits == ["30min", "500ms", "10s"]
+
+
 @pytest.mark.parametrize(
     ("column", "op", "value", "found"),
     [

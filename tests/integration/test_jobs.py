@@ -253,6 +253,7 @@ def test_the_status_has_each_job_with_its_cron_next_time_and_last_run(utility: U
         ("meter_collection", "2026-11-01T08:00:00+05:30", None),
         ("interval_collection", "2026-11-01T06:00:00+05:30", None),
         ("backup", "2026-11-02T01:00:00+05:30", None),
+        ("ledger_check", "2026-11-01T05:00:00+05:30", None),
         ("retention", "2026-11-01T03:30:00+05:30", None),
     ]
     scheduler.start()

@@ -63,11 +63,12 @@ def test_a_stopped_process_makes_up_for_each_missed_month_and_the_latest_of_the_
     assert runs_of(utility.services, "overdue_marking") == {"2026-10-31": done}
     assert runs_of(utility.services, "meter_collection") == {"2026-10-25": done}
     assert runs_of(utility.services, "interval_collection") == {"2026-10-31": done}
+    assert runs_of(utility.services, "ledger_check") == {"2026-10-31": done}
     assert runs_of(utility.services, "backup") == {"2026-11-01": done}
     assert runs_of(utility.services, "retention") == {"2026-10-31": done}
 
     tick_and_wait(scheduler)
-    assert utility.services.database.job_runs().total == 9
+    assert utility.services.database.job_runs().total == 10
 
 
 def test_nothing_due_before_the_database_was_made_is_caught_up(

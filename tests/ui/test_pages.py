@@ -758,7 +758,7 @@ class Away(DirectTransport):
         """Fail for a while."""
         raise TemporaryDatabaseError("08006", "connection refused by 10.0.0.7")
 
-    def call(self, function: str, params: Mapping[str, Any]) -> Any:
+    def call(self, function: str, params: Mapping[str, Any], **_: Any) -> Any:
         """Fail for good."""
         if function == "use_session":
             return super().call(function, params)

@@ -82,7 +82,7 @@ def test_while_stripe_is_away_it_says_so_and_the_ledger_is_there(shown: Shown) -
         app = press(shown.page(), "Compare now")
     said = words(app)
     assert "Stripe cannot be reached." in said
-    assert "It adds up" in said
+    assert "The ledger adds up" in said
 
 
 def test_differences_come_first_and_are_taken_up(shown: Shown) -> None:
@@ -118,7 +118,7 @@ def test_without_stripe_only_the_ledger_is_shown(shown: Shown) -> None:
     finally:
         run_with(shown.shop.services, Scheduler(shown.shop.services))
     assert "Stripe is not configured" in said
-    assert "It adds up" in said
+    assert "The ledger adds up" in said
 
 
 def test_each_event_is_seen_with_what_became_of_it(shown: Shown) -> None:

@@ -392,5 +392,5 @@ class AccountQueries(Queries):
         return [InstalmentPlan.model_validate(row) for row in rows]
 
     def check_ledger(self) -> LedgerCheck:
-        """All entries added up; a sound ledger has no problems."""
+        """All entries added up; a sound ledger has no problems. Takes minutes of a large one."""
         return LedgerCheck.model_validate(self._call("check_ledger"))

@@ -1,6 +1,6 @@
 """What every question to the database is put with: calls, pages, single rows, searches."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -28,8 +28,14 @@ class Queries:
         if "outbox" in params:
             # What the functions call the plan of an outbox entry, or of several by their kind.
             params["owed"] = params.pop("outbox")
+        return self._ask(function, params)
+
+    def _ask(
+        self, function: str, params: Mapping[str, Any], *, seconds: float | None = None
+    ) -> Any:
+        """With another limit than that of pages, where `seconds` says so."""
         try:
-            return self._transport.call(function, params)
+            return self._transport.call(function, params, seconds=seconds)
         except DatabaseRefused as error:
             raise named(error) from None
 

@@ -1,12 +1,23 @@
 """The month's books: balances, entries, what was open at its end, and closing it."""
 
 from datetime import date, datetime
+from typing import Final
 
 from services.database.queries.base import Queries
 from services.database.transport import Filter
 from services.quantities.period import next_month
+from services.records.jobs import RunRef
 from services.records.ledger import LedgerEntry
-from services.records.month_end import MonthClosing, MonthEndReport, Receivables
+from services.records.month_end import (
+    KeptLedgerCheck,
+    LedgerState,
+    MonthClosing,
+    MonthEndReport,
+    Receivables,
+)
+
+# As record_ledger_check itself allows.
+CHECK_SECONDS: Final = 1800.0
 
 
 class BookQueries(Queries):
@@ -23,6 +34,16 @@ class BookQueries(Queries):
     def close_month(self, *, actor: str, month: date, today: date) -> None:
         """Close the books of a month that is over, and of all before it; raises IllegalChange."""
         self._call("close_month", actor=actor, month=month.isoformat(), today=today.isoformat())
+
+    def last_ledger_check(self) -> LedgerState:
+        """The last check of the ledger that was kept."""
+        return LedgerState.model_validate(self._call("last_ledger_check"))
+
+    def record_ledger_check(self, *, actor: str, run: RunRef | None = None) -> KeptLedgerCheck:
+        """Add all entries up and keep what came of it; raises RunTakenOver for an older attempt."""
+        asked = {"actor": actor, "run": run.to_json() if run else None}
+        answer = self._ask("record_ledger_check", asked, seconds=CHECK_SECONDS)
+        return KeptLedgerCheck.model_validate(answer)
 
     def month_closings(self) -> list[MonthClosing]:
         """The months that were closed, the last first, 120 at most."""

@@ -46,6 +46,8 @@ CONNECTION_SETTINGS: dict[str, Any] = {
 }
 SESSION_SETUP = "set role service_role; set time zone 'UTC'; set statement_timeout = '10s'"
 
+_TIME_LIMIT = "select set_config('statement_timeout', %s, true)"
+
 TEMPORARY_STATES = ("08", "40", "53", "57", "55P03")
 REFUSED_STATES = ("EB", "22", "23", "44", "P0")
 
@@ -92,12 +94,18 @@ class DirectTransport:
 
         return self._read(read)
 
-    def call(self, function: str, params: Mapping[str, Any]) -> Any:
+    def call(
+        self, function: str, params: Mapping[str, Any], *, seconds: float | None = None
+    ) -> Any:
         """The answer of a function `f(p jsonb) returns jsonb`; see Transport.call."""
         query = sql.SQL("select public.{}(%s::jsonb)").format(sql.Identifier(function))
         body = dump_json(dict(params))
         with self._connection() as connection:
-            return _only_value(connection, query, [body])
+            if seconds is None:
+                return _only_value(connection, query, [body])
+            with connection.transaction():
+                connection.execute(_TIME_LIMIT, [f"{round(seconds * 1000)}ms"])
+                return _only_value(connection, query, [body])
 
     def pool_figures(self) -> Mapping[str, int]:
         """Connections of this process: {"size", "in_use", "waiting"}."""

@@ -6,6 +6,7 @@ import random
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from typing import Any, TypeVar
 
 import httpx
@@ -61,6 +62,10 @@ class RestTransport:
             follow_redirects=False,
         )
         self._client = _rest_client(url, service_key, self._session)
+        # Not an attribute of the key's own, which whoever prints this would see.
+        self._patient: Callable[[float], RestTransport] = lambda seconds: RestTransport(
+            url, service_key, seconds=seconds
+        )
 
     def __repr__(self) -> str:
         return f"RestTransport({self._url!r})"
@@ -90,13 +95,19 @@ class RestTransport:
         end = None if limit is None else offset + limit
         return Selection(rows[offset:end], len(rows) if count else None)
 
-    def call(self, function: str, params: Mapping[str, Any]) -> Any:
+    def call(
+        self, function: str, params: Mapping[str, Any], *, seconds: float | None = None
+    ) -> Any:
         """The answer of a function `f(p jsonb) returns jsonb`; see Transport.call.
 
         Repeated only while no connection could be made, when nothing had been sent: some functions
-        count, so a repeat of what may have arrived is its caller's to decide.
+        count, so a repeat of what may have arrived is its caller's to decide. With `seconds`, the
+        function itself has to allow its statement as many (`set statement_timeout`).
         """
         check_name(function)
+        if seconds is not None:
+            with closing(self._patient(seconds)) as patient:
+                return patient.call(function, params)
         body = {"p": json.loads(dump_json(dict(params)))}
 
         def ask() -> Any:

@@ -41,10 +41,12 @@ class WatchedTransport:
                 view, filters=filters, order=order, limit=limit, offset=offset, count=count
             )
 
-    def call(self, function: str, params: Mapping[str, Any]) -> Any:
+    def call(
+        self, function: str, params: Mapping[str, Any], *, seconds: float | None = None
+    ) -> Any:
         """See Transport.call."""
         with _watched(function):
-            return self._transport.call(function, params)
+            return self._transport.call(function, params, seconds=seconds)
 
     def close(self) -> None:
         """See Transport.close."""

@@ -47,6 +47,7 @@ WRITES = {
     "meters handed over": {"hand_collections_over", "finish_job_run"},
     "retention": {"remove_old_records", "finish_job_run"},
     "interval_collection": {"finish_job_run"},
+    "ledger_check": {"record_ledger_check", "note_job_progress", "finish_job_run"},
     "backup": {"note_job_progress", "finish_job_run"},
 }
 
@@ -192,7 +193,7 @@ def stopped_before(
     transport = copy.utility.services.database._transport
     call, then, one_at_a_time = transport.call, [], threading.Lock()
 
-    def watch(function: str, params: Mapping[str, Any]) -> Any:
+    def watch(function: str, params: Mapping[str, Any], **limit: Any) -> Any:
         # A job may write from several threads.
         with one_at_a_time:
             if function in copy.writing:
@@ -200,7 +201,7 @@ def stopped_before(
                     copy.change_run(how)
                     then.append(copy.content)
                 copy.written.append(function)
-        return call(function, params)
+        return call(function, params, **limit)
 
     if number == 0:
         # Before the first one, and before what goes into files.

@@ -37,6 +37,7 @@ def test_the_jobs_have_the_times_of_the_design() -> None:
         "overdue_marking": ("0 11 * * *", "latest"),
         "meter_collection": ("0 8 * * sun", "latest"),
         "interval_collection": ("0 6 * * *", "latest"),
+        "ledger_check": ("0 5 * * *", "latest"),
         "backup": ("0 1 * * *", "latest"),
         "retention": ("30 3 * * *", "latest"),
     }

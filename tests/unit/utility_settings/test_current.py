@@ -22,7 +22,7 @@ class Stored:
     def set(self, **settings: Any) -> None:
         self.version, self.settings = self.version + 1, {**self.settings, **settings}
 
-    def call(self, function: str, params: Mapping[str, Any]) -> Any:
+    def call(self, function: str, params: Mapping[str, Any], **_: Any) -> Any:
         assert (function, set(params) - {"bill_id"}) == ("utility_settings_at", set())
         self.asked += 1
         if self.is_away:

@@ -1,0 +1,52 @@
+"""The nightly check of the ledger: all entries added up, and held against all that is kept of them.
+
+At a million accounts it takes minutes, so that pages and the closing of a month read what it found.
+"""
+
+import threading
+from concurrent.futures import Future
+from typing import Final
+
+from services.jobs.runs import JobContext, JobFailed
+from services.quantities.counting import count
+from services.records.month_end import KeptLedgerCheck
+
+# How often the lease is looked after while the database adds up.
+_LOOK_SECONDS: Final = 5.0
+
+
+def run(context: JobContext) -> str:
+    """Check, and keep what came of it; the run's summary. Fails where something does not add up."""
+    found = _checked(context)
+    context.note(done=found.entries)
+    entries = count(found.entries, "entry", "entries")
+    if found.problems:
+        problems = count(len(found.problems), "problem")
+        raise JobFailed(
+            f"The ledger does not add up: {problems} among {entries}; Reconciliation lists them."
+        )
+    return f"The ledger adds up: {entries}."
+
+
+def _checked(context: JobContext) -> KeptLedgerCheck:
+    """What the database answers, with the lease kept meanwhile."""
+    database = context.services.database
+    answer: Future[KeptLedgerCheck] = Future()
+
+    def ask() -> None:
+        try:
+            answer.set_result(database.record_ledger_check(actor=context.actor, run=context.ref))
+        # Raised again where it is waited for.
+        except BaseException as error:
+            answer.set_exception(error)
+
+    # A process that stops does not wait for it: the database ends what nobody waits for.
+    threading.Thread(target=ask, name="ledger-check", daemon=True).start()
+    while True:
+        context.go_on()
+        try:
+            return answer.result(timeout=_LOOK_SECONDS)
+        except TimeoutError:
+            if answer.done():
+                raise
+            context.keep()
