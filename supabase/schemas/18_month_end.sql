@@ -97,32 +97,6 @@ COMMENT ON FUNCTION public.last_ledger_check(p jsonb) IS 'The last check of the 
 REVOKE ALL ON FUNCTION public.last_ledger_check(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.last_ledger_check(p jsonb) TO service_role;
 
-CREATE FUNCTION private.require_sound_ledger() RETURNS void
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-declare
-    v_check public.ledger_checks;
-begin
-    if not private.ledger_is_large() then
-        if public.check_ledger('{}') -> 'problems' <> '[]' then
-            perform private.refuse('EB005', 'The ledger does not add up: see what is wrong with it first.');
-        end if;
-        return;
-    end if;
-    select * into v_check from public.ledger_checks c order by c.began_at desc limit 1;
-    if v_check.id is null or v_check.began_at < now() - interval '36 hours' then
-        perform private.refuse('EB005', 'The ledger was not checked within the last 36 hours. It is checked each night; run Ledger check on Jobs to have it checked now.');
-    elsif v_check.problems <> '[]' then
-        perform private.refuse('EB005', 'The ledger did not add up at its last check: see what is wrong with it, and run Ledger check on Jobs again.');
-    end if;
-end $$;
-
-COMMENT ON FUNCTION private.require_sound_ledger() IS 'Refuses unless the ledger adds up: a small one now, a large one at its last check, which must be of the last 36 hours.';
-
-REVOKE ALL ON FUNCTION private.require_sound_ledger() FROM PUBLIC;
-GRANT ALL ON FUNCTION private.require_sound_ledger() TO service_role;
-
 CREATE FUNCTION public.month_books(p jsonb) RETURNS jsonb
     LANGUAGE sql STABLE
     SET search_path TO ''
@@ -357,6 +331,32 @@ COMMENT ON FUNCTION public.open_bills(p jsonb) IS 'How many bills are issued and
 
 REVOKE ALL ON FUNCTION public.open_bills(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.open_bills(p jsonb) TO service_role;
+
+CREATE FUNCTION private.require_sound_ledger() RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_check public.ledger_checks;
+begin
+    if not private.ledger_is_large() then
+        if public.check_ledger('{}') -> 'problems' <> '[]' then
+            perform private.refuse('EB005', 'The ledger does not add up: see what is wrong with it first.');
+        end if;
+        return;
+    end if;
+    select * into v_check from public.ledger_checks c order by c.began_at desc limit 1;
+    if v_check.id is null or v_check.began_at < now() - interval '36 hours' then
+        perform private.refuse('EB005', 'The ledger was not checked within the last 36 hours. It is checked each night; run Ledger check on Jobs to have it checked now.');
+    elsif v_check.problems <> '[]' then
+        perform private.refuse('EB005', 'The ledger did not add up at its last check: see what is wrong with it, and run Ledger check on Jobs again.');
+    end if;
+end $$;
+
+COMMENT ON FUNCTION private.require_sound_ledger() IS 'Refuses unless the ledger adds up: a small one now, a large one at its last check, which must be of the last 36 hours.';
+
+REVOKE ALL ON FUNCTION private.require_sound_ledger() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.require_sound_ledger() TO service_role;
 
 CREATE TRIGGER refuse_delete BEFORE DELETE ON public.month_closings FOR EACH ROW EXECUTE FUNCTION private.refuse_delete();
 
