@@ -1,7 +1,7 @@
 # The commands of this project. All that is needed first is Python 3.11 or newer.
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test check lint style types format schemas lock sbom bench
+.PHONY: help install run test check lint style types format schemas catalogues lock sbom bench
 
 PYTHON := .venv/bin/python
 PIP := $(PYTHON) -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps
@@ -26,6 +26,7 @@ help:
 	@echo "make lint     check style, formatting and types"
 	@echo "make format   put the code into the project's format"
 	@echo "make schemas  write supabase/schemas/ again, after a new migration"
+	@echo "make catalogues  bring the translations up to date with the texts of the source"
 	@echo "make lock     lock all dependencies again, after a change of requirements*.txt"
 	@echo "              (ARGS=--upgrade takes the newest of what they need)"
 	@echo "make sbom     list every dependency and its licence again, in docs/"
@@ -60,6 +61,9 @@ format: $(DEV_READY)
 
 schemas: $(DEV_READY)
 	@$(PYTHON) scripts/write_schemas.py
+
+catalogues: $(DEV_READY)
+	@$(PYTHON) scripts/write_catalogues.py
 
 lock: $(DEV_READY)
 	@sh scripts/lock_dependencies.sh $(ARGS)

@@ -30,7 +30,7 @@ import psycopg
 from bench.database import OwnDatabase, own_database
 from bench.large_utility import fill
 from bench.run_results import Results
-from services.messages.templates import HEADLINES
+from services.messages.wording import HEADLINES
 from services.settings import PROJECT_FOLDER, Settings
 from tests.integration.providers.published import SHARED_PATH, discord
 from tests.integration.providers.stand_in import StandIn, running

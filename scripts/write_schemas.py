@@ -77,7 +77,7 @@ _NAMES: Final = (
     ),
     (
         "security",
-        r"user_\w+|readmit_user|\w*security_\w+|\w*(session|token|sign_in|api_key)\w*",
+        r"user_\w+|choose_user_language|readmit_user|\w*security_\w+|\w*(session|token|sign_in|api_key)\w*",
     ),
     (
         "dunning",

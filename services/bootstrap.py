@@ -20,6 +20,7 @@ from services.approvals.deciding import Approvals
 from services.backups.check import BackupCheck
 from services.bill_documents.archive import BillArchive
 from services.bill_documents.credit_notes import CreditNoteArchive
+from services.bill_documents.charge_names import ChargeNames
 from services.billing.approval import BillApproval
 from services.billing.credit_notes import CreditNotes
 from services.billing.cycles import BillingCycles
@@ -165,7 +166,9 @@ def build_services(
             addresses,
             utility_name=lambda: current().utility_name,
             reply_to=lambda: current().utility_email,
-            archive=BillArchive(database, current.printed_on, settings.timezone),
+            archive=BillArchive(
+                database, current.printed_on, settings.timezone, ChargeNames(database)
+            ),
             receipts=Receipts(database, current.sender),
         )
         closers.append(providers.close)
@@ -332,7 +335,7 @@ def wire(
         security_log=security_log,
         hashing=hashing,
     )
-    archive = BillArchive(database, current.printed_on, settings.timezone)
+    archive = BillArchive(database, current.printed_on, settings.timezone, ChargeNames(database))
     rebilling = Rebilling(
         database=database,
         assessor=assessor,

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from services.database.service import DatabaseService
 from services.identity.auth import Principal, require
 from services.identity.permissions import Permission
+from services.languages.sentence import N_, sentence
 from services.messages.contact_rules import email_address, language_tag, phone_number, tax_number
 from services.messages.discord import check_webhook
 from services.messages.phones import InvalidPhone, e164
@@ -23,7 +24,7 @@ class InvalidContact(ValueError):
 def _line(value: Any) -> str:
     text = " ".join(value.split()) if isinstance(value, str) else ""
     if not isinstance(value, str) or not text.isprintable():
-        raise ValueError("must be a line of printable characters.")
+        raise ValueError(N_("must be a line of printable characters."))
     return text
 
 
@@ -60,17 +61,17 @@ class ContactEntry(BaseModel):
 
 
 _NAMES: Final = {
-    "name": "The name",
-    "phone": "The phone number",
-    "email": "The e-mail address",
-    "address": "The address",
-    "language": "The language",
-    "tax_number": "The tax number",
-    "discord_webhook": "The Discord address",
+    "name": N_("The name"),
+    "phone": N_("The phone number"),
+    "email": N_("The e-mail address"),
+    "address": N_("The address"),
+    "language": N_("The language"),
+    "tax_number": N_("The tax number"),
+    "discord_webhook": N_("The Discord address"),
 }
 _LENGTHS: Final = {
-    "too_short": "is missing.",
-    "too_long": "is longer than can be kept.",
+    "too_short": N_("is missing."),
+    "too_long": N_("is longer than can be kept."),
 }
 
 
@@ -167,9 +168,12 @@ def _parsed(body: Mapping[str, Any]) -> ContactEntry:
         name = str(first["loc"][0]) if first["loc"] else ""
         said = _LENGTHS.get(
             first["type"].removeprefix("string_"),
-            first.get("ctx", {}).get("error", "is not right."),
+            first.get("ctx", {}).get("error", N_("is not right.")),
         )
-        raise InvalidContact(f"{_NAMES.get(name, name)} {said}") from None
+        field = sentence(_NAMES[name]) if name in _NAMES else name
+        raise InvalidContact(
+            sentence("{field} {problem}", field=field, problem=sentence(str(said)))
+        ) from None
     if why := _unreachable(entry):
         raise InvalidContact(why)
     return entry
@@ -181,15 +185,19 @@ def _unreachable(entry: ContactEntry) -> str:
         try:
             e164(entry.phone)
         except InvalidPhone as error:
-            return f"For {'WhatsApp' if entry.whatsapp else 'SMS'} the phone number {error}"
+            return sentence(
+                "For {channel} the phone number {problem}",
+                channel="WhatsApp" if entry.whatsapp else "SMS",
+                problem=sentence(str(error)),
+            )
     if (entry.quiet_from is None) != (entry.quiet_until is None):
-        return "Quiet hours need both a beginning and an end."
+        return sentence("Quiet hours need both a beginning and an end.")
     if entry.quiet_from is not None and entry.quiet_from == entry.quiet_until:
-        return "Quiet hours that end when they begin would never be over."
+        return sentence("Quiet hours that end when they begin would never be over.")
     if entry.preferred == "email" and not entry.email:
-        return "For messages by e-mail an e-mail address is needed."
+        return sentence("For messages by e-mail an e-mail address is needed.")
     if entry.preferred == "whatsapp" and not entry.whatsapp:
-        return "For messages by WhatsApp the customer must have agreed to them."
+        return sentence("For messages by WhatsApp the customer must have agreed to them.")
     return ""
 
 

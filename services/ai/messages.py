@@ -9,8 +9,10 @@ from babel.dates import format_date
 
 from services.ai.answers import NoAiAnswer, plain_line
 from services.ai.questions import locale_of
+from services.languages.writing import money, number
 from services.messages.facts import DUNNING, NO_FACTS, Correction, Received
 from services.quantities.energy import format_kwh
+from services.quantities.money import Money
 from services.records.bills import Bill
 from services.records.outbox import OutboxKind
 
@@ -138,11 +140,11 @@ def values_for(
     utility_name: str,
     facts: Mapping[str, str] = NO_FACTS,
 ) -> dict[str, str]:
-    """Our own text for each placeholder that the occasion offers, dates as the language has them.
+    """Our own text for each placeholder that the occasion offers, as the language writes it.
 
     `facts` describe the payment or the correction that it is about.
     """
-    balance = bill.money(bill.balance_minor).display()
+    balance = _amount(bill.money(bill.balance_minor), language)
     values = {
         "name": plain_line(bill.customer_name, longest=100),
         "utility": plain_line(utility_name, longest=100),
@@ -150,17 +152,20 @@ def values_for(
         "reference": bill.reference,
         "amount": balance,
         "balance": balance,
-        "usage": f"{format_kwh(bill.consumption_wh)} kWh",
+        "usage": f"{number(format_kwh(bill.consumption_wh), locale_of(language))} kWh",
         "due_date": _day(bill.due_date, language) if bill.due_date else "",
         "link": bill.payment_url or "",
     }
     if "paid" in occasion.offered:
         received = Received.of(facts)
-        values |= {"paid": received.amount.display(), "paid_on": _day(received.on, language)}
+        values |= {
+            "paid": _amount(received.amount, language),
+            "paid_on": _day(received.on, language),
+        }
     elif "old_bills" in occasion.offered:
         correction = Correction.of(facts)
         values |= {"old_bills": correction.voided, "new_bills": correction.issued}
-        values["difference"] = correction.size.display()
+        values["difference"] = _amount(correction.size, language)
     return {name: values[name] for name in occasion.offered}
 
 
@@ -193,6 +198,10 @@ def _correction(bill: Bill, correction: Correction) -> Occasion:
 def _way_to_pay(bill: Bill) -> str:
     # Without a link the bill is paid at the office, where the reference is asked for.
     return "link" if bill.payment_url else "reference"
+
+
+def _amount(amount: Money, language: str) -> str:
+    return money(amount.text, amount.currency, locale_of(language))
 
 
 def _day(day: date, language: str) -> str:

@@ -17,6 +17,7 @@ from services.bill_documents import (
     Utility,
     render,
 )
+from services.bill_documents.charge_names import ChargeNames
 from services.bill_documents.facts import document_of
 from services.database.queries.documents import KeptDocument
 from services.database.service import DatabaseService
@@ -60,6 +61,7 @@ class BillArchive:
     database: DatabaseService
     sender_of: Callable[[str], Utility]
     zone: ZoneInfo
+    names: ChargeNames
 
     def pdf(self, bill_id: str) -> KeptDocument:
         """The PDF of an issued bill, the same bytes whenever it is asked for.
@@ -129,4 +131,5 @@ class BillArchive:
             replaces=facts.replaces,
             customer_tax_number=facts.tax_number,
             contract_ends_on=facts.contract_ends_on,
+            charge_names=self.names.of(facts.bill, facts.language),
         )

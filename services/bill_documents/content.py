@@ -16,6 +16,7 @@ from services.bill_documents.document import (
     RegisterRead,
     StatementDocument,
 )
+from services.bill_documents.line_names import ChargeName, line_name, line_note
 from services.bill_documents.qr import qr_svg
 from services.bill_documents.text import pieces, sound, typed, typed_in_one_line
 from services.bill_documents.words import Words
@@ -53,11 +54,13 @@ def content_of(document: BillDocument) -> Content:
         "due": _due(document, words),
         "reads": [_register(line, document, words) for line in document.registers],
         "net": None if document.net is None else _net(document.net, words),
-        "lines": list(line_rows(document.lines, words)),
+        "lines": list(line_rows(document.lines, words, document.charge_names)),
         "sums": list(_sums(document, words)),
         "account": list(_account(document, words)),
         # Each line has its tax's base and rate as well; who has no tax number needs no more.
-        "taxes": tax_rows(document.taxes, words) if document.utility.tax_number else [],
+        "taxes": tax_rows(document.taxes, words, document.charge_names)
+        if document.utility.tax_number
+        else [],
         "usage": _usage(document, words),
         "pay": _pay(document, words),
         "information": [[words.label(name), typed(text)] for name, text in document.utility.facts],
@@ -70,7 +73,7 @@ def sheet_of(
 ) -> Content:
     """What every document of the utility has: who sends it, to whom, in which language."""
     return {
-        "language": words.locale.language,
+        "language": words.tag,
         "han": _han(document.language),
         "right_to_left": words.is_right_to_left,
         "labels": {**words.labels, "amount": words.label("amount", currency=document.currency)},
@@ -89,18 +92,21 @@ def _tax_number(number: str, words: Words) -> str:
     return f"{words.label('tax_number')}: {typed_in_one_line(number)}" if number else ""
 
 
-def tax_rows(taxes: Sequence[TaxAtRate], words: Words) -> list[list[str]]:
+def tax_rows(
+    taxes: Sequence[TaxAtRate], words: Words, names: Sequence[ChargeName] = ()
+) -> list[list[str]]:
     """A row for each tax and rate: what it is called, what it is of, the rate, the tax."""
     return [
         [
             typed(
-                words.label("tax_before", tax=tax.description) if tax.is_before else tax.description
+                words.label("tax_before", tax=name) if tax.is_before else name
             ),
             _taxable(tax, words),
             _rate(tax, words),
             words.amount(tax.amount_minor),
         ]
         for tax in taxes
+        for name in [line_name(tax, words.language, names)]
     ]
 
 
@@ -176,7 +182,7 @@ def _asked_facts(document: BillDocument, words: Words) -> Iterator[tuple[str, st
 
 
 def days_of(period: Period, words: Words) -> str:
-    days = words.label("one_day") if period.days == 1 else words.label("days", count=period.days)
+    days = words.days(period.days)
     return f"{words.day(period.start)} – {words.day(period.end)} ({days})"
 
 
@@ -254,24 +260,26 @@ def _in_order(bank: Bank) -> tuple[int, ...]:
     )
 
 
-def line_rows(lines: Sequence[BillLine], words: Words) -> Iterator[Content]:
+def line_rows(
+    lines: Sequence[BillLine], words: Words, names: Sequence[ChargeName] = ()
+) -> Iterator[Content]:
     for (part, is_before), of_part in groupby(lines, key=lambda x: (x.part, x.billed_before)):
         if part:
             days = days_of(part, words)
             less = words.label("billed_before", days=days) if is_before else days
             yield {"heading": less}
         for line in of_part:
-            yield _line(line, words)
+            yield _line(line, words, names)
 
 
-def _line(line: BillLine, words: Words) -> Content:
+def _line(line: BillLine, words: Words, names: Sequence[ChargeName]) -> Content:
     is_percent = line.unit == "%"
     rate = words.number(line.rate) if line.rate is not None else ""
     quantity = words.number(line.quantity)
     unit = words.unit(line.unit, quantity=line.quantity)
     return {
-        "description": typed(line.description),
-        "note": typed_in_one_line(line.note) if line.note else "",
+        "description": typed(line_name(line, words.language, names)),
+        "note": typed_in_one_line(line_note(line.note, words.language)) if line.note else "",
         "quantity": ""
         if line.billed_before
         else (quantity if is_percent else f"{quantity} {unit}"),

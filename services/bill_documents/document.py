@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Literal
 
+from services.bill_documents.line_names import ChargeName
 from services.metering.interval_quality import IntervalQuality
 from services.rating import BillLine, NetBill
 from services.records.documents.taxes import TaxAtRate, taxes_by_rate
@@ -194,6 +195,7 @@ class BillDocument:
     `service_address` is that of the supply where it is another than the customer's.
     `brought_forward_minor` is the balance before the entries: what was unpaid, or negative for a
     credit. The period is half-open, as everywhere. `net` are the banks of kWh under net metering.
+    `charge_names` are those that the tariff has in the customer's language.
     """
 
     utility: Utility
@@ -224,6 +226,7 @@ class BillDocument:
     service_address: str = ""
     net: NetBill | None = None
     interval_quality: IntervalQuality | None = None
+    charge_names: tuple[ChargeName, ...] = ()
     customer_tax_number: str = ""
     # Printed where the utility's rules ask for them; the agreement has no end while it is None.
     supply_point: str = ""

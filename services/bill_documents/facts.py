@@ -14,6 +14,7 @@ from services.bill_documents import (
     RegisterRead,
     Utility,
 )
+from services.bill_documents.line_names import ChargeName
 from services.metering.interval_quality import interval_quality_of
 from services.quantities.period import first_of_month
 from services.quantities.quality import Quality
@@ -49,14 +50,16 @@ def document_of(
     replaces: int | None = None,
     customer_tax_number: str = "",
     contract_ends_on: date | None = None,
+    charge_names: Sequence[ChargeName] = (),
 ) -> BillDocument:
     """The document of an issued bill. Raises NotIssued.
 
     `opening` and `closing` are its readings. `brought_forward_minor` is the account's balance
     after the last bill, `entries` what was booked since then and before this bill. `used_before`
     is the meter's Wh by month (its first day), of bills before this one that are not void, in the
-    month in which they ended. `replaces` is the number of the void bill that this one corrects.
-    `contract_ends_on` is the first day after the agreement, None while it has no end.
+    month in which they ended. `replaces` is the number of the void bill that this one corrects,
+    `charge_names` what the tariff calls its charges in the language. `contract_ends_on` is the
+    first day after the agreement, None while it has no end.
     """
     if bill.number is None or bill.issued_on is None or bill.due_date is None:
         raise NotIssued("A draft cannot be printed: issue the bill first.")
@@ -92,6 +95,7 @@ def document_of(
         customer_tax_number=customer_tax_number,
         supply_point=bill.service_point_code,
         contract_ends_on=contract_ends_on,
+        charge_names=tuple(charge_names),
     )
 
 

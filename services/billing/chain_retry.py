@@ -5,10 +5,11 @@ from contextlib import suppress
 from typing import Final, TypeVar
 
 from services.database.errors import ChainMoved
+from services.languages.sentence import N_
 
 Stored = TypeVar("Stored")
 PRICING_ATTEMPTS: Final = 5
-READINGS_BILLED: Final = "Other readings of this meter are being billed. Try again shortly."
+READINGS_BILLED: Final = N_("Other readings of this meter are being billed. Try again shortly.")
 BILLS_MADE: Final = "Other bills of this meter are being made. Try again shortly."
 
 

@@ -5,21 +5,24 @@ and needs a visit that showed a code; without one CodeWanted is raised.
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from services.accounts.contact import CustomerContacts, InvalidContact
-from services.customer_page.allowances import Allowance
+from services.customer_page.allowances import Allowance, TooMany
 from services.customer_page.visits import confirmed
 from services.database.errors import NotFound
 from services.database.service import DatabaseService
 from services.identity.auth import Principal
 from services.identity.permissions import Role
+from services.languages.language import Language
+from services.languages.sentence import sentence, sentence_of
 from services.messages.direct import DirectMessages, Note
 from services.messages.phones import InvalidPhone, e164
-from services.quantities.period import local_date, written_day
+from services.quantities.period import local_date
 from services.readings.photos import MeterPhotos
 from services.readings.reading_to_bill import ReadingToBill, Submitted
 from services.readings.submission import parse_submission
@@ -53,6 +56,7 @@ class PageActions:
     readings: Allowance = field(default_factory=lambda: Allowance(10, timedelta(days=1)))
     requests: Allowance = field(default_factory=lambda: Allowance(20, timedelta(days=1)))
     changes: Allowance = field(default_factory=lambda: Allowance(10, timedelta(days=1)))
+    languages: Allowance = field(default_factory=lambda: Allowance(30, timedelta(days=1)))
 
     def dispute(
         self, visit: Visit, *, request_id: str, bill_id: str, reason: str, now: datetime
@@ -63,7 +67,7 @@ class PageActions:
         """
         note = _note(reason)
         if not note:
-            raise InvalidRequest("Say what is wrong with the bill.")
+            raise InvalidRequest(sentence("Say what is wrong with the bill."))
         self._ask(visit, NewRequest(request_id, "dispute", bill_id=bill_id, note=note), now)
 
     def move_out(
@@ -156,7 +160,22 @@ class PageActions:
         )
         after = self.database.customer_contact(visit.customer_id)
         if (before.email, before.phone) != (after.email, after.phone):
-            self.direct.send(before, _changed_note())
+            self.direct.send(before, _changed_note(Language.of(before.language)))
+
+    def choose_language(self, visit: Visit, *, language: str, now: datetime) -> None:
+        """Keep the language that the customer chose on a page as theirs; raises IllegalChange."""
+        seen = self.contact(visit)
+        if seen.language.partition("-")[0] == language:
+            return
+        with suppress(TooMany):
+            self.languages.use(visit.customer_id, now)
+            self.contacts.change_own(
+                customer_id=visit.customer_id,
+                body={"language": language},
+                seen=seen,
+                actor=visit.actor,
+                now=now,
+            )
 
     def _ask(self, visit: Visit, request: NewRequest, now: datetime) -> None:
         confirmed(visit)
@@ -185,9 +204,11 @@ def _reader(visit: Visit) -> Principal:
 def _note(text: str) -> str:
     kept = "\n".join(" ".join(line.split()) for line in text.splitlines()).strip()
     if len(kept) > LONGEST_NOTE:
-        raise InvalidRequest(f"Write at most {LONGEST_NOTE} letters.")
+        raise InvalidRequest(sentence("Write at most {most} letters.", most=str(LONGEST_NOTE)))
     if not kept.replace("\n", "").isprintable():
-        raise InvalidRequest("There is a sign in the text that cannot be kept. Type it again.")
+        raise InvalidRequest(
+            sentence("There is a sign in the text that cannot be kept. Type it again.")
+        )
     return kept
 
 
@@ -195,12 +216,15 @@ def _last_day(text: str, *, today: date) -> date:
     try:
         day = date.fromisoformat(text.strip())
     except ValueError:
-        raise InvalidRequest("Give the last day as a date, such as 2026-05-31.") from None
+        raise InvalidRequest(sentence("Give the last day as a date, such as 2026-05-31.")) from None
     first, last = today - timedelta(days=MOST_DAYS_AGO), today + timedelta(days=MOST_DAYS_AHEAD)
     if not first <= day <= last:
         raise InvalidRequest(
-            f"Give a day from {written_day(first)} to {written_day(last)}; for another one, "
-            "call or visit us."
+            sentence(
+                "Give a day from {first} to {last}; for another one, call or visit us.",
+                first=first,
+                last=last,
+            )
         )
     return day
 
@@ -209,12 +233,17 @@ def _dialled(phone: str) -> str:
     try:
         return e164(phone)
     except InvalidPhone as error:
-        raise InvalidContact(f"The phone number {error}") from None
+        problem = sentence(sentence_of(error))
+        raise InvalidContact(
+            sentence("{field} {problem}", field=sentence("The phone number"), problem=problem)
+        ) from None
 
 
-def _changed_note() -> Note:
+def _changed_note(language: Language) -> Note:
     return Note(
-        "Your contact details were changed",
-        "Somebody changed the e-mail address or the phone number of your electricity account on "
-        "your page. If it was not you, tell us at once: we can put it right.",
+        language.gettext("Your contact details were changed"),
+        language.gettext(
+            "Somebody changed the e-mail address or the phone number of your electricity account "
+            "on your page. If it was not you, tell us at once: we can put it right."
+        ),
     )

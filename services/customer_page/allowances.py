@@ -5,7 +5,10 @@ from collections import OrderedDict, deque
 from datetime import datetime, timedelta
 from typing import Final
 
+from services.languages.sentence import N_
+
 _MOST_KEYS: Final = 20_000
+_OFTEN: Final = N_("That is as often as it can be done for now. Try again tomorrow.")
 
 
 class TooMany(Exception):
@@ -29,7 +32,7 @@ class Allowance:
             while used and now - used[0] >= self._within:
                 used.popleft()
             if len(used) >= self._times:
-                raise TooMany("That is as often as it can be done for now. Try again tomorrow.")
+                raise TooMany(_OFTEN)
             used.append(now)
             self._used.move_to_end(key)
             while len(self._used) > self._most_keys:

@@ -19,11 +19,12 @@ from services.customer_page.visits import CustomerVisits, Opened
 from services.database.errors import IllegalChange
 from services.database.service import DatabaseService
 from services.identity.security_log import SecurityLog
+from services.languages.language import Language
+from services.languages.sentence import N_
 from services.messages.direct import DirectMessages, Note, WayName
 from services.people.customer_links import CustomerLinks
 from services.people.hashing import BUSY, TooBusyToVerify
 from services.people.limits import Pauses, TryLimits
-from services.quantities.counting import count
 from services.records.customers.pages import CustomerPage, Visit
 
 CODE_LIFETIME: Final = timedelta(minutes=15)
@@ -37,7 +38,7 @@ LEAST_SECONDS: Final = 0.25
 _AT_ONCE: Final = 6
 _LONGEST_NUMBER: Final = 100
 _OF_NAME: Final = Pauses(20, timedelta(seconds=1), timedelta(seconds=10))
-_WRONG: Final = "That code is not right, or its time is over. Ask for a new one."
+_WRONG: Final = N_("That code is not right, or its time is over. Ask for a new one.")
 
 
 class CodeRefused(Exception):
@@ -164,12 +165,16 @@ class CustomerCodes:
             most_an_hour=most,
         )
         if kept:
-            minutes = count(CODE_LIFETIME.seconds // 60, "minute")
-            text = (
-                f"{code[:4]} {code[4:]} is the code for your page. It is good for "
-                f"{minutes}. We never ask you for it: type it on your page alone."
+            language, shown = Language.of(contact.language), f"{code[:4]} {code[4:]}"
+            text = language.ngettext(
+                "{code} is the code for your page. It is good for {count} minute. We never ask you "
+                "for it: type it on your page alone.",
+                "{code} is the code for your page. It is good for {count} minutes. We never ask "
+                "you for it: type it on your page alone.",
+                CODE_LIFETIME.seconds // 60,
+                code=shown,
             )
-            self.direct.send(contact, Note(f"Your code: {code[:4]} {code[4:]}", text))
+            self.direct.send(contact, Note(language.gettext("Your code: {code}", code=shown), text))
 
     def _is_right(self, page: CustomerPage | None, code: str, now: datetime) -> bool:
         digits = "".join(sign for sign in code[:40] if sign in "0123456789")

@@ -9,6 +9,7 @@ from services.accounts.statements import Statements
 from services.accounts.usage import MeterUse, by_meter
 from services.bill_documents.archive import BillArchive
 from services.bill_documents.credit_notes import CreditNoteArchive
+from services.bill_documents.line_names import ChargeName
 from services.customer_page.similar_homes import SimilarHomes
 from services.customer_page.visits import confirmed
 from services.database.errors import NotFound
@@ -107,6 +108,10 @@ class PageLookups:
             return ShownBill(bill, ())
         found = self.database.customer_requests(bill_id=bill.id)
         return ShownBill(bill, found.items, self._credit_note(bill))
+
+    def charge_names(self, bill: Bill, language: str) -> tuple[ChargeName, ...]:
+        """What the tariff of a bill calls its charges in a language (an IETF tag)."""
+        return self.archive.names.of(bill, language)
 
     def bill_pdf(self, visit: Visit, bill_id: str) -> tuple[str, bytes]:
         """The name and the bytes of a bill's PDF; raises NotFound, and as the archive does."""

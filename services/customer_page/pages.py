@@ -11,6 +11,7 @@ from services.customer_page.requests import CustomerRequests
 from services.customer_page.visits import CustomerVisits
 from services.identity.auth import Principal, require
 from services.identity.permissions import Permission
+from services.languages.language import Language
 from services.messages.direct import DirectMessages, Note, WayName
 from services.records.customers.pages import Visit
 
@@ -41,10 +42,13 @@ class CustomerPages:
         require(principal, Permission.SEND_MESSAGES)
         contact = self.visits.database.customer_contact(customer_id)
         way = self.direct.way_to(contact)
+        language = Language.of(contact.language)
         note = Note(
-            "Your page",
-            "Your bills, use and payments are on your page. The link is yours alone: "
-            f"{self.visits.link_of(customer_id, now)}",
+            language.gettext("Your page"),
+            language.gettext(
+                "Your bills, use and payments are on your page. The link is yours alone: {link}",
+                link=self.visits.link_of(customer_id, now),
+            ),
         )
         if way is None or not self.direct.send(contact, note):
             raise NoWayToCustomer

@@ -12,6 +12,7 @@ from services.database.service import DatabaseService
 from services.identity.auth import Principal, require
 from services.identity.permissions import Permission
 from services.identity.security_log import SecurityLog
+from services.languages.sentence import N_
 from services.people.customer_links import OPEN_PATH, CustomerLinks, LinkNotGood
 from services.records.customers.pages import CustomerPage, OpenedBy, Visit, actor_of
 
@@ -19,7 +20,7 @@ from services.records.customers.pages import CustomerPage, OpenedBy, Visit, acto
 VISIT_BY_LINK: Final = timedelta(hours=12)
 VISIT_BY_CODE: Final = timedelta(days=30)
 _LONGEST: Final = 200
-_ENDED: Final = "This link was ended. Ask for a code, or wait for the next bill's link."
+_ENDED: Final = N_("This link was ended. Ask for a code, or wait for the next bill's link.")
 
 
 class CodeWanted(Exception):

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from services.languages.sentence import N_
 from services.records.ledger import FlagReason, PaymentMethod, ReturnKind
 from services.records.submissions import MissedReason
 
@@ -59,12 +60,12 @@ BECAME: Final = {
     "not_configured": "not sent",
 }
 METHOD: Final[dict[PaymentMethod, str]] = {
-    "cash": "cash",
-    "mobile_money": "mobile money",
-    "bank": "bank transfer",
-    "cheque": "cheque",
-    "card": "card",
-    "stripe": "online by Stripe",
+    "cash": N_("cash"),
+    "mobile_money": N_("mobile money"),
+    "bank": N_("bank transfer"),
+    "cheque": N_("cheque"),
+    "card": N_("card"),
+    "stripe": N_("online by Stripe"),
 }
 RETURN_KIND: Final[dict[ReturnKind, str]] = {
     "refund": "Refund",

@@ -8,6 +8,7 @@ from typing import Any, Final, Protocol
 from pydantic import SecretStr
 
 from services.integrations.mail import MailServer
+from services.languages.language import Language
 from services.messages import addresses, discord, mail, sms, whatsapp
 from services.messages.bounces import ReturnAddress
 from services.messages.discord import Discord
@@ -127,6 +128,7 @@ class OwnDiscord:
                 text=message.text,
                 facts=message.facts,
                 page=link,
+                language=Language.of(message.contact.language),
             )
 
         said = discord.as_text(note(_shown(self.page)))
@@ -161,9 +163,14 @@ class OwnWhatsApp:
         contact, template = message.contact, whatsapp.TEMPLATES[message.kind]
 
         def values(link: str | None) -> tuple[str, ...]:
-            return whatsapp.parameters(message.bill, message.kind, message.facts, page=link)
+            return whatsapp.parameters(
+                message.bill, message.kind, message.facts, page=link, language=language
+            )
 
-        said, client = template.filled(values(_shown(self.page))), self.client
+        client = self.client
+        spoken = client.spoken(contact.language) if client else contact.language
+        language = Language.of(spoken)
+        said = template.filled(values(_shown(self.page)), language)
         if client is None:
             return NotDeliverable("not configured", said)
         if contact.whatsapp_opt_in_at is None:
@@ -216,6 +223,7 @@ class OwnEmail:
     def prepare(self, message: OutgoingMessage) -> PreparedMessage | NotDeliverable:
         """The mail for the customer, if they have an address."""
         contact, text = message.contact, message.text
+        language = Language.of(contact.language)
         if not contact.email.strip():
             return NotDeliverable("the customer has no e-mail address", text)
         try:
@@ -229,7 +237,7 @@ class OwnEmail:
             made = mail.mail_of(
                 bill=message.bill,
                 kind=message.kind,
-                text=with_link(text, _link(self.page, message)),
+                text=with_link(text, _link(self.page, message), language),
                 language=contact.language,
                 sender=self.sender,
                 sender_name=self.sender_name(),
@@ -243,7 +251,7 @@ class OwnEmail:
             self.server.send(made, sender=envelope, recipient=recipient)
             return str(made["Message-ID"])
 
-        said = with_link(text, _shown(self.page))
+        said = with_link(text, _shown(self.page), language)
         return PreparedMessage(addresses.masked(recipient), said, send)
 
     def _attached(self, message: OutgoingMessage) -> Sequence[Attachment]:
@@ -266,7 +274,13 @@ class OwnSms:
     def prepare(self, message: OutgoingMessage) -> PreparedMessage | NotDeliverable:
         """The text for the customer, if their number can be dialled from anywhere."""
         # In words of its own: long texts cost several times as much.
-        brief = sms.text_of(message.bill, message.kind, message.facts, sender=self.sender_name())
+        brief = sms.text_of(
+            message.bill,
+            message.kind,
+            message.facts,
+            sender=self.sender_name(),
+            language=Language.of(message.contact.language),
+        )
         said = with_short_link(brief, _shown(self.page))
         try:
             number = e164(message.contact.phone)

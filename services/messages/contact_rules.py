@@ -3,6 +3,7 @@
 import re
 from typing import Final
 
+from services.languages.sentence import N_
 from services.messages.addresses import NotAnAddress, mail_address
 from services.messages.phones import InvalidPhone, e164
 
@@ -49,7 +50,7 @@ def email_address(text: str) -> str:
         mail_address(text)
     except NotAnAddress:
         raise ValueError(
-            "is not an e-mail address such as name@example.org; leave it empty if none."
+            N_("is not an e-mail address such as name@example.org; leave it empty if none.")
         ) from None
     return text
 
@@ -65,7 +66,7 @@ def phone_number(text: str) -> str:
 def language_tag(text: str) -> str:
     """An IETF tag such as "en" or "ml"; raises ValueError with the end of a sentence."""
     if not _LANGUAGE.fullmatch(text):
-        raise ValueError("is not a language tag such as en or ml; leave it empty for en.")
+        raise ValueError(N_("is not a language tag such as en or ml; leave it empty for en."))
     return text
 
 
@@ -81,11 +82,13 @@ def tax_number(text: str) -> str:
             return plain
         # Other numbers may begin with these letters; a run of digits after them means a VAT number.
         if re.fullmatch(r"[A-Z]?\d{6,}[A-Z]?", plain[2:]):
-            raise ValueError("does not have the form of a VAT number of that country.")
+            raise ValueError(N_("does not have the form of a VAT number of that country."))
     if len(plain) == _GSTIN_SIGNS and plain[:2].isdigit() and not plain.isdigit():
         if not _GSTIN.fullmatch(plain):
-            raise ValueError("does not have the form of a GSTIN such as 32AAACB1234C1Z5.")
+            raise ValueError(N_("does not have the form of a GSTIN such as 32AAACB1234C1Z5."))
         return plain
     if not _ANY_TAX_NUMBER.fullmatch(text):
-        raise ValueError("is not a tax number: 4 to 40 letters, digits and the signs / . - are.")
+        raise ValueError(
+            N_("is not a tax number: 4 to 40 letters, digits and the signs / . - are.")
+        )
     return text

@@ -18,6 +18,7 @@ from pydantic import SecretStr
 
 from services.integrations.failures import FinalFailure, TemporaryFailure
 from services.integrations.mail import MailServer
+from services.languages.sentence import N_
 from services.messages import addresses, discord, mail, sms
 from services.messages.discord import Discord
 from services.messages.phones import InvalidPhone, e164
@@ -30,9 +31,9 @@ WayName = Literal["email", "sms", "discord_customer"]
 _AT_ONCE: Final = 2
 _MOST_WAITING: Final = 200
 WAY_WORDS: Final[dict[WayName, str]] = {
-    "email": "by e-mail",
-    "sms": "by SMS",
-    "discord_customer": "on Discord",
+    "email": N_("by e-mail"),
+    "sms": N_("by SMS"),
+    "discord_customer": N_("on Discord"),
 }
 
 
@@ -86,12 +87,12 @@ class ByMail:
         made["To"] = recipient
         made["Date"] = self.clock()
         made["Message-ID"] = f"<{uuid4()}@{self.sender.rpartition('@')[2]}>"
-        made["Content-Language"] = language
         made["Auto-Submitted"] = "auto-generated"
         made["X-Auto-Response-Suppress"] = "All"
         made.set_content(f"{note.text}\n\n{self.sender_name()}\n")
         for one in note.attached:
             made.add_attachment(one.pdf, maintype="application", subtype="pdf", filename=one.name)
+        made["Content-Language"] = language
         self.server.send(made, sender=self.sender, recipient=recipient)
 
 

@@ -19,8 +19,9 @@ from services.integrations.http import (
     get_json,
     post_json,
 )
+from services.languages.language import ENGLISH_LANGUAGE, Language
 from services.messages.facts import NO_FACTS, Correction, Received
-from services.messages.templates import HEADLINES, day
+from services.messages.wording import HEADLINES
 from services.quantities.counting import count
 from services.records.bills import Bill
 from services.records.outbox import OutboxKind
@@ -98,26 +99,29 @@ def whole_bill(
     text: str,
     facts: Mapping[str, str] = NO_FACTS,
     page: str | None = None,
+    language: Language = ENGLISH_LANGUAGE,
 ) -> dict[str, Any]:
     """A message for the customer's own webhook: the text, and the bill's figures with the link.
 
     `page` is the link to the customer's own page.
     """
-    left = bill.money(max(bill.balance_minor, 0)).display()
+    _ = language.gettext
+    left = language.money(bill.money(max(bill.balance_minor, 0)))
     thanks = kind == "payment_received"
-    fields = [("Left to pay" if thanks else "To pay", left)]
+    fields = [(_("Left to pay") if thanks else _("To pay"), left)]
     if thanks:
-        fields.insert(0, ("Paid", Received.of(facts).amount.display()))
+        fields.insert(0, (_("Paid"), language.money(Received.of(facts).amount)))
     elif kind == "bill_corrected":
-        fields.append(("Difference", Correction.of(facts).in_words))
-    fields.append(("Period", f"{day(bill.period_start)} – {day(bill.period_end)}"))
+        fields.append((_("Difference"), language.say(Correction.of(facts).in_words)))
+    start, end = language.day(bill.period_start), language.day(bill.period_end)
+    fields.append((_("Period"), f"{start} – {end}"))
     if bill.due_date and not (thanks and bill.balance_minor <= 0):
-        fields.append(("Due", day(bill.due_date)))
+        fields.append((_("Due"), language.day(bill.due_date)))
     if bill.payment_url and bill.balance_minor > 0:
-        fields.append(("Pay online", bill.payment_url))
+        fields.append((_("Pay online"), bill.payment_url))
     if page:
-        fields.append(("Your page", page))
-    title = f"{HEADLINES[kind]} {bill.reference}"
+        fields.append((_("Your page"), page))
+    title = f"{_(HEADLINES[kind])} {bill.reference}"
     return _message(content=text, title=title, fields=fields, color=_COLORS[kind])
 
 

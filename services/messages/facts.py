@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Final, Self
 
+from services.languages.sentence import Sentence, sentence
 from services.quantities.money import Money
 
 # For the occasions of which the bill itself says everything.
@@ -66,8 +67,10 @@ class Correction:
         return "more" if self.difference.minor > 0 else "less"
 
     @property
-    def in_words(self) -> str:
+    def in_words(self) -> Sentence:
         """₹12.00 more than before."""
         if not self.direction:
-            return "the same as before"
-        return f"{self.size.display()} {self.direction} than before"
+            return sentence("the same as before")
+        if self.direction == "more":
+            return sentence("{amount} more than before", amount=self.size)
+        return sentence("{amount} less than before", amount=self.size)

@@ -8,7 +8,8 @@ from email.headerregistry import Address
 from email.message import EmailMessage
 from typing import Final
 
-from services.messages.templates import HEADLINES
+from services.languages.language import Language
+from services.messages.wording import HEADLINES
 from services.records.bills import Bill
 from services.records.outbox import OutboxKind
 
@@ -45,14 +46,13 @@ def mail_of(
     Headers after RFC 5322, and after RFC 3834 that no absence note answers it.
     """
     mail = EmailMessage(policy=POLICY)
-    mail["Subject"] = f"{HEADLINES[kind]} {bill.reference}"
+    mail["Subject"] = f"{Language.of(language).gettext(HEADLINES[kind])} {bill.reference}"
     mail["From"] = Address(sender_name, addr_spec=sender)
     mail["To"] = recipient
     if reply_to:
         mail["Reply-To"] = reply_to
     mail["Date"] = at
     mail["Message-ID"] = f"<{row_id}@{sender.rpartition('@')[2]}>"
-    mail["Content-Language"] = language
     mail["Auto-Submitted"] = "auto-generated"
     mail["X-Auto-Response-Suppress"] = "All"
     mail.set_content(f"{text}\n")
@@ -62,4 +62,6 @@ def mail_of(
         if left < 0:
             break
         mail.add_attachment(one.pdf, maintype="application", subtype="pdf", filename=one.name)
+    # Setting and attaching content move such headers away.
+    mail["Content-Language"] = language
     return mail

@@ -2,12 +2,10 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
 
 from services.database.transport import DatabaseError
 from services.integrations.http import ServiceUnavailable
-
-_LEAD: Final = "Your bills, use and payments:"
+from services.languages.language import ENGLISH_LANGUAGE, Language
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +31,10 @@ class PageLink:
             raise ServiceUnavailable(f"The link could not be made: {error}") from None
 
 
-def with_link(text: str, link: str | None) -> str:
+def with_link(text: str, link: str | None, language: Language = ENGLISH_LANGUAGE) -> str:
     """A text with the way to the page on a line of its own."""
-    return f"{text}\n\n{_LEAD}\n{link}" if link else text
+    lead = language.gettext("Your bills, use and payments:")
+    return f"{text}\n\n{lead}\n{link}" if link else text
 
 
 def with_short_link(text: str, link: str | None) -> str:

@@ -5,6 +5,8 @@ from typing import Final
 
 import phonenumbers
 
+from services.languages.sentence import N_
+
 _WITH_COUNTRY: Final = re.compile(r"\+[0-9\s()./\-\u2010-\u2015]+")
 
 
@@ -20,8 +22,8 @@ def e164(text: str) -> str:
     """
     written = text.strip()
     if not written:
-        raise InvalidPhone("is empty.")
-    wrong = InvalidPhone("is not a number with its country code, such as +91 98765 43210.")
+        raise InvalidPhone(N_("is empty."))
+    wrong = InvalidPhone(N_("is not a number with its country code, such as +91 98765 43210."))
     if not _WITH_COUNTRY.fullmatch(written):
         raise wrong
     try:

@@ -15,6 +15,7 @@ from uuid import NAMESPACE_URL, uuid5
 from services.database.service import DatabaseService
 from services.integrations.failures import FinalFailure, TemporaryFailure
 from services.integrations.http import OutcomeUnknown, ServiceUnavailable
+from services.languages.language import Language
 from services.messages.channels import (
     NO_CHANNEL,
     OWN_DISCORD,
@@ -103,8 +104,9 @@ class SendMessage:
         if reason := self.writing.why_unsaid(bill=bill, kind=kind, facts=facts):
             return StepDone(f"nothing sent: {reason}", facts={"sent": "no"})
         contact = self.database.customer_contact(bill.customer_id)
-        text = self.writing.by_now(bill=bill, kind=kind, facts=facts)
-        facts = self.writing.as_of_today(bill, facts)
+        language = Language.of(contact.language)
+        text = self.writing.by_now(bill=bill, kind=kind, facts=facts, language=language)
+        facts = self.writing.as_of_today(bill, facts, language)
         message = OutgoingMessage(bill, kind, text, contact, facts)
         wanted = self._wanted(message)
         self._keep_quiet(message, wanted)

@@ -19,15 +19,9 @@ from services.integrations.http import (
     post_form,
     post_json,
 )
-from services.messages.facts import (
-    BILLS_IN_ARREARS,
-    CUT_FROM,
-    IN_ARREARS,
-    NO_FACTS,
-    Correction,
-    Received,
-)
-from services.messages.templates import day, how_to_pay
+from services.languages.language import ENGLISH_LANGUAGE, Language
+from services.messages.facts import BILLS_IN_ARREARS, CUT_FROM, IN_ARREARS, Correction, Received
+from services.messages.wording import how_to_pay
 from services.records.bills import Bill
 from services.records.outbox import LEFT_IN_ALL, OutboxKind
 from services.telemetry import outside_calls
@@ -218,46 +212,88 @@ class HttpGateway:
         return "The gateway answers."
 
 
-def text_of(bill: Bill, kind: OutboxKind, facts: Mapping[str, str], *, sender: str) -> str:
+def text_of(
+    bill: Bill,
+    kind: OutboxKind,
+    facts: Mapping[str, str],
+    *,
+    sender: str,
+    language: Language = ENGLISH_LANGUAGE,
+) -> str:
     """The text of an occasion: what is short is paid for once."""
-    return f"{sender}: {_SAID[kind](bill, facts)}"
+    said = _SAID[kind](bill, facts, language)
+    pay = _pay(bill, language) if kind != "payment_received" else ""
+    return f"{sender}: {said}{pay}"
 
 
-def _issued(bill: Bill, facts: Mapping[str, str]) -> str:
-    in_all = facts.get(LEFT_IN_ALL)
-    left = f"{in_all} in all" if in_all else bill.money(max(bill.balance_minor, 0)).display()
-    return f"electricity bill {bill.reference}, {left}{_by(bill)}.{_pay(bill)}"
+def _issued(bill: Bill, facts: Mapping[str, str], language: Language) -> str:
+    _, left = language.gettext, _left(bill, language)
+    if in_all := facts.get(LEFT_IN_ALL):
+        left = _("{amount} in all", amount=in_all)
+    if bill.due_date and bill.balance_minor > 0:
+        return _(
+            "electricity bill {reference}, {amount} by {day}.",
+            reference=bill.reference,
+            amount=left,
+            day=bill.due_date,
+        )
+    return _("electricity bill {reference}, {amount}.", reference=bill.reference, amount=left)
 
 
-def _reminder(bill: Bill, _: Mapping[str, str] = NO_FACTS) -> str:
-    return f"a reminder of bill {bill.reference}: {_left(bill)}{_by(bill)}.{_pay(bill)}"
+def _reminder(bill: Bill, _: Mapping[str, str], language: Language) -> str:
+    values = {"reference": bill.reference, "amount": _left(bill, language)}
+    if bill.due_date and bill.balance_minor > 0:
+        return language.gettext(
+            "a reminder of bill {reference}: {amount} by {day}.", day=bill.due_date, **values
+        )
+    return language.gettext("a reminder of bill {reference}: {amount}.", **values)
 
 
-def _overdue(bill: Bill, facts: Mapping[str, str] = NO_FACTS) -> str:
-    several = facts.get(BILLS_IN_ARREARS, "1") != "1"
-    in_all = f" In all {facts[IN_ARREARS]} is overdue." if several else ""
-    return f"bill {bill.reference} is overdue: {_left(bill)}.{in_all}{_pay(bill)}"
+def _overdue(bill: Bill, facts: Mapping[str, str], language: Language) -> str:
+    _ = language.gettext
+    said = _(
+        "bill {reference} is overdue: {amount}.",
+        reference=bill.reference,
+        amount=_left(bill, language),
+    )
+    if facts.get(BILLS_IN_ARREARS, "1") == "1":
+        return said
+    return " ".join([said, _("In all {amount} is overdue.", amount=facts[IN_ARREARS])])
 
 
-def _disconnection(bill: Bill, facts: Mapping[str, str]) -> str:
-    return (
-        f"disconnection notice: {facts[IN_ARREARS]} is overdue. If it is not paid, your supply may "
-        f"be disconnected from {facts[CUT_FROM]} on.{_pay(bill)}"
+def _disconnection(bill: Bill, facts: Mapping[str, str], language: Language) -> str:  # noqa: ARG001
+    return language.gettext(
+        "disconnection notice: {amount} is overdue. If it is not paid, your supply may be "
+        "disconnected from {day} on.",
+        amount=facts[IN_ARREARS],
+        day=facts[CUT_FROM],
     )
 
 
-def _thanks(bill: Bill, facts: Mapping[str, str]) -> str:
-    paid = Received.of(facts)
-    left = f" {_left(bill)} of bill {bill.reference} is left." if bill.balance_minor > 0 else ""
-    return f"thank you, {paid.amount.display()} received on {day(paid.on)}.{left}"
+def _thanks(bill: Bill, facts: Mapping[str, str], language: Language) -> str:
+    _, paid = language.gettext, Received.of(facts)
+    said = _("thank you, {amount} received on {day}.", amount=paid.amount, day=paid.on)
+    if bill.balance_minor <= 0:
+        return said
+    left = _(
+        "{amount} of bill {reference} is left.",
+        amount=_left(bill, language),
+        reference=bill.reference,
+    )
+    return f"{said} {left}"
 
 
-def _corrected(bill: Bill, facts: Mapping[str, str]) -> str:
+def _corrected(bill: Bill, facts: Mapping[str, str], language: Language) -> str:  # noqa: ARG001
     said = Correction.of(facts)
-    return f"bill {said.voided} is corrected: {said.issued}, {said.in_words}.{_pay(bill)}"
+    return language.gettext(
+        "bill {voided} is corrected: {issued}, {difference}.",
+        voided=said.voided,
+        issued=said.issued,
+        difference=said.in_words,
+    )
 
 
-_SAID: Final[dict[OutboxKind, Callable[[Bill, Mapping[str, str]], str]]] = {
+_SAID: Final[dict[OutboxKind, Callable[[Bill, Mapping[str, str], Language], str]]] = {
     "bill_issued": _issued,
     "payment_reminder": _reminder,
     "overdue_notice": _overdue,
@@ -267,16 +303,14 @@ _SAID: Final[dict[OutboxKind, Callable[[Bill, Mapping[str, str]], str]]] = {
 }
 
 
-def _left(bill: Bill) -> str:
-    return bill.money(max(bill.balance_minor, 0)).display()
+def _left(bill: Bill, language: Language) -> str:
+    return language.money(bill.money(max(bill.balance_minor, 0)))
 
 
-def _by(bill: Bill) -> str:
-    return f" by {day(bill.due_date)}" if bill.due_date and bill.balance_minor > 0 else ""
-
-
-def _pay(bill: Bill) -> str:
-    return f" Pay {how_to_pay(bill)}" if bill.balance_minor > 0 else ""
+def _pay(bill: Bill, language: Language) -> str:
+    if bill.balance_minor <= 0:
+        return ""
+    return " " + language.gettext("Pay {how}", how=how_to_pay(bill, language))
 
 
 def _mapped(value: Any, put: Callable[[str], str]) -> Any:

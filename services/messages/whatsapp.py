@@ -21,9 +21,11 @@ from services.integrations.http import (
     post_file,
     post_json,
 )
+from services.languages.language import ENGLISH_LANGUAGE, Language
+from services.languages.sentence import N_
 from services.messages.facts import CUT_FROM, IN_ARREARS, NO_FACTS, Correction, Received
 from services.messages.mail import Attachment
-from services.messages.templates import day, how_to_pay, is_late
+from services.messages.wording import how_to_pay, is_late
 from services.records.bills import Bill
 from services.records.outbox import LEFT_IN_ALL, TELLS_OF, OutboxKind
 
@@ -52,9 +54,9 @@ class Template:
     name: str
     body: str
 
-    def filled(self, parameters: Sequence[str]) -> str:
+    def filled(self, parameters: Sequence[str], language: Language = ENGLISH_LANGUAGE) -> str:
         """The text as the customer reads it."""
-        text = self.body
+        text = language.gettext(self.body)
         for number, value in enumerate(parameters, start=1):
             text = text.replace(f"{{{{{number}}}}}", value)
         return text
@@ -63,35 +65,48 @@ class Template:
 TEMPLATES: Final[dict[OutboxKind, Template]] = {
     "bill_issued": Template(
         "electricity_bill_issued",
-        "Your electricity bill {{1}} for {{2}} is ready.\n"
-        "To pay: {{3}}, due {{4}}.\nPay {{5}}\nThank you.",
+        N_(
+            "Your electricity bill {{1}} for {{2}} is ready.\n"
+            "To pay: {{3}}, due {{4}}.\nPay {{5}}\nThank you."
+        ),
     ),
     "payment_reminder": Template(
         "electricity_payment_reminder",
-        "A reminder of your electricity bill {{1}} for {{2}}.\n"
-        "To pay: {{3}}, due {{4}}.\nPay {{5}}\nIf you have just paid, there is nothing to do.",
+        N_(
+            "A reminder of your electricity bill {{1}} for {{2}}.\n"
+            "To pay: {{3}}, due {{4}}.\nPay {{5}}\nIf you have just paid, there is nothing to do."
+        ),
     ),
     "overdue_notice": Template(
         "electricity_payment_overdue",
-        "Your electricity bill {{1}} for {{2}} is overdue.\n"
-        "To pay: {{3}}, was due {{4}}.\nPay {{5}}\nIf you cannot pay at once, please talk to us.",
+        N_(
+            "Your electricity bill {{1}} for {{2}} is overdue.\n"
+            "To pay: {{3}}, was due {{4}}.\nPay {{5}}\n"
+            "If you cannot pay at once, please talk to us."
+        ),
     ),
     "disconnection_notice": Template(
         "electricity_disconnection_notice",
-        "Disconnection notice. {{1}} of your electricity account {{2}} has been overdue since "
-        "{{3}}.\nIf it is not paid, your supply may be disconnected from {{4}} on.\nPay {{5}}\n"
-        "If you dispute it or cannot pay, please talk to us before then.",
+        N_(
+            "Disconnection notice. {{1}} of your electricity account {{2}} has been overdue since "
+            "{{3}}.\nIf it is not paid, your supply may be disconnected from {{4}} on.\nPay {{5}}\n"
+            "If you dispute it or cannot pay, please talk to us before then."
+        ),
     ),
     "payment_received": Template(
         "electricity_payment_received",
-        "Thank you: we have received your payment of {{1}} on {{2}}.\n"
-        "Left to pay of your electricity bill {{3}}: {{4}}.\nPay {{5}}\nThank you.",
+        N_(
+            "Thank you: we have received your payment of {{1}} on {{2}}.\n"
+            "Left to pay of your electricity bill {{3}}: {{4}}.\nPay {{5}}\nThank you."
+        ),
     ),
     "bill_corrected": Template(
         "electricity_bill_corrected",
-        "We have corrected your electricity bills. {{1}} no longer holds; instead: {{2}}. "
-        "Together that is {{3}}.\nTo pay: {{4}}, due {{5}}.\nPay {{6}}\n"
-        "What you have paid still counts.",
+        N_(
+            "We have corrected your electricity bills. {{1}} no longer holds; instead: {{2}}. "
+            "Together that is {{3}}.\nTo pay: {{4}}, due {{5}}.\nPay {{6}}\n"
+            "What you have paid still counts."
+        ),
     ),
 }
 
@@ -140,40 +155,57 @@ _WHAT_TO_DO: Final = {
 
 
 def parameters(
-    bill: Bill, kind: OutboxKind, facts: Mapping[str, str] = NO_FACTS, *, page: str | None = None
+    bill: Bill,
+    kind: OutboxKind,
+    facts: Mapping[str, str] = NO_FACTS,
+    *,
+    page: str | None = None,
+    language: Language = ENGLISH_LANGUAGE,
 ) -> tuple[str, ...]:
     """What fills the template of a kind, in its order; `page` links to the customer's own page.
 
     How to pay is the place for that link, so that no template needs to be approved again.
     """
-    left = bill.money(max(bill.balance_minor, 0)).display()
-    due = _due(bill, kind, facts)
-    how = how_to_pay(bill) if bill.balance_minor > 0 else "nothing now"
-    how += f" – your page: {page}" if page else ""
+    _ = language.gettext
+    left = language.money(bill.money(max(bill.balance_minor, 0)))
+    due = _due(bill, kind, facts, language)
+    how = how_to_pay(bill, language) if bill.balance_minor > 0 else _("nothing now")
+    if page:
+        how = " – ".join([how, _("your page: {link}", link=page)])
     if kind == "payment_received":
         paid = Received.of(facts)
-        return (paid.amount.display(), day(paid.on), bill.reference, left, how)
+        received = (language.money(paid.amount), language.day(paid.on))
+        return (*received, bill.reference, left, how)
     if kind == "bill_corrected":
         correction = Correction.of(facts)
-        return (correction.voided, correction.issued, correction.in_words, left, due, how)
+        difference = language.say(correction.in_words)
+        return (correction.voided, correction.issued, difference, left, due, how)
     if kind == "disconnection_notice":
         return (facts[IN_ARREARS], bill.account_no, due, facts[CUT_FROM], how)
-    period = f"{day(bill.period_start)} – {day(bill.period_end)}"
+    period = f"{language.day(bill.period_start)} – {language.day(bill.period_end)}"
     others = len(facts.get(TELLS_OF, "").split())
-    also = f" (and {others} other bill{'' if others == 1 else 's'})" if others else ""
+    reference = bill.reference
+    if others:
+        reference = language.ngettext(
+            "{reference} (and {count} other bill)",
+            "{reference} (and {count} other bills)",
+            others,
+            reference=bill.reference,
+        )
     in_all = facts.get(LEFT_IN_ALL)
     if others and in_all:
-        left = f"{in_all} in all"
-    return (f"{bill.reference}{also}", period, left, due, how)
+        left = _("{amount} in all", amount=in_all)
+    return (reference, period, left, due, how)
 
 
-def _due(bill: Bill, kind: OutboxKind, facts: Mapping[str, str]) -> str:
+def _due(bill: Bill, kind: OutboxKind, facts: Mapping[str, str], language: Language) -> str:
     if bill.due_date is None:
-        return "on receipt"
+        return language.gettext("on receipt")
     # The notice's own words already say that the day is past.
     says_so = kind in {"overdue_notice", "disconnection_notice"}
-    late = not says_so and bill.balance_minor > 0 and is_late(bill, facts)
-    return f"since {day(bill.due_date)}" if late else day(bill.due_date)
+    if not says_so and bill.balance_minor > 0 and is_late(bill, facts):
+        return language.gettext("since {day}", day=bill.due_date)
+    return language.day(bill.due_date)
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,6 +273,11 @@ class WhatsApp:
             raise RequestRejected("WhatsApp answered, but not with our number.")
         raise _error(answer)
 
+    def spoken(self, language: str) -> str:
+        """The language of a template for a customer's: of those that are approved."""
+        spoken = language if language in self.languages else language.split("-", maxsplit=1)[0]
+        return spoken if spoken in self.languages else self.languages[0]
+
     @property
     def _number(self) -> str:
         return f"{self.base_url}/{GRAPH_VERSION}/{self.phone_number_id}"
@@ -276,8 +313,7 @@ class WhatsApp:
         document: Attachment | None,
         media_id: str | None,
     ) -> dict[str, Any]:
-        spoken = language if language in self.languages else language.split("-", maxsplit=1)[0]
-        code = spoken if spoken in self.languages else self.languages[0]
+        code = self.spoken(language)
         texts = [{"type": "text", "text": _one_line(value)} for value in parameters]
         body: dict[str, Any] = {"type": "body", "parameters": texts}
         if document is None or media_id is None:

@@ -11,6 +11,7 @@ from fractions import Fraction
 from itertools import pairwise
 from typing import Final, Self
 
+from services.languages.sentence import sentence
 from services.metering.expected_use import ExpectedUse, daily_uses, expected_use
 from services.metering.register_arithmetic import capacity_wh, is_a_fall
 from services.metering.use_limits import windows_of
@@ -73,8 +74,13 @@ class Use:
         """Raises UnableToCompareReads when the last read is of a later day."""
         days = (read_on - last_read.read_on).days
         if days < 0:
-            read, last = day_text(read_on), day_text(last_read.read_on)
-            raise UnableToCompareReads(f"A reading of {read} cannot be judged by one of {last}.")
+            raise UnableToCompareReads(
+                sentence(
+                    "A reading of {read} cannot be judged by one of {last}.",
+                    read=day_text(read_on),
+                    last=day_text(last_read.read_on),
+                )
+            )
         windows = windows_of(history, capacity_wh=capacity_wh(dials))
         return cls(
             days,

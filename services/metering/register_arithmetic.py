@@ -2,7 +2,7 @@
 
 from fractions import Fraction
 
-from services.quantities.counting import count
+from services.languages.sentence import nsentence
 from services.quantities.money import round_half_up
 
 
@@ -14,7 +14,12 @@ def check_fits_dials(register_wh: int, dials: int) -> None:
     """Raise ReadingTooLong when a meter with so many digits cannot show the value."""
     if register_wh >= capacity_wh(dials):
         raise ReadingTooLong(
-            f"This meter shows {count(dials, 'digit')}, so a reading must be below {10**dials} kWh."
+            nsentence(
+                "This meter shows {count} digit, so a reading must be below {limit} kWh.",
+                "This meter shows {count} digits, so a reading must be below {limit} kWh.",
+                dials,
+                limit=str(10**dials),
+            )
         )
 
 

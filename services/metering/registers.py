@@ -13,7 +13,7 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Final
 
-from services.quantities.counting import count
+from services.languages.sentence import nsentence, sentence, sentence_of
 from services.quantities.energy import InvalidEnergy, parse_kwh
 from services.quantities.typed import plain_kwh
 
@@ -115,7 +115,7 @@ def parse_registers(values: Mapping[str, str | int | Decimal]) -> dict[str, int]
             for name, value in zip(names, values.values(), strict=True)
         }
     except InvalidEnergy as error:
-        raise WrongRegisters(str(error)) from None
+        raise WrongRegisters(sentence_of(error)) from None
 
 
 def plain_registers(values: Mapping[str, str]) -> dict[str, str]:
@@ -145,9 +145,21 @@ def check_registers(
             raise WrongRegisters(f"Meter {serial} has no register {name}; {has}.")
     for name in of_meter:
         if name not in given:
-            raise WrongRegisters(f"Say what the register {name} of meter {serial} shows.")
+            raise WrongRegisters(
+                sentence(
+                    "Say what the register {name} of meter {serial} shows.",
+                    name=name,
+                    serial=serial,
+                )
+            )
         if given[name] >= 10 ** (dials + 3):
             raise WrongRegisters(
-                f"This meter shows {count(dials, 'digit')}, so the register {name} must be below "
-                f"{10**dials} {measure_of(name).unit}."
+                nsentence(
+                    "This meter shows {count} digit, so the register {name} must be below {limit}.",
+                    "This meter shows {count} digits, so the register {name} must be below "
+                    "{limit}.",
+                    dials,
+                    name=name,
+                    limit=f"{10**dials} {measure_of(name).unit}",
+                )
             )

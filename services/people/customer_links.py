@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 from uuid import UUID
 
+from services.languages.sentence import N_
 from services.people.secret_box import derived_key
 
 # As long as somebody may look for a bill in their mail.
@@ -23,6 +24,10 @@ OPEN_PATH: Final = "/my/open"
 _SAYS: Final = struct.Struct(">16sII")
 _PROOF_BYTES: Final = 16
 _LENGTH: Final = -(-4 * (_SAYS.size + _PROOF_BYTES) // 3)
+
+
+_TOO_OLD: Final = N_("This link is too old. Every new bill brings a new one.")
+_NOT_OURS: Final = N_("This link is not one of ours. Open it as it stands in the message.")
 
 
 class LinkNotGood(Exception):
@@ -57,7 +62,7 @@ class CustomerLinks:
         customer, generation, until = self._opened(self._links, text)
         ends_at = datetime.fromtimestamp(until, UTC)
         if now >= ends_at:
-            raise LinkNotGood("This link is too old. Every new bill brings a new one.")
+            raise LinkNotGood(_TOO_OLD)
         return CustomerLink(customer, generation, ends_at - LINK_LIFETIME)
 
     def mark_device(self, *, customer_id: str, generation: int, number: int) -> str:
@@ -82,7 +87,7 @@ class CustomerLinks:
         raw = _bytes(text)
         said, proof = raw[: _SAYS.size], raw[_SAYS.size :]
         if not hmac.compare_digest(proof, _proof(key, said)):
-            raise LinkNotGood("This link is not one of ours. Open it as it stands in the message.")
+            raise LinkNotGood(_NOT_OURS)
         customer, generation, number = _SAYS.unpack(said)
         return str(UUID(bytes=customer)), generation, number
 

@@ -12,13 +12,14 @@ from argon2 import PasswordHasher, Type
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from services.integrations.failures import TemporaryFailure
+from services.languages.sentence import N_
 from services.people.password_rules import LONGEST, normalized
 
 # OWASP's recommendation (19 MiB, 2 passes, 1 lane); a hash made with others is made again.
 MEMORY_KIB: Final = 19 * 1024
 PASSES: Final = 2
 LANES: Final = 1
-BUSY: Final = "Too many people sign in just now. Try again in a minute."
+BUSY: Final = N_("Too many people sign in just now. Try again in a minute.")
 WAIT_SECONDS: Final = 5.0
 
 

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
+from services.languages.sentence import sentence
+
 _MOST_KEYS: Final = 20_000
 
 
@@ -17,7 +19,9 @@ class TooManyTries(Exception):
 
     def __init__(self, wait: timedelta) -> None:
         self.wait = wait
-        super().__init__(f"Too many tries. Wait {_in_words(wait)} and try again.")
+        super().__init__(
+            sentence("Too many tries. Wait {time} and try again.", time=_in_words(wait))
+        )
 
 
 @dataclass(frozen=True, slots=True)

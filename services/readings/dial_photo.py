@@ -8,6 +8,8 @@ from typing import Final
 
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from services.languages.sentence import N_, Sentence, sentence
+
 MOST_BYTES: Final = 10 * 1024 * 1024
 # More than a phone's camera takes unless it is set to; a file of a few kB may claim far more.
 MOST_PIXELS: Final = 24_000_000
@@ -17,7 +19,7 @@ _QUALITY: Final = 80
 # Each may take 100 MB while it is decoded.
 _DECODED_AT_ONCE: Final = threading.BoundedSemaphore(2)
 _FORMATS: Final = ("JPEG", "PNG", "WEBP")
-_WHAT_TO_DO: Final = "Take another photo; the reading can be sent without one."
+_WHAT_TO_DO: Final = N_("Take another photo; the reading can be sent without one.")
 
 
 class InvalidPhoto(ValueError):
@@ -42,9 +44,9 @@ def dial_photo(content: bytes) -> DialPhoto:
     pixels, which are refused before anything is decoded.
     """
     if not content:
-        raise InvalidPhoto(f"The photo is empty. {_WHAT_TO_DO}")
+        raise _refused(sentence("The photo is empty."))
     if len(content) > MOST_BYTES:
-        raise InvalidPhoto(f"The photo is larger than 10 MB. {_WHAT_TO_DO}")
+        raise _refused(sentence("The photo is larger than 10 MB."))
     try:
         # Only these decoders ever see the bytes.
         with (
@@ -53,13 +55,13 @@ def dial_photo(content: bytes) -> DialPhoto:
         ):
             small = _small(opened)
     except UnidentifiedImageError:
-        raise InvalidPhoto(f"This file is no JPEG, PNG or WebP photo. {_WHAT_TO_DO}") from None
+        raise _refused(sentence("This file is no JPEG, PNG or WebP photo.")) from None
     except InvalidPhoto:
         raise
     except Image.DecompressionBombError:
         raise _too_many_pixels() from None
     except Exception:  # A stranger's file may break a decoder in any way there is.
-        raise InvalidPhoto(f"This photo is damaged. {_WHAT_TO_DO}") from None
+        raise _refused(sentence("This photo is damaged.")) from None
     return _written(small)
 
 
@@ -83,5 +85,9 @@ def _written(image: Image.Image) -> DialPhoto:
     return DialPhoto(hashlib.sha256(jpeg).hexdigest(), jpeg, image.width, image.height)
 
 
+def _refused(why: Sentence) -> InvalidPhoto:
+    return InvalidPhoto(sentence("{problem} {advice}", problem=why, advice=sentence(_WHAT_TO_DO)))
+
+
 def _too_many_pixels() -> InvalidPhoto:
-    return InvalidPhoto(f"The photo has more than 24 million pixels. {_WHAT_TO_DO}")
+    return _refused(sentence("The photo has more than 24 million pixels."))

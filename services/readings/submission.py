@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from services.languages.sentence import sentence, sentence_of
 from services.metering.registers import WrongRegisters, parse_registers
 from services.quantities.energy import InvalidEnergy, parse_kwh
 from services.quantities.period import local_date
@@ -86,10 +87,15 @@ def parse_submission(body: Mapping[str, Any], *, zone: ZoneInfo, now: datetime) 
     read_at = _instant(form.read_at, zone=zone)
     if read_at > now + CLOCK_ALLOWANCE:
         when = f"{read_at.astimezone(zone):%d %b %Y %H:%M}"
-        raise InvalidReading(f"The reading is dated {when}, which is in the future.")
+        raise InvalidReading(
+            sentence("The reading is dated {when}, which is in the future.", when=when)
+        )
     if read_at < EARLIEST:
         raise InvalidReading(
-            f"The reading is dated {read_at.astimezone(zone):%d %b %Y}, too long ago."
+            sentence(
+                "The reading is dated {when}, too long ago.",
+                when=f"{read_at.astimezone(zone):%d %b %Y}",
+            )
         )
     try:
         register_wh = parse_kwh(_number(form.reading_kwh))
@@ -97,7 +103,7 @@ def parse_submission(body: Mapping[str, Any], *, zone: ZoneInfo, now: datetime) 
             {name: _number(v, f"register {name[:60]}") for name, v in form.registers.items()}
         )
     except (InvalidEnergy, WrongRegisters) as error:
-        raise InvalidReading(str(error)) from None
+        raise InvalidReading(sentence_of(error)) from None
     return Submission(
         meter_serial=form.meter_serial,
         register_wh=register_wh,
@@ -116,7 +122,9 @@ def _problem(error: ValidationError) -> str:
 
 def _number(value: Any, what: str = "reading") -> str | int | Decimal:
     if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
-        raise InvalidReading(f"The {what} must be a number, such as 1117 or 1117.5.")
+        raise InvalidReading(
+            sentence("The {what} must be a number, such as 1117 or 1117.5.", what=sentence(what))
+        )
     return value
 
 
@@ -132,6 +140,9 @@ def _instant(text: str, *, zone: ZoneInfo) -> datetime:
     # A bare date is the start of its day, also where clocks skip midnight.
     if shown != written and written.time() != time.min:
         raise InvalidReading(
-            f"{written:%d %b %Y %H:%M} does not exist: the clock goes forward over it that day."
+            sentence(
+                "{when} does not exist: the clock goes forward over it that day.",
+                when=f"{written:%d %b %Y %H:%M}",
+            )
         )
     return read_at

@@ -10,6 +10,7 @@ from services.tariffs.values import (
     Day,
     Description,
     Frozen,
+    LanguageTag,
     NotNegative,
     Positive,
     Rate,
@@ -37,6 +38,8 @@ class When(Frozen):
 class _Charge(Frozen):
     code: Code
     description: Description
+    # By language, where the description is in another one than customers read.
+    names: dict[LanguageTag, Description] | None = None
     tax: StrictBool = False
     when: When | None = None
     at_most: Positive | None = None

@@ -242,6 +242,12 @@ def _of(value: Any, charge: Mapping[str, Any]) -> Iterator[Fact]:
     yield Fact("Of", ", ".join(map(in_words, value)))
 
 
+def _names(value: Any, charge: Mapping[str, Any]) -> Iterator[Fact]:
+    del charge
+    for tag, name in value.items():
+        yield Fact(f"On the bill in {tag}", name)
+
+
 def _tax(value: Any, charge: Mapping[str, Any]) -> Iterator[Fact]:
     del value, charge
     yield Fact("Counts as", "tax")
@@ -288,6 +294,7 @@ def _below(value: Any, charge: Mapping[str, Any]) -> Iterator[Fact]:
 _BY_FIELD: Final[dict[str, _Words]] = {
     "kind": _kind, "rate": _rate, "changes": _changes, "rates": _rates, "slabs": _slabs,
     "period_slabs": _period_slabs, "amount": _amount, "percent": _percent, "of": _of, "tax": _tax,
+    "names": _names,
     "months": _months, "when": _when, "ratchet": _ratchet, "demand_to": _demand_to,
     "below": _below,
 }  # fmt: skip

@@ -26,6 +26,7 @@ _NAMES: Final = {
     "pf": "power factor",
     "per": "period of time",
     "tax": "mark as a tax",
+    "names": "name in another language",
     "print": "way of printing",
     "times": "multiplier",
     "when": "condition",

@@ -38,6 +38,15 @@ def first(over: Over) -> str:
     return user_id
 
 
+def test_people_choose_their_language(over: Over) -> None:
+    assert over.here.user_language(user="meera") is None
+    over.here.choose_user_language(actor="meera", language="hi")
+    over.here.choose_user_language(actor="meera", language="ar")
+    over.here.choose_user_language(actor="meera", language="ar")
+    assert over.here.user_language(user="meera") == "ar"
+    assert over.here.user_language(user="asha") is None
+
+
 def invite(over: Over, name: str, link: NewLink) -> str:
     user_id = str(uuid4())
     over.here.invite_user(

@@ -13,6 +13,7 @@ from services.ai.asking import Budget
 from services.ai.usage import AiUsage
 from services.bill_documents import Utility
 from services.bill_documents.archive import BillArchive
+from services.bill_documents.charge_names import ChargeNames
 from services.billing.lookups import BillLookups
 from services.corrections.lookups import CorrectionLookups
 from services.database.service import DatabaseService
@@ -77,7 +78,11 @@ def lookups() -> Iterator[tuple[str, Callable[..., object]]]:
         CorrectionLookups(database),
         CustomerLookups(database),
         MessageLookups(database),
-        OfficeLists(database, BillArchive(database, lambda _: Utility("U"), ZONE), lambda: "INR"),
+        OfficeLists(
+            database,
+            BillArchive(database, lambda _: Utility("U"), ZONE, ChargeNames(database)),
+            lambda: "INR",
+        ),
         PaymentLookups(database),
         Timeline(database, ZONE),
         Usage(database),

@@ -49,6 +49,15 @@ class SessionQueries(Queries):
         state: SessionState = answer["state"]
         return state
 
+    def user_language(self, *, user: str) -> str | None:
+        """The language (an IETF tag) that somebody reads the pages in; None: nobody chose one."""
+        language: str | None = self._call("user_language", user=user)["language"]
+        return language
+
+    def choose_user_language(self, *, actor: str, language: str) -> None:
+        """Keep the language that somebody chose for themselves; once more changes nothing."""
+        self._call("choose_user_language", actor=actor, language=language)
+
     def end_session(self, *, actor: str, session_id: str) -> None:
         """End a sign-in for good; raises NotFound. Doing it again changes nothing."""
         self._call("end_session", actor=actor, id=session_id)

@@ -7,21 +7,23 @@ from uuid import UUID, uuid4
 from flask import Flask, Response, request
 
 from services.accounts.contact import InvalidContact
-from services.bill_documents.words import labels
 from services.billing.chain_retry import MeterTooBusy
 from services.customer_page.actions import InvalidRequest, PageActions
 from services.customer_page.visits import confirmed
 from services.database.errors import IdempotencyKeyReused, IllegalChange, ReadingConflict
+from services.languages.catalogues import OF_DOCUMENTS, OFFERED
+from services.languages.language import Language, own_name
+from services.languages.sentence import N_, sentence
 from services.metering.recent_use import UnableToCompareReads
 from services.metering.register_arithmetic import ReadingTooLong
 from services.people.customer_links import PATH
 from services.readings.dial_photo import InvalidPhoto
 from services.readings.submission import InvalidReading
 from services.records.messages import ContactDetails
+from services.web.my import browser
 from services.web.my.rendering import NOTHING, Said
 from services.web.my.site import Site, refused, to
 
-LANGUAGES: Final = {"en": "English", "hi": "हिन्दी", "ar": "العربية", "th": "ไทย"}
 _REFUSED: Final = (
     InvalidReading,
     InvalidPhoto,
@@ -33,10 +35,10 @@ _REFUSED: Final = (
 )
 _SEEN: Final = ("phone", "email", "language")
 _WAYS: Final = {
-    "": "on every way we know",
-    "email": "by e-mail",
-    "sms": "by SMS",
-    "whatsapp": "by WhatsApp",
+    "": N_("on every way we know"),
+    "email": N_("by e-mail"),
+    "sms": N_("by SMS"),
+    "whatsapp": N_("by WhatsApp"),
 }
 
 
@@ -65,7 +67,7 @@ class AskedRoutes:
         shown = self.site.services.customer_page.lookups.bill(visit, bill_id)
         return self.site.page(
             "dispute.html",
-            f"Dispute bill {shown.bill.reference}",
+            sentence("Dispute bill {reference}", reference=shown.bill.reference),
             said,
             shown=shown,
             bill=shown.bill,
@@ -97,7 +99,7 @@ class AskedRoutes:
         places = [m for m in lookups.meters(visit) if m.agreement_id and m.agreement_id not in told]
         return self.site.page(
             "moving.html",
-            "Moving out",
+            N_("Moving out"),
             said,
             places=places,
             requests=waiting,
@@ -121,7 +123,7 @@ class AskedRoutes:
         except (InvalidRequest, IllegalChange) as error:
             return self.show_moving(refused(error))
         except ValueError:
-            return self.show_moving(Said("Choose the place that you move out of.", 422))
+            return self.show_moving(Said(N_("Choose the place that you move out of."), 422))
         return to(f"{PATH}/moving-out")
 
     def withdraw(self, request_id: str) -> Response:
@@ -130,7 +132,7 @@ class AskedRoutes:
         try:
             self._actions.withdraw(visit, request_id=_uuid(request_id), now=self.site.clock())
         except IllegalChange as error:
-            return self.site.page("message.html", "Closed meanwhile", refused(error))
+            return self.site.page("message.html", N_("Closed meanwhile"), refused(error))
         return to(PATH)
 
     def show_reading(self, said: Said = NOTHING) -> Response:
@@ -139,7 +141,7 @@ class AskedRoutes:
         meters = self.site.services.customer_page.lookups.meters(visit)
         return self.site.page(
             "reading.html",
-            "Send a reading",
+            N_("Send a reading"),
             said,
             meters=meters,
             form_id=_form_id(),
@@ -162,7 +164,7 @@ class AskedRoutes:
             )
         except _REFUSED as error:
             return self.show_reading(refused(error))
-        return self.site.page("reading_sent.html", "Your reading is here", done=done)
+        return self.site.page("reading_sent.html", N_("Your reading is here"), done=done)
 
     def show_contact(self, said: Said = NOTHING) -> Response:
         """GET /my/contact."""
@@ -170,12 +172,12 @@ class AskedRoutes:
         details = self._actions.contact(visit)
         return self.site.page(
             "contact.html",
-            "Contact and language",
+            N_("Contact and language"),
             said,
             details=details,
             shown=_typed_contact() if request.method == "POST" else _kept_contact(details),
-            languages=_languages(details),
-            ways=_WAYS | ({"discord_customer": "on Discord"} if details.has_discord else {}),
+            documents=_languages(details),
+            ways=_WAYS | ({"discord_customer": N_("on Discord")} if details.has_discord else {}),
         )
 
     def change_contact(self) -> Response:
@@ -189,7 +191,13 @@ class AskedRoutes:
             self._actions.change_contact(visit, body=_typed_contact(), seen=seen, now=now)
         except (InvalidContact, IllegalChange) as error:
             return self.show_contact(refused(error))
-        return self.site.page("message.html", "Saved", Said("Your contact details are saved."))
+        tag = Language.of(form.get("language", "")).tag
+        self.site.speak(tag)
+        answer = self.site.page(
+            "message.html", N_("Saved"), Said(N_("Your contact details are saved."))
+        )
+        browser.keep_language(answer, request, tag)
+        return answer
 
     @property
     def _actions(self) -> PageActions:
@@ -239,5 +247,6 @@ def _registers() -> dict[str, str]:
 
 def _languages(details: ContactDetails) -> dict[str, str]:
     """The languages that documents are printed in, and the customer's own where it is another."""
-    known = {tag: LANGUAGES.get(tag, tag) for tag in labels()}
-    return known if details.language in known else {details.language: details.language, **known}
+    known = {tag: own_name(tag) for tag in (*OFFERED, *OF_DOCUMENTS)}
+    own = details.language
+    return known if own in known else {own: own_name(own), **known}

@@ -14,6 +14,7 @@ from flask import Request, Response
 
 SESSION: Final = "my_visit"
 DEVICE: Final = "my_device"
+LANGUAGE: Final = "my_language"
 _FORM: Final = "my_form"
 _PATH: Final = "/my"
 _DEVICE_LIFETIME: Final = timedelta(days=400)
@@ -63,6 +64,11 @@ def keep_visit(answer: Response, request: Request, token: str, lifetime: timedel
 def keep_device(answer: Response, request: Request, mark: str) -> None:
     """Let the browser be known from now on."""
     keep(answer, request, DEVICE, mark, int(_DEVICE_LIFETIME.total_seconds()))
+
+
+def keep_language(answer: Response, request: Request, tag: str) -> None:
+    """Let the browser hold the language that was chosen in it."""
+    keep(answer, request, LANGUAGE, tag, int(_DEVICE_LIFETIME.total_seconds()))
 
 
 def forget_visit(answer: Response, request: Request) -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Final
 
+from services.languages.language import Language
 from services.metering.monthly_use import MonthOfUse
 from services.quantities.energy import format_kwh
 
@@ -62,7 +63,9 @@ class UsageChart:
     ceiling: int = _CEILING
 
 
-def usage_chart(months: Sequence[MonthOfUse], similar: Mapping[date, int]) -> UsageChart:
+def usage_chart(
+    months: Sequence[MonthOfUse], similar: Mapping[date, int], language: Language
+) -> UsageChart:
     """13 months with the year before, and what similar homes used in Wh, by month."""
     shown = {m.month: similar[m.month] for m in months if m.month in similar}
     highest = max([1, *shown.values(), *(max(m.this_year.wh, m.year_before.wh) for m in months)])
@@ -81,28 +84,28 @@ def usage_chart(months: Sequence[MonthOfUse], similar: Mapping[date, int]) -> Us
                 bars.append(Bar(at, _FLOOR - up(wh), up(wh), css))
         if month.month in shown:
             homes.append(Tick(x, _FLOOR - up(shown[month.month])))
-        names.append(Tick(x + 2 + _BAR, _FLOOR + 15, f"{month.month:%b}"[0]))
+        names.append(Tick(x + 2 + _BAR, _FLOOR + 15, language.month_letter(month.month)))
     return UsageChart(
         tuple(bars),
         tuple(homes),
         tuple(names),
-        _kwh(highest),
-        tuple(_row(month, shown) for month in reversed(months)),
+        _kwh(highest, language),
+        tuple(_row(month, shown, language) for month in reversed(months)),
     )
 
 
-def _row(month: MonthOfUse, similar: Mapping[date, int]) -> Row:
+def _row(month: MonthOfUse, similar: Mapping[date, int], language: Language) -> Row:
     used, before = month.this_year, month.year_before
     wh = similar.get(month.month)
     return Row(
         month.month,
-        _kwh(used.wh) if used.days else "",
-        _kwh(before.wh) if before.days else "",
-        _kwh(wh) if wh is not None else "",
+        _kwh(used.wh, language) if used.days else "",
+        _kwh(before.wh, language) if before.days else "",
+        _kwh(wh, language) if wh is not None else "",
         partly=0 < used.days < month.days,
     )
 
 
-def _kwh(wh: int) -> str:
+def _kwh(wh: int, language: Language) -> str:
     """Whole kWh: nobody compares months by less."""
-    return format_kwh((wh + 500) // 1000 * 1000)
+    return language.number(format_kwh((wh + 500) // 1000 * 1000))

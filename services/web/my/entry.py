@@ -8,6 +8,8 @@ from flask import Flask, Response, g, request
 from services.customer_page.codes import CodeRefused, NoWayToCustomer
 from services.customer_page.pages import CustomerPages
 from services.customer_page.visits import VISIT_BY_CODE, VISIT_BY_LINK, Opened
+from services.languages.catalogues import OFFERED
+from services.languages.sentence import N_, sentence_of
 from services.messages.direct import WAY_WORDS
 from services.people.customer_links import OPEN_PATH, PATH, LinkNotGood
 from services.people.limits import TooManyTries
@@ -19,9 +21,12 @@ from services.web.my.site import CONFIRM, SIGN_IN, Site, next_path, refused, to
 _CODE: Final = f"{PATH}/code"
 _SIGN_OUT: Final = f"{PATH}/sign-out"
 _END_ALL: Final = f"{PATH}/end-links"
+_LANGUAGE: Final = f"{PATH}/language"
 _NO_WAY: Final = Said(
-    "We know no e-mail address and no phone number of yours that a code could go to. Call or visit "
-    "us, and we put that right.",
+    N_(
+        "We know no e-mail address and no phone number of yours that a code could go to. Call or "
+        "visit us, and we put that right."
+    ),
     409,
 )
 
@@ -46,6 +51,7 @@ class EntryRoutes:
         add(app, _SIGN_OUT, self.sign_out, method="POST")
         add(app, _END_ALL, self.show_end_all)
         add(app, _END_ALL, self.end_all, method="POST")
+        add(app, _LANGUAGE, self.choose_language, method="POST")
 
     def show_link(self) -> Response:
         """GET /my/open?k: a button. Programs that look at links in mail open nothing by it."""
@@ -55,7 +61,7 @@ class EntryRoutes:
             self._pages.visits.check_link(text, self.site.clock())
         except LinkNotGood as error:
             return self._not_good(error)
-        return self.site.page("open.html", "Your electricity account", link=text)
+        return self.site.page("open.html", N_("Your electricity account"), link=text)
 
     def open_link(self) -> Response:
         """POST /my/open {k}."""
@@ -87,7 +93,7 @@ class EntryRoutes:
         """POST /my/sign-in {account}: the same answer, whether there is such an account."""
         number = request.form.get("account", "")
         if not number.strip():
-            return self._sign_in(Said("Type your account number.", 422))
+            return self._sign_in(Said(N_("Type your account number."), 422))
         try:
             self._pages.codes.ask(number, place=self.site.place(), now=self.site.clock())
         except TooManyTries as error:
@@ -115,10 +121,10 @@ class EntryRoutes:
             return to(next_path())
         way = self._pages.codes.way_to(visit)
         if way is None:
-            return self.site.page("message.html", "A code is needed", _NO_WAY)
+            return self.site.page("message.html", N_("A code is needed"), _NO_WAY)
         return self.site.page(
             "confirm.html",
-            "A code is needed",
+            N_("A code is needed"),
             said,
             way=WAY_WORDS[way],
             sent=sent,
@@ -132,7 +138,7 @@ class EntryRoutes:
         try:
             self._pages.codes.ask_for(visit, place=self.site.place(), now=self.site.clock())
         except NoWayToCustomer:
-            return self.site.page("message.html", "A code is needed", _NO_WAY)
+            return self.site.page("message.html", N_("A code is needed"), _NO_WAY)
         except TooManyTries as error:
             return self.show_confirm(refused(error), sent=True)
         return self.show_confirm(sent=True)
@@ -161,27 +167,39 @@ class EntryRoutes:
         visit = self.site.found_visit()
         if visit is not None:
             self._pages.visits.sign_out(visit, self.site.clock())
-        return self._gone(Said("You are signed out."))
+        return self._gone(Said(N_("You are signed out.")))
 
     def show_end_all(self) -> Response:
         """GET /my/end-links: what ending everything means."""
         self.site.visit()
-        return self.site.page("end_links.html", "End all links")
+        return self.site.page("end_links.html", N_("End all links"))
 
     def end_all(self) -> Response:
         """POST /my/end-links."""
         self._pages.visits.end_all(self.site.visit(), self.site.clock())
-        return self._gone(Said("All links are ended, and every browser is signed out."))
+        return self._gone(Said(N_("All links are ended, and every browser is signed out.")))
+
+    def choose_language(self) -> Response:
+        """POST /my/language {language, next}: of this browser, and of who showed a code."""
+        tag = request.form.get("language", "")
+        answer = to(next_path())
+        if tag not in OFFERED:
+            return answer
+        visit = self.site.found_visit()
+        if visit is not None and visit.confirmed:
+            self._pages.actions.choose_language(visit, language=tag, now=self.site.clock())
+        browser.keep_language(answer, request, tag)
+        return answer
 
     @property
     def _pages(self) -> CustomerPages:
         return self.site.services.customer_page
 
     def _sign_in(self, said: Said = NOTHING) -> Response:
-        return self.site.page("sign_in.html", "Your electricity account", said)
+        return self.site.page("sign_in.html", N_("Your electricity account"), said)
 
     def _code(self, number: str, said: Said = NOTHING) -> Response:
-        return self.site.page("code.html", "Enter the code", said, account=number.strip()[:100])
+        return self.site.page("code.html", N_("Enter the code"), said, account=number.strip()[:100])
 
     def _let_in(self, opened: Opened) -> Response:
         answer = to(PATH)
@@ -190,11 +208,11 @@ class EntryRoutes:
         return answer
 
     def _not_good(self, error: LinkNotGood) -> Response:
-        return self._sign_in(Said(str(error), 410))
+        return self._sign_in(Said(sentence_of(error), 410))
 
     def _other_customer(self, text: str) -> Response:
-        said = Said("This browser is signed in for another account. Sign out there first.", 409)
-        return self.site.page("open.html", "Your electricity account", said, link=text)
+        said = Said(N_("This browser is signed in for another account. Sign out there first."), 409)
+        return self.site.page("open.html", N_("Your electricity account"), said, link=text)
 
     def _gone(self, said: Said) -> Response:
         g.my_visit = None

@@ -1,6 +1,7 @@
 """Customers' pages as HTML that needs no script: templates, and how they write amounts and days."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cache
@@ -9,9 +10,13 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from flask import Response
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
+from jinja2.runtime import Context
+from markupsafe import Markup, escape
 
-from services.quantities.counting import count
+from services.bill_documents.line_names import ChargeName, Named, line_name
+from services.bill_documents.words import Words
+from services.languages.language import Language
 from services.quantities.energy import format_kwh
 from services.quantities.money import Money
 from services.records.bills import invoice_reference
@@ -45,13 +50,16 @@ class Said:
 NOTHING: Final = Said()
 
 
-def html(template: str, *, said: Said, **values: object) -> Response:
-    """One of the pages; nobody keeps it."""
+def html(template: str, language: Language, *, said: Said, **values: object) -> Response:
+    """One of the pages in a language; nobody keeps it."""
     text = (
         _templates()
         .get_template(template)
         .render(
-            said=said.text,
+            language=language,
+            _=_Escaped(language),
+            pgettext=language.pgettext,
+            said=language.say(said.text),
             problem=said.status >= 400,
             style=f"/my/{STYLE}?v={_version()}",
             **values,
@@ -59,9 +67,27 @@ def html(template: str, *, said: Said, **values: object) -> Response:
     )
     answer = Response(text, status=said.status, mimetype="text/html")
     answer.headers.update(_HEADERS)
+    answer.headers["Content-Language"] = language.tag
     if said.retry_after is not None:
         answer.headers["Retry-After"] = str(said.retry_after)
     return answer
+
+
+@dataclass(frozen=True, slots=True)
+class _Escaped:
+    """The `_` of the templates: what was put into a text is escaped, marked HTML stays."""
+
+    language: Language
+
+    def __call__(self, text: str, /, **values: object) -> Markup:
+        said = Markup(escape(self.language.say(text)))  # noqa: S704 - escaped just now
+        if not values:
+            return said
+        shown = {
+            name: value if isinstance(value, Markup) else self.language.write(value)
+            for name, value in values.items()
+        }
+        return said.format(**shown)
 
 
 def pdf(name: str, content: bytes) -> Response:
@@ -100,17 +126,56 @@ def _templates() -> Environment:
         auto_reload=False,
     )
     made.filters |= {
-        "money": lambda minor, currency: Money(minor, currency).display(),
+        "money": _money,
         "day": _day,
-        "kwh": format_kwh,
-        "month": lambda month: f"{month:%b %Y}",
+        "kwh": _kwh,
+        "month": _month,
+        "number": _number,
+        "register": _register,
+        "line_name": _line_name,
         "invoice": invoice_reference,
-        "counted": count,
         "masked": masked,
+        "strong": lambda text: Markup("<strong>{}</strong>").format(text),
     }
     return made
 
 
-def _day(value: date | datetime, zone: ZoneInfo | None = None) -> str:
-    local = value.astimezone(zone) if isinstance(value, datetime) else value
-    return f"{local.day} {local:%b %Y}"
+@pass_context
+def _money(context: Context, minor: int, currency: str) -> str:
+    return _spoken(context).money(Money(minor, currency))
+
+
+@pass_context
+def _day(context: Context, value: date | datetime, zone: ZoneInfo | None = None) -> str:
+    local = value.astimezone(zone).date() if isinstance(value, datetime) else value
+    return _spoken(context).day(local)
+
+
+@pass_context
+def _kwh(context: Context, wh: int) -> str:
+    return _spoken(context).number(format_kwh(wh))
+
+
+@pass_context
+def _month(context: Context, value: date) -> str:
+    return _spoken(context).month(value)
+
+
+@pass_context
+def _number(context: Context, decimal_text: str) -> str:
+    return _spoken(context).number(decimal_text)
+
+
+@pass_context
+def _register(context: Context, name: str) -> str:
+    return Words.of(language=_spoken(context).tag, currency="").register(name)
+
+
+@pass_context
+def _line_name(context: Context, line: Named, names: Sequence[ChargeName]) -> str:
+    return line_name(line, _spoken(context), names)
+
+
+def _spoken(context: Context) -> Language:
+    language: Language = context["language"]
+    return language

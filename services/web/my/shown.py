@@ -11,6 +11,7 @@ from services.bill_documents.archive import ArchiveDamaged
 from services.customer_page.lookups import PageLookups
 from services.customer_page.visits import confirmed
 from services.history.terms import METHOD
+from services.languages.sentence import N_, sentence, sentence_of
 from services.payments.receipts import receipt_number
 from services.people.customer_links import PATH
 from services.quantities.period import first_of_month
@@ -19,8 +20,8 @@ from services.web.my.chart import usage_chart
 from services.web.my.rendering import NOTHING, Said, pdf, style
 from services.web.my.site import Site
 
-_NO_PDF = Said("This document cannot be made just now. Call or visit us for it.", 503)
-_NO_DAYS = Said("Say from which day to which day.", 422)
+_NO_PDF = Said(N_("This document cannot be made just now. Call or visit us for it."), 503)
+_NO_DAYS = Said(N_("Say from which day to which day."), 422)
 _MOST_PAGES = 500
 
 
@@ -50,33 +51,40 @@ class ShownRoutes:
         """GET /my: the balance, and what is to pay."""
         home = self._lookups.home(self.site.visit())
         currency = home.account.currency or self.site.services.settings.currency
-        return self.site.page("home.html", "Your account", home=home, currency=currency)
+        return self.site.page("home.html", N_("Your account"), home=home, currency=currency)
 
     def bills(self) -> Response:
         """GET /my/bills?after: the last period first."""
         bills, after = self._lookups.bills(self.site.visit(), after=request.args.get("after"))
-        return self.site.page("bills.html", "Your bills", bills=bills, after=after)
+        return self.site.page("bills.html", N_("Your bills"), bills=bills, after=after)
 
     def bill(self, bill_id: str) -> Response:
         """GET /my/bills/<id>."""
         shown = self._lookups.bill(self.site.visit(), bill_id)
-        title = f"Bill {shown.bill.reference}"
-        taxes = taxes_by_rate(shown.bill.lines)
-        return self.site.page("bill.html", title, shown=shown, bill=shown.bill, taxes=taxes)
+        title = sentence("Bill {reference}", reference=shown.bill.reference)
+        names = self._lookups.charge_names(shown.bill, self.site.language().tag)
+        return self.site.page(
+            "bill.html",
+            title,
+            shown=shown,
+            bill=shown.bill,
+            taxes=taxes_by_rate(shown.bill.lines),
+            names=names,
+        )
 
     def bill_pdf(self, bill_id: str) -> Response:
         """GET /my/bills/<id>/pdf."""
         try:
             return pdf(*self._lookups.bill_pdf(self.site.visit(), bill_id))
         except (MissingLetters, ArchiveDamaged):
-            return self.site.page("message.html", "No document", _NO_PDF)
+            return self.site.page("message.html", N_("No document"), _NO_PDF)
 
     def credit_note(self, bill_id: str) -> Response:
         """GET /my/bills/<id>/credit-note: the document that takes a void bill back."""
         try:
             return pdf(*self._lookups.credit_note_pdf(self.site.visit(), bill_id))
         except (MissingLetters, ArchiveDamaged):
-            return self.site.page("message.html", "No document", _NO_PDF)
+            return self.site.page("message.html", N_("No document"), _NO_PDF)
 
     def statement(self) -> Response:
         """GET /my/statement: which days it is to be of."""
@@ -94,13 +102,13 @@ class ShownRoutes:
         try:
             return pdf(*self._lookups.statement_pdf(visit, start=start, end=end))
         except NoStatement as error:
-            return self._ask_days(Said(str(error), 422))
+            return self._ask_days(Said(sentence_of(error), 422))
         except MissingLetters:
-            return self.site.page("message.html", "No document", _NO_PDF)
+            return self.site.page("message.html", N_("No document"), _NO_PDF)
 
     def _ask_days(self, said: Said) -> Response:
         first = first_of_month(first_of_month(self.site.today) - timedelta(days=1))
-        return self.site.page("statement.html", "Statement of account", said, first=first)
+        return self.site.page("statement.html", N_("Statement of account"), said, first=first)
 
     def payments(self) -> Response:
         """GET /my/payments?page: the last received first."""
@@ -108,7 +116,7 @@ class ShownRoutes:
         page = min(int(text), _MOST_PAGES) if text.isdecimal() and len(text) < 5 else 1
         found = self._lookups.payments(self.site.visit(), page=max(page, 1))
         return self.site.page(
-            "payments.html", "Your payments", found=found, page=max(page, 1), methods=METHOD
+            "payments.html", N_("Your payments"), found=found, page=max(page, 1), methods=METHOD
         )
 
     def payment(self, payment_id: str) -> Response:
@@ -116,7 +124,7 @@ class ShownRoutes:
         shown = self._lookups.payment(self.site.visit(), payment_id)
         return self.site.page(
             "receipt.html",
-            "Receipt",
+            N_("Receipt"),
             shown=shown,
             payment=shown.payment,
             number=receipt_number(shown.payment),
@@ -128,17 +136,22 @@ class ShownRoutes:
         try:
             content = self._lookups.receipt(self.site.visit(), payment_id)
         except MissingLetters:
-            return self.site.page("message.html", "No document", _NO_PDF)
+            return self.site.page("message.html", N_("No document"), _NO_PDF)
         return pdf(f"receipt-{payment_id[:8]}.pdf", content)
 
     def usage(self) -> Response:
         """GET /my/usage: 13 months beside the year before and similar homes."""
         found = self._lookups.usage(confirmed(self.site.visit()), today=self.site.today)
+        language = self.site.language()
         meters = [
-            (one.use.meter_serial, usage_chart(one.use.months, one.similar), bool(one.similar))
+            (
+                one.use.meter_serial,
+                usage_chart(one.use.months, one.similar, language),
+                bool(one.similar),
+            )
             for one in found
         ]
-        return self.site.page("usage.html", "Your use", meters=meters)
+        return self.site.page("usage.html", N_("Your use"), meters=meters)
 
     @property
     def _lookups(self) -> PageLookups:

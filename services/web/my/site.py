@@ -16,6 +16,9 @@ from services.customer_page.allowances import TooMany
 from services.customer_page.codes import From
 from services.customer_page.visits import CodeWanted
 from services.database.errors import DatabaseError, NotFound
+from services.languages.catalogues import OFFERED
+from services.languages.language import Language, wanted
+from services.languages.sentence import N_, sentence_of
 from services.people.customer_links import PATH
 from services.people.hashing import TooBusyToVerify
 from services.people.limits import TooManyTries
@@ -31,12 +34,13 @@ log = logging.getLogger(__name__)
 View = Callable[..., Response]
 SIGN_IN: Final = f"{PATH}/sign-in"
 CONFIRM: Final = f"{PATH}/confirm"
-STRANGE: Final = Said("This did not come from a page of this site. Try again here.", 403)
-_AWAY: Final = Said("The page cannot be reached just now. Try again in a minute.", 503, 10)
-_TOO_LARGE: Final = Said("That is more than can be sent here. Go back and send less.", 413)
-NOT_THERE: Final = Said("There is nothing at this address.", 404)
+STRANGE: Final = Said(N_("This did not come from a page of this site. Try again here."), 403)
+_AWAY: Final = Said(N_("The page cannot be reached just now. Try again in a minute."), 503, 10)
+_TOO_LARGE: Final = Said(N_("That is more than can be sent here. Go back and send less."), 413)
+NOT_THERE: Final = Said(N_("There is nothing at this address."), 404)
 # A form without a photo is small.
 _LARGEST_FORM: Final = 64 * 1024
+_LONGEST_PATH: Final = 200
 
 
 class StrangeForm(Exception):
@@ -87,13 +91,32 @@ class Site:
         """Where a request comes from, for limits."""
         return From(origin_of(address_of(request)), request.cookies.get(browser.DEVICE, ""))
 
+    def language(self) -> Language:
+        """As chosen in this browser, else the customer's, the browser's, or the utility's."""
+        chosen = g.get("my_language") or request.cookies.get(browser.LANGUAGE, "")
+        if chosen in OFFERED:
+            return Language.of(chosen)
+        visit: Visit | None = g.get("my_visit")
+        if visit is not None:
+            return Language.of(visit.language)
+        header = request.headers.get("Accept-Language", "")
+        return wanted(header, otherwise=self.services.settings.default_language)
+
+    def speak(self, tag: str) -> None:
+        """Answer this request in a language that was chosen just now."""
+        g.my_language = tag
+
     def page(self, template: str, title: str, said: Said = NOTHING, **values: object) -> Response:
-        """A page for whoever visits."""
+        """A page for whoever visits, in their language."""
         settings, cookies = self.services.settings, dict[str, str]()
+        language = self.language()
         answer = html(
             template,
+            language,
             said=said,
-            title=title,
+            title=language.say(title),
+            languages=[Language.of(tag) for tag in OFFERED],
+            back=_shown_now(),
             utility=settings.utility_name,
             contact=(settings.utility_phone, settings.utility_email),
             visit=g.get("my_visit"),
@@ -140,29 +163,30 @@ class Site:
             self.services.security_log.note(
                 "denied", address=address_of(request), detail=f"{request.path}: a strange form"
             )
-            return self.page("message.html", "Try again", STRANGE)
+            return self.page("message.html", N_("Try again"), STRANGE)
         if isinstance(error, NotFound):
-            return self.page("message.html", "Not found", NOT_THERE)
+            return self.page("message.html", N_("Not found"), NOT_THERE)
         if isinstance(error, TooMany | TooManyTries | TooBusyToVerify):
-            return self.page("message.html", "Wait a little", refused(error))
+            return self.page("message.html", N_("Wait a little"), refused(error))
         if isinstance(error, RequestEntityTooLarge):
-            return self.page("message.html", "Too large", _TOO_LARGE)
+            return self.page("message.html", N_("Too large"), _TOO_LARGE)
         if isinstance(error, DatabaseError):
             log.warning("a customer's page could not be served (%s)", error.code)
         else:
             log.error("a customer's page failed unexpectedly", exc_info=error)
-        return self.page("message.html", "Try again", _AWAY)
+        return self.page("message.html", N_("Try again"), _AWAY)
 
 
 def refused(error: Exception) -> Said:
     """Why something is not done, as it is shown."""
+    why = sentence_of(error)
     if isinstance(error, TooManyTries):
-        return Said(str(error), 429, math.ceil(error.wait.total_seconds()))
+        return Said(why, 429, math.ceil(error.wait.total_seconds()))
     if isinstance(error, TooMany):
-        return Said(str(error), 429, 3600)
+        return Said(why, 429, 3600)
     if isinstance(error, TooBusyToVerify):
-        return Said(str(error), 503, 10)
-    return Said(str(error), 422)
+        return Said(why, 503, 10)
+    return Said(why, 422)
 
 
 def to(path: str) -> Response:
@@ -178,4 +202,11 @@ def next_path() -> str:
     path = request.values.get("next", "")
     good = path == PATH or path.startswith(f"{PATH}/")
     plain = path.isascii() and path.isprintable() and "\\" not in path and ".." not in path
-    return path if good and plain and len(path) < 200 else PATH
+    return path if good and plain and len(path) < _LONGEST_PATH else PATH
+
+
+def _shown_now() -> str:
+    """Where a browser that chooses another language goes on: what it looks at, or its account."""
+    # What answers a form has an address that may show nothing by itself.
+    path = request.full_path.removesuffix("?") if request.method == "GET" else PATH
+    return path if len(path) < _LONGEST_PATH else PATH

@@ -296,7 +296,7 @@ LEFT_OUT = {
     # Sign-ins, keys, secrets.
     "api_keys", "api_key_uses", "customer_channels", "customer_codes",
     "customer_pages", "customer_sessions", "security_log", "sessions", "user_access",
-    "user_credentials", "user_links",
+    "user_credentials", "user_languages", "user_links",
     # Each step of a request is in the audit trail, which is archived.
     "approval_requests",
     # What the system keeps for itself, or makes again.

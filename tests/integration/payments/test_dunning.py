@@ -11,7 +11,7 @@ import pytest
 
 from services.identity.auth import NotAllowed
 from services.jobs import overdue_marking
-from services.messages.templates import how_to_pay
+from services.messages.wording import how_to_pay
 from services.payments.entry_forms import InvalidEntry
 from services.payments.stripe.payment_links import is_payable
 from services.records.bills import Bill

@@ -7,7 +7,7 @@ from uuid import uuid4
 import pytest
 
 from services.integrations.http import RequestRejected, ServiceUnavailable
-from services.messages.templates import how_to_pay
+from services.messages.wording import how_to_pay
 from services.payments.stripe.client import StripePayments
 from services.records.bills import Bill
 from services.records.entries import NewPayment

@@ -176,10 +176,10 @@ def test_a_text_that_is_not_ours_is_not_sent(text: str, why: str) -> None:
 
 def test_a_fault_of_ai_leaves_it_to_the_template_and_says_so() -> None:
     fault = ModelFault("refused", "refused to answer")
-    message = writer(Model(fault)).write(bill=bill(), kind="overdue_notice", language="hi")
+    message = writer(Model(fault)).write(bill=bill(), kind="overdue_notice", language="ml")
     assert message.written_by == "template"
     assert message.note.startswith("AI gave no answer: it refused to answer. ")
-    assert "no template in hi" in message.note
+    assert "no template in ml" in message.note
 
 
 def test_a_mistake_of_ours_leaves_it_to_the_template_too() -> None:

@@ -48,6 +48,9 @@ class Sender:
         self.sent = str(message)
         return "1"
 
+    def spoken(self, language: str) -> str:
+        return language
+
     def send(self, *_: object, **what: object) -> str:
         self.sent = " ".join(map(str, (*_, *what.values())))
         return "1"

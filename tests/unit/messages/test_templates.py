@@ -1,11 +1,13 @@
 """What customers are told: every amount, date and link comes from the bill, in plain words."""
 
+import re
 from datetime import UTC, date, datetime
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
+from services.languages.language import Language
 from services.messages import discord, sms, whatsapp
 from services.messages.discord import (
     NotADiscordWebhook,
@@ -14,6 +16,7 @@ from services.messages.discord import (
     shared_note,
     whole_bill,
 )
+from services.messages.mail import mail_of
 from services.messages.phones import InvalidPhone, e164
 from services.messages.templates import TemplateWriter, WriteMessage
 from services.messages.whatsapp import TEMPLATES
@@ -343,3 +346,68 @@ def test_what_a_bank_is_paying_nobody_is_asked_to_pay() -> None:
         assert "Your bank is paying it, so there is nothing to do." in said
         assert "Pay " not in said
     assert whatsapp.parameters(bill(**paying), "bill_issued", {})[4].startswith("nothing now")
+
+
+@pytest.mark.parametrize("tag", ["es", "fr", "hi", "ar", "sw"])
+@pytest.mark.parametrize("kind", list(TEMPLATES))
+def test_each_message_is_in_the_customers_language_on_every_channel(
+    tag: str, kind: OutboxKind
+) -> None:
+    language, english = Language.of(tag), Language.of("en")
+    written = TemplateWriter(lambda: "Hill Power").write(
+        bill=bill(), kind=kind, language=tag, facts=FACTS[kind]
+    )
+    assert written.note == ""
+    said = {
+        "text": written.text,
+        "sms": sms.text_of(bill(), kind, FACTS[kind], sender="Hill Power", language=language),
+        "discord": as_text(
+            whole_bill(bill=bill(), kind=kind, text="", facts=FACTS[kind], language=language)
+        ),
+        "whatsapp": TEMPLATES[kind].filled(
+            whatsapp.parameters(bill(), kind, FACTS[kind], language=language), language
+        ),
+    }
+    for channel, text_said in said.items():
+        # No word of the English message is left, but for names and figures.
+        left = {"the", "your", "bill", "please", "pay", "period", "due", "thank"}
+        assert not left & set(re.findall(r"\w+", text_said.replace(LINK, "").lower())), (
+            channel,
+            text_said,
+        )
+        assert (
+            "INV-000042" in text_said
+            or "INV-000007" in text_said
+            or kind
+            in {
+                "disconnection_notice",
+                "payment_received",
+            }
+        )
+    assert language.money(bill().money(54035)) in said["discord"]
+    assert english.gettext("Paid") != language.gettext("Paid")
+
+
+def test_the_subject_of_a_mail_is_in_its_language() -> None:
+    mail = mail_of(
+        bill=bill(),
+        kind="bill_issued",
+        text="…",
+        language="ar",
+        sender="office@example.org",
+        sender_name="Hill Power",
+        recipient="a@example.org",
+        row_id="r",
+        at=datetime(2026, 11, 12, tzinfo=UTC),
+    )
+    assert mail["Subject"] == "فاتورة الكهرباء INV-000042"
+    assert mail["Content-Language"] == "ar"
+
+
+def test_arabic_says_how_many_bills_are_overdue_in_the_form_of_the_number() -> None:
+    def said(bills: int) -> str:
+        facts = IN_ARREARS | {"bills_in_arrears": str(bills)}
+        writer = TemplateWriter(lambda: "Hill Power")
+        return writer.write(bill=bill(), kind="overdue_notice", language="ar", facts=facts).text
+
+    assert ("فاتورتين" in said(2), "3 فواتير" in said(3), "11 فاتورة" in said(11)) == (True,) * 3

@@ -1,0 +1,74 @@
+"""Sentences that are written in English where they arise, and said in a language where they show.
+
+A `Sentence` is a text: whoever knows nothing of languages reads the English. `Language.say` finds
+its translation. `N_` and `P_` mark texts in tables for the catalogues and change nothing.
+"""
+
+from datetime import date, datetime
+
+from services.languages import writing
+
+_ENGLISH = writing.locale_of(writing.ENGLISH)
+
+
+class Sentence(str):
+    """A filled-in English sentence that keeps the text of the catalogue and its values."""
+
+    text: str
+    many: str
+    number: int
+    values: dict[str, object]
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _again, (str(self), self.text, self.many, self.number, self.values)
+
+
+def sentence(text: str, /, **values: object) -> Sentence:
+    """A sentence with named places: sentence("{user} did it", user="meera")."""
+    return _again(_filled(text, values), text, "", 0, values)
+
+
+def nsentence(one: str, many: str, number: int, /, **values: object) -> Sentence:
+    """A sentence about a number of things, which stands in the place {count}."""
+    values = {"count": number, **values}
+    return _again(_filled(one if number == 1 else many, values), one, many, number, values)
+
+
+def sentence_of(error: BaseException) -> str:
+    """What an error says: its Sentence, which can be said in other languages, or its text."""
+    return next((arg for arg in error.args if isinstance(arg, Sentence)), str(error))
+
+
+def N_(text: str, /) -> str:  # noqa: N802 - as gettext calls it
+    """Mark a text of a table for the catalogues."""
+    return text
+
+
+def P_(context: str, text: str, /) -> str:  # noqa: ARG001, N802
+    """Mark a text that means something else in another context."""
+    return text
+
+
+def in_english(value: object) -> str:
+    """A value as English writes it: days, amounts and whole numbers; texts as they are."""
+    if isinstance(value, bool | str):
+        return str(value)
+    if isinstance(value, int):
+        return writing.number(str(value), _ENGLISH)
+    if isinstance(value, date) and not isinstance(value, datetime):
+        return writing.day(value, _ENGLISH)
+    if isinstance(value, writing.Amount):
+        return writing.money(value.text, value.currency, _ENGLISH)
+    return str(value)
+
+
+def _filled(text: str, values: dict[str, object]) -> str:
+    if not values:
+        return text
+    return text.format(**{name: in_english(value) for name, value in values.items()})
+
+
+def _again(said: str, text: str, many: str, number: int, values: dict[str, object]) -> Sentence:
+    made = Sentence(said)
+    made.text, made.many, made.number, made.values = text, many, number, values
+    return made

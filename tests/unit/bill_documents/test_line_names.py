@@ -1,0 +1,93 @@
+"""Lines of bills in a customer's language: the tariff's own names, the usual ones, and the rest."""
+
+from dataclasses import replace
+
+import pytest
+
+from services.bill_documents.charge_names import names_of
+from services.bill_documents.line_names import USUAL, ChargeName, line_name, line_note
+from services.languages.language import Language
+from services.rating import BillLine
+from services.tariffs import parse_tariff
+
+LINE = BillLine(
+    "energy", "Energy charge", tax=False, quantity="1", unit="kWh", rate="1", amount_minor=1
+)
+TARIFF = {
+    "code": "HOME",
+    "name": "Homes",
+    "currency": "INR",
+    "effective_from": "2025-04-01",
+    "charges": [
+        {
+            "code": "energy",
+            "description": "Power",
+            "names": {"fr": "Courant", "ar": "التيار"},
+            "kind": "energy",
+            "rate": "4.80",
+        },
+        {
+            "code": "rent",
+            "description": "Meter rent",
+            "kind": "fixed",
+            "amount": "6",
+            "per": "bill",
+        },
+    ],
+}
+
+
+def named(description: str, tag: str, names: tuple[ChargeName, ...] = ()) -> str:
+    return line_name(replace(LINE, description=description), Language.of(tag), names)
+
+
+@pytest.mark.parametrize("tag", ["es", "fr", "hi", "ar", "sw"])
+def test_usual_names_are_said_in_each_language(tag: str) -> None:
+    said = [named(name, tag) for name in USUAL]
+    assert [
+        name
+        for name, own in zip(USUAL, said, strict=True)
+        if name == own and name not in {"normal", "VAT"}
+    ] == []
+
+
+@pytest.mark.parametrize(
+    ("description", "tag", "written"),
+    [
+        ("Energy charge", "en", "Energy charge"),
+        ("Energy charge, 0 to 226.667 kWh", "fr", "Part énergie, 0 à 226,667 kWh"),
+        ("Energy charge, above 1300 kWh", "es", "Cargo por energía, más de 1.300 kWh"),
+        ("Electricity duty, 10% of the energy charge", "hi", "विद्युत शुल्क, ऊर्जा प्रभार का 10%"),
+        ("Fixed charge, 3 kW", "sw", "Tozo isiyobadilika, 3 kW"),
+        ("Energy charge, peak", "ar", "رسم الطاقة، وقت الذروة"),
+        ("Feeder charge 69", "fr", "Feeder charge 69"),
+        ("Energy charge, of our own making", "fr", "Part énergie, of our own making"),
+    ],
+)
+def test_what_rating_adds_is_said_again_and_the_rest_stays(
+    description: str, tag: str, written: str
+) -> None:
+    assert named(description, tag) == written
+
+
+def test_notes_are_said_again() -> None:
+    note = "19 of 30 days in June; at most this amount"
+    assert line_note(note, Language.of("fr")) == "19 des 30 jours de juin; au plus ce montant"
+    assert line_note(note, Language.of("en")) == note
+    assert line_note("words of nobody", Language.of("ar")) == "words of nobody"
+
+
+def test_the_names_of_a_tariff_come_before_the_usual_ones() -> None:
+    names = names_of([parse_tariff(TARIFF)])
+    assert named("Power", "fr", names["fr"]) == "Courant"
+    assert named("Power, 0 to 50 kWh", "ar", names["ar"]) == "التيار، من 0 إلى 50 kWh"
+    # Another charge that only begins alike, and a language that has no name.
+    assert named("Powerful", "fr", names["fr"]) == "Powerful"
+    assert named("Power", "es", names.get("es", ())) == "Power"
+
+
+@pytest.mark.parametrize("names", [{"French": "x"}, {"fr": ""}, {"fr": "a\nb"}, {"fr": 1}, []])
+def test_a_name_must_be_a_line_in_a_language(names: object) -> None:
+    wrong = {**TARIFF, "charges": [{**TARIFF["charges"][0], "names": names}]}  # type: ignore[dict-item]
+    with pytest.raises(Exception, match="names"):
+        parse_tariff(wrong)

@@ -1,0 +1,156 @@
+"""A language writes values exactly and as its readers expect, and says sentences of anywhere."""
+
+import pickle
+import re
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.languages.catalogues import OFFERED
+from services.languages.language import Language, own_name, wanted
+from services.languages.sentence import nsentence, sentence, sentence_of
+from services.quantities.money import Money, exponent
+
+languages = st.sampled_from((*OFFERED, "es-MX", "fr-CA", "ar-EG", "en-IN"))
+currencies = st.sampled_from(("INR", "USD", "JPY", "KWD", "KES", "XOF", "MXN"))
+amounts = st.integers(-(10**15), 10**15)
+MARKS = re.compile(r"[\u200e\u200f\u061c\u2066-\u2069\s]")
+
+
+def digits(text: str) -> str:
+    return "".join(sign for sign in text if sign.isdecimal())
+
+
+@given(tag=languages, currency=currencies, minor=amounts)
+def test_an_amount_keeps_all_its_digits_in_every_language(
+    tag: str, currency: str, minor: int
+) -> None:
+    written = Language.of(tag).money(Money(minor, currency))
+    assert digits(written) == digits(Money(minor, currency).text)
+    assert written.isascii() or all(s.isascii() or not s.isdecimal() for s in written)
+    assert ("−" in written) == (minor < 0)
+
+
+@given(tag=languages, thousandths=st.integers(-(10**14), 10**14))
+def test_a_number_reads_back_to_itself(tag: str, thousandths: int) -> None:
+    language, text = Language.of(tag), f"{Decimal(thousandths) / 1000:.3f}"
+    point = language.locale.number_symbols["latn"]["decimal"]
+    group = language.locale.number_symbols["latn"]["group"]
+    plain = MARKS.sub("", language.number(text)).replace("−", "-")
+    if not group.isspace():
+        plain = plain.replace(group, "")
+    assert Decimal(plain.replace(point, ".")) == Decimal(text)
+
+
+@given(tag=languages, day=st.dates(date(1990, 1, 1), date(2200, 1, 1)))
+def test_a_day_has_its_year_and_day_in_digits_of_0_to_9(tag: str, day: date) -> None:
+    written = Language.of(tag).day(day)
+    assert str(day.year) in written
+    assert re.search(rf"(?<![0-9]){day.day:02}|(?<![0-9]){day.day}(?![0-9])", written)
+
+
+@given(first=st.dates(date(2000, 1, 1), date(2099, 1, 1)), tag=st.sampled_from(OFFERED))
+def test_two_days_are_never_written_alike(first: date, tag: str) -> None:
+    second = date.fromordinal(first.toordinal() + 1)
+    language = Language.of(tag)
+    assert language.day(first) != language.day(second)
+
+
+@pytest.mark.parametrize(
+    ("tag", "amount", "day"),
+    [
+        ("en", "₹1,23,456.50", "3 Sep 2026"),
+        ("hi", "₹1,23,456.50", "3 सित॰ 2026"),
+        ("fr", "123\u202f456,50\xa0₹", "3 sept. 2026"),
+        ("sw", "₹\xa0123,456.50", "3 Sep 2026"),
+    ],
+)
+def test_amounts_and_days_as_each_place_has_them(tag: str, amount: str, day: str) -> None:
+    language = Language.of(tag)
+    assert language.money(Money(12345650, "INR")) == amount
+    assert language.day(date(2026, 9, 3)) == day
+
+
+def test_a_region_writes_its_own_numbers_in_the_words_of_its_language() -> None:
+    mexico, spain = Language.of("es-MX"), Language.of("es")
+    assert mexico.gettext("Electricity bill") == spain.gettext("Electricity bill")
+    assert (mexico.number("1234567.5"), spain.number("1234567.5")) == ("1,234,567.5", "1.234.567,5")
+
+
+@pytest.mark.parametrize("tag", ["", "xx", "ml", "th", "../etc", "e" * 500, "es/../../x"])
+def test_a_language_without_a_catalogue_is_english(tag: str) -> None:
+    assert Language.of(tag).tag == "en" or tag.startswith("es")
+    assert Language.of(tag).direction == "ltr"
+
+
+def test_arabic_runs_from_right_to_left() -> None:
+    assert (Language.of("ar").direction, Language.of("ar-EG").is_right_to_left) == ("rtl", True)
+    # The sign stays before its number.
+    assert Language.of("ar").number("-1234.5") == "\u200e−1,234.5"
+
+
+@pytest.mark.parametrize(
+    ("header", "tag"),
+    [
+        ("hi", "hi"),
+        ("fr-CA,fr;q=0.9,en;q=0.8", "fr"),
+        ("de, es;q=0.7, en;q=0.3", "es"),
+        ("en;q=0.3, ar;q=0.9", "ar"),
+        ("ml", "sw"),
+        ("", "sw"),
+        ("es;q=0", "sw"),
+        ("*;q=nonsense, hi;q=what", "sw"),
+        (";;;,,,", "sw"),
+    ],
+)
+def test_the_browsers_wish_is_followed_as_far_as_it_goes(header: str, tag: str) -> None:
+    assert wanted(header, otherwise="sw").tag == tag
+
+
+def test_a_sentence_is_english_for_who_knows_nothing_of_it_and_said_again_elsewhere() -> None:
+    said = sentence(
+        "Thank you: we have received your payment of {amount} on {day}.",
+        amount=Money(40000, "INR"),
+        day=date(2026, 11, 20),
+    )
+    assert said == "Thank you: we have received your payment of ₹400.00 on 20 Nov 2026."
+    french = Language.of("fr").say(said)
+    assert french == "Merci : nous avons reçu votre paiement de 400,00\xa0₹ le 20 nov. 2026."
+    assert Language.of("fr").say(pickle.loads(pickle.dumps(said))) == french  # noqa: S301
+
+
+def test_an_error_is_said_by_its_sentence() -> None:
+    error = ValueError(nsentence("{count} day", "{count} days", 3))
+    assert (str(error), sentence_of(error)) == ("3 days", "3 days")
+    assert Language.of("es").say(error) == "3 días"
+    assert Language.of("es").say(ValueError("nobody translated {this}")) == (
+        "nobody translated {this}"
+    )
+
+
+def test_a_sentence_within_a_sentence_is_said_too() -> None:
+    inner = sentence("The phone number")
+    said = sentence("{field} {problem}", field=inner, problem=sentence("is empty."))
+    assert Language.of("es").say(said) == "El número de teléfono está vacío."
+
+
+def test_moments_are_local() -> None:
+    at = datetime(2026, 11, 12, 8, 35, tzinfo=UTC)
+    assert Language.of("en").moment(at, ZoneInfo("Asia/Kolkata")) == "12 Nov 2026, 14:05"
+
+
+def test_languages_are_called_by_their_own_names() -> None:
+    names = ["English", "Español", "Français", "हिन्दी", "العربية", "Kiswahili"]
+    assert [Language.of(tag).name for tag in OFFERED] == names
+    assert (own_name("th"), own_name("zz-zz-zz")) == ("ไทย", "zz-zz-zz")
+
+
+@given(minor=st.integers(0, 10**9), currency=currencies)
+def test_english_amounts_are_those_of_the_rest_of_the_system(minor: int, currency: str) -> None:
+    amount = Money(minor, currency)
+    assert Language.of("en").money(amount) == amount.display()
+    assert exponent(currency) in {0, 2, 3}
