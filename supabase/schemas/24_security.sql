@@ -147,6 +147,24 @@ ALTER TABLE public.api_key_uses ENABLE ROW LEVEL SECURITY;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.api_key_uses TO service_role;
 
+CREATE TABLE public.user_languages (
+    user_id text NOT NULL,
+    language text NOT NULL,
+    CONSTRAINT user_languages_language_check CHECK ((language ~ '^[a-z]{2,3}$'::text)),
+    CONSTRAINT user_languages_user_id_check CHECK ((user_id <> ''::text))
+);
+
+COMMENT ON TABLE public.user_languages IS 'In which language people read the pages, by user id: those who chose one.';
+
+COMMENT ON COLUMN public.user_languages.language IS 'An IETF tag of a language alone.';
+
+ALTER TABLE ONLY public.user_languages
+    ADD CONSTRAINT user_languages_pkey PRIMARY KEY (user_id);
+
+ALTER TABLE public.user_languages ENABLE ROW LEVEL SECURITY;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.user_languages TO service_role;
+
 ALTER TABLE ONLY public.api_key_uses
     ADD CONSTRAINT api_key_uses_key_id_fkey FOREIGN KEY (key_id) REFERENCES public.api_keys(id);
 
@@ -232,6 +250,34 @@ COMMENT ON FUNCTION public.add_api_key(p jsonb) IS 'Keeps the hash of a new key:
 
 REVOKE ALL ON FUNCTION public.add_api_key(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.add_api_key(p jsonb) TO service_role;
+
+CREATE FUNCTION public.user_language(p jsonb) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select jsonb_build_object('language', (select l.language from public.user_languages l where l.user_id = p ->> 'user'))
+$$;
+
+COMMENT ON FUNCTION public.user_language(p jsonb) IS 'The language that somebody chose: {user} -> {language}, null where none.';
+
+REVOKE ALL ON FUNCTION public.user_language(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.user_language(p jsonb) TO service_role;
+
+CREATE FUNCTION public.choose_user_language(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    perform private.set_actor(p);
+    insert into public.user_languages as l (user_id, language) values (p ->> 'actor', p ->> 'language')
+    on conflict (user_id) do update set language = excluded.language where l.language <> excluded.language;
+    return '{}'::jsonb;
+end $$;
+
+COMMENT ON FUNCTION public.choose_user_language(p jsonb) IS 'Keeps the language that somebody chose for themselves: {actor, language}.';
+
+REVOKE ALL ON FUNCTION public.choose_user_language(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.choose_user_language(p jsonb) TO service_role;
 
 CREATE FUNCTION public.readmit_user(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql
