@@ -19,8 +19,8 @@ from services.ai.usage import AiUsage
 from services.approvals.deciding import Approvals
 from services.backups.check import BackupCheck
 from services.bill_documents.archive import BillArchive
-from services.bill_documents.credit_notes import CreditNoteArchive
 from services.bill_documents.charge_names import ChargeNames
+from services.bill_documents.credit_notes import CreditNoteArchive
 from services.billing.approval import BillApproval
 from services.billing.credit_notes import CreditNotes
 from services.billing.cycles import BillingCycles

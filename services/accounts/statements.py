@@ -16,9 +16,10 @@ from services.bill_documents.archive import PRINTED_AS
 from services.database.service import DatabaseService
 from services.identity.auth import Principal, require
 from services.identity.permissions import Permission
+from services.languages.language import Language
+from services.languages.sentence import N_
 from services.messages.direct import DirectMessages, Note
 from services.messages.mail import Attachment
-from services.quantities.period import written_day
 from services.records.bills import invoice_reference
 from services.records.ledger import AccountStatement, LedgerEntry
 
@@ -50,13 +51,13 @@ class Statements:
 
     def _found(self, customer_id: str, start: date, end: date) -> AccountStatement:
         if start >= end:
-            raise NoStatement("The statement ends before it begins: choose a later last day.")
+            raise NoStatement(N_("The statement ends before it begins: choose a later last day."))
         found = self.database.account_statement(customer_id=customer_id, start=start, end=end)
         if not found.currency:
-            raise NoStatement("Nothing was ever billed on this account.")
+            raise NoStatement(N_("Nothing was ever billed on this account."))
         if max(len(found.entries), len(found.bills)) >= MOST_ENTRIES:
             raise NoStatement(
-                "One statement holds fewer entries than these days have: choose fewer."
+                N_("One statement holds fewer entries than these days have: choose fewer.")
             )
         return found
 
@@ -80,13 +81,18 @@ class Statements:
         """
         require(principal, Permission.SEND_MESSAGES)
         content = self.of_own(customer_id, start=start, end=end)
-        days = f"{written_day(start)} to {written_day(end - timedelta(days=1))}"
+        contact = self.database.customer_contact(customer_id)
+        language = Language.of(contact.language)
         note = Note(
-            subject="Your statement of account",
-            text=f"Your statement of account from {days} is attached.",
+            subject=language.gettext("Your statement of account"),
+            text=language.gettext(
+                "Your statement of account from {start} to {end} is attached.",
+                start=start,
+                end=end - timedelta(days=1),
+            ),
             attached=(Attachment(f"statement-{start.isoformat()}.pdf", content),),
         )
-        return self.direct.mail(self.database.customer_contact(customer_id), note)
+        return self.direct.mail(contact, note)
 
     def send_one(self, *, customer_id: str, one: bool, principal: Principal) -> None:
         """Whether bills that are made together share one message; raises NotFound."""

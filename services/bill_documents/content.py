@@ -98,9 +98,7 @@ def tax_rows(
     """A row for each tax and rate: what it is called, what it is of, the rate, the tax."""
     return [
         [
-            typed(
-                words.label("tax_before", tax=name) if tax.is_before else name
-            ),
+            typed(words.label("tax_before", tax=name) if tax.is_before else name),
             _taxable(tax, words),
             _rate(tax, words),
             words.amount(tax.amount_minor),

@@ -219,7 +219,9 @@ def test_contact_details_are_checked_kept_and_told_of(town: Town) -> None:
         "/my/contact", phone="call me", **wanted, **seen
     )
     assert visitor.status == 422
-    assert "आपके संपर्क विवरण सहेजे गए।" in visitor.post("/my/contact", phone="+91 98470 12345", **wanted, **seen)
+    assert "आपके संपर्क विवरण सहेजे गए।" in visitor.post(
+        "/my/contact", phone="+91 98470 12345", **wanted, **seen
+    )
     contact = town.utility.services.database.customer_contact(customer)
     assert (contact.phone, contact.email, contact.language, contact.preferred) == (
         "+919847012345", "new@post.example", "hi", "email",
