@@ -139,6 +139,7 @@ class Scheduler:
             ("graph balances", self.keep_balances, each_minute),
             ("refunds", self.take_up_refunds, each_minute),
             ("work orders", self.follow_work_orders, each_minute),
+            ("sums", self.work_out_sums, each_minute),
             ("printing", self.print_bills, each_minute),
             ("mailbox", self.read_mailbox, every_5_minutes),
             ("copies", self.copy_backups, each_minute),
@@ -257,6 +258,13 @@ class Scheduler:
         """Cancel disconnections of who paid, and order reconnections; never raises."""
         follow = partial(self._services.dunning.follow_work_orders, now=self._clock())
         self._guarded("the look at work orders", follow)
+
+    def work_out_sums(self) -> None:
+        """Add up what was posted, and what was open when months ended; never raises."""
+        services, stop = self._services, self._stop.is_set
+        self._guarded("the sums of reports", partial(services.reports.add_up, stop=stop))
+        work_out = partial(services.books.work_out, now=self._clock(), stop=stop)
+        self._guarded("the receivables of months", work_out)
 
     def print_bills(self) -> None:
         """Render new bills as PDFs, until each has one; never raises."""

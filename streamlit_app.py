@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -37,7 +37,6 @@ from services.identity.passwordless import UnableToKeepLinks
 from services.identity.signing_key import UnableToUseSigningKey, load_or_create_signing_key
 from services.people.sign_in import STRANGERS_AT_ONCE
 from services.reports.definitions import Asked
-from services.reports.reports import FileKind
 from services.settings import Settings, SettingsError, load_settings
 from services.telemetry.journal import start_logging, take_in_other_logs
 from services.web.as_set import reach_as_set
@@ -315,14 +314,17 @@ def export_path(name: str, *, principal: Principal) -> Path | None:
     return running().exports.path_of(name, principal=principal)
 
 
-def write_report(
-    path: Path, *, name: str, asked: Asked, kind: FileKind, principal: Principal
-) -> None:
-    """Write a report to a path; raises NotAllowed, UnknownReport."""
+def write_report(path: Path, *, name: str, asked: Asked, principal: Principal) -> None:
+    """Write a report to a path as a workbook; raises NotAllowed, UnknownReport, StillWorkingOut."""
     reports = running().reports
-    report = reports.report(name)
     with path.open("wb") as out:
-        reports.write(out, report, asked, kind=kind, principal=principal)
+        reports.write_xlsx(out, reports.file(name), asked, principal=principal)
+
+
+def report_pieces(*, name: str, asked: Asked, principal: Principal) -> Iterator[bytes]:
+    """A report as CSV in pieces; raises NotAllowed, UnknownReport, StillWorkingOut."""
+    reports = running().reports
+    return reports.csv(reports.file(name), asked, principal=principal)
 
 
 def upload_token(visit: str) -> str | None:
@@ -388,7 +390,7 @@ app = st.App(
         *session_routes(process.tickets, verify, utc_now, sign_out),
         link_route(redeem=redeem_link, now=utc_now),
         export_route(verify=verify, now=utc_now, path_of=export_path),
-        report_route(verify=verify, now=utc_now, write=write_report),
+        report_route(verify=verify, now=utc_now, write=write_report, pieces=report_pieces),
     ],
     middleware=[
         Middleware(TellRefusals, process=process),

@@ -83,8 +83,8 @@ _PLACES: Final = f"""
     select md5('d' || n)::uuid, md5('a' || n)::uuid, '2026-11-01', md5('r2/' || n)::uuid
     {_EACH} where n % 1000 = 3"""
 _LATEST: Final = f"""
-    insert into latest_reads (service_point_id, read_on, is_first)
-    select md5('p' || n)::uuid, '2026-11-01', false {_EACH}"""
+    insert into latest_reads (service_point_id, read_on, is_first, route, by_hand)
+    select md5('p' || n)::uuid, '2026-11-01', false, 'R' || n % 500, n % 50 <> 0 {_EACH}"""
 _VACANCIES: Final = """
     insert into vacancies (service_point_id, since, until, closing_reading_id, opening_reading_id)
     select w.service_point_id, w.since, w.until, w.closing_reading_id, w.opening_reading_id

@@ -20,6 +20,7 @@ import psycopg
 from bench.database import own_database
 from bench.large.office import fill_office
 from bench.large.pages import page_questions
+from bench.large.reports import add_up, report_questions, work_out
 from bench.large_utility import fill
 from bench.plans import ExplainingTransport, blocks, node_types, scanned, walked
 from bench.questions import LARGE, questions
@@ -66,9 +67,14 @@ def _report(connection: psycopg.Connection[Any], customers: int) -> None:
     print(f"median and 95th percentile of {ROUNDS} rounds; load {os.getloadavg()[0]:.1f}:")
     transport = ExplainingTransport(connection)
     database = DatabaseService(transport)
+    for what, work in (("postings added up", add_up), ("receivables of a month", work_out)):
+        began = time.perf_counter()
+        work(database)
+        print(f"{what} in {time.perf_counter() - began:.0f} s", flush=True)
     for label, ask in (
         *questions(database, customers=customers),
         *page_questions(database, customers=customers),
+        *report_questions(database),
     ):
         print(_line(transport, label, ask), flush=True)
     print(f"load of the machine at the end {os.getloadavg()[0]:.1f}")

@@ -66,6 +66,10 @@ _NAMES: Final = (
         "approvals",
         r"default|approval_\w+|(ask|decide|end)_approval|four_eyes|needs_approval|given_back_lately|passes_refund_limit",
     ),
+    (
+        "reports",
+        r"posting|(summed|sum)_postings|(posting|revenue|collection)_sums|lines_of_postings|sums_of_(journal|revenue|collections)|last_posting_no|postings_\w+",
+    ),
     ("reports", r"report_\w+|journal_\w+|last_posting|cash_closing\w*|cash_day\w*|\w+_cash_day"),
     ("utility_settings", r"utility_settings_of_month"),
     ("ledger", r"posting_no|ledger_balances_at"),
@@ -102,11 +106,11 @@ _NAMES: Final = (
     ("ai", r"(add_)?ai_\w+|second_opinion\w*|reading_verdict_counts"),
     (
         "month_end",
-        r"ledger_check\w*|(record|last)_ledger_check\w*|ledger_is_large|require_sound_ledger|month_\w+|close_month|aged_receivables|overview|open_bills",
+        r"ledger_check\w*|(record|last)_ledger_check\w*|ledger_is_large|require_sound_ledger|month_\w+|close_month|\w*aged_\w+|receivables|age_month|months_to_age|overview",
     ),
     (
         "ledger",
-        r"(ledger|bill)_totals(_id_seq)?|keep_\w+_totals|(add_up|make|wrong)_totals|(sums|late)_of_\w+|bill_total_in_words|overdue_accounts",
+        r"(ledger|bill)_totals(_id_seq)?|keep_\w+_totals|(add_up|make|wrong)_totals|(\w*_)?open_totals(_id_seq)?|sums_of_open|open_items_in_totals|(sums|late)_of_\w+|bill_total_in_words|overdue_accounts",
     ),
     ("documents", r"\w*bill_document\w*|bills_to_print"),
     ("plans", r"\w*(plan|instalment)s?(_\w+)?"),
@@ -114,8 +118,14 @@ _NAMES: Final = (
         "corrections",
         r"correct\w+|begin_correction|end_correction|\w*rebill\w*|replace_reading|bills_to_correct|owe_correction",
     ),
-    ("ledger", r"supply_(totals(_id_seq)?|counted)|add_supply_totals|keep_\w+_counted"),
-    ("ledger", r"(make|wrong)_(sums|counts)|\w*draft_signs|signs_of_drafts|tariff_agreed_on"),
+    (
+        "ledger",
+        r"bill_number(s_counted|_blocks)|number_blocks_of|keep_bill_number_blocks|make_counts_of_supply|supply_(totals(_id_seq)?|counted)|add_supply_totals|keep_\w+_counted",
+    ),
+    (
+        "ledger",
+        r"(make|wrong)_(sums|counts)(_of_bills)?|\w*draft_signs|signs_of_drafts|tariff_agreed_on",
+    ),
     ("bills", r"drafts_found|list_drafts|list_readings"),
     (
         "corrections",
@@ -184,7 +194,10 @@ _NAMES: Final = (
     ("readings", r"\w*estimates?(_\w+)?"),
     ("readings", r"photos_of|\w*photo(_\w+|s)?"),
     ("readings", r"photos_to_claim|expect_claims|judged_by|group_uses|uses_beside|read_point"),
-    ("readings", r"reads_between|rolled_over|maxima|\w*latest_reads|note_(new_reads|changed_\w+)"),
+    (
+        "readings",
+        r"reads_between|(is_read|place_latest_read|note_moved_places|note_kinds)\w*|rolled_over|maxima|\w*latest_reads|note_(new_reads|changed_\w+)",
+    ),
     ("meters", r"\w*(meter|register)\w*"),
     ("customers", r"\w*customer\w*"),
 )

@@ -20,6 +20,7 @@ from services.records.lists import (
     MissedFilter,
     PaymentFilter,
 )
+from services.records.month_end import AgedKey
 
 ON: Final = date.fromisoformat(BILLED_ON)
 _NOW: Final = datetime(ON.year, ON.month, ON.day, tzinfo=UTC)
@@ -58,13 +59,21 @@ def id_of(kind: str, number: int | str) -> str:
 
 def _office(database: DatabaseService) -> Iterator[Question]:
     books = MonthEnd(database, _ZONE)
-    this_month = ON.replace(day=1)
+    # One that goes on, whenever this is asked.
+    this_month = datetime.now(UTC).date().replace(day=1)
     yield "overview", lambda: database.overview(today=ON, currency="INR")
     yield "overview: first steps", database.first_steps
     yield "overview, jobs: runs", lambda: database.job_history(at=_NOW)
     yield "month's books", lambda: books.of_month(_LAST_MONTH)
     yield "month's books: receivables", lambda: books.receivables(_LAST_MONTH)
     yield "month's books: receivables now", lambda: books.receivables(this_month)
+    late = AgedKey(currency="INR", late=-45_000, id=id_of("c", 1))
+    yield "month's books: receivables, next", lambda: books.receivables(this_month, after=late)
+    not_late = AgedKey(currency="INR", late=0, id=id_of("c", 1))
+    yield (
+        "month's books: receivables, not late",
+        lambda: books.receivables(this_month, after=not_late),
+    )
     yield "month's books: open drafts", lambda: books.open_drafts(_LAST_MONTH)
     yield (
         "metrics",

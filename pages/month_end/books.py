@@ -1,21 +1,24 @@
 """The month's books: what came in and went out, what is open, and closing the month."""
 
 from datetime import date, timedelta
+from typing import Final
 
 import streamlit as st
 
 from pages.month_end.closing import offer_check, offer_closing, show_closings, show_state
 from pages.month_end.figures import show_books, show_methods, show_receivables
-from pages.shared.download import download_button
 from pages.shared.format import month
 from pages.shared.header import show_header
 from pages.shared.session import require_permission, services, today
 from services.identity.permissions import Permission
-from services.quantities.period import first_of_month
+from services.quantities.period import first_of_month, next_month
+from services.reports.catalogue import LEDGER, RECEIVABLES
+from services.reports.definitions import Asked
+from services.reports.reports import FileKind
+from services.web.report_route import report_address
 
 MONTHS_BACK = 24
-# Open bills whose customers are added up while people wait for the page.
-ADDED_UP_AT_ONCE = 20_000
+_KINDS: Final[tuple[tuple[FileKind, str], ...]] = (("csv", "CSV"), ("xlsx", "Excel"))
 
 
 def months() -> dict[str, date]:
@@ -35,25 +38,13 @@ def ask_month() -> date:
 
 
 def offer_downloads(of: date) -> None:
-    """The month as files for a spreadsheet; each is made when it is asked for."""
-    books = services().books
+    """The month as files for a spreadsheet, sent as they are made."""
+    asked = Asked(of, next_month(of))
     with st.container(horizontal=True):
-        download_button(
-            "Ledger entries (CSV)",
-            lambda: books.entries_csv(of),
-            file_name=f"ledger-{of:%Y-%m}.csv",
-            mime="text/csv",
-            icon=":material/download:",
-            key="ledger-file",
-        )
-        download_button(
-            "Receivables (CSV)",
-            lambda: books.receivables_csv(of),
-            file_name=f"receivables-{of:%Y-%m}.csv",
-            mime="text/csv",
-            icon=":material/download:",
-            key="receivables-file",
-        )
+        for label, report in (("Ledger entries", LEDGER), ("Receivables", RECEIVABLES)):
+            for kind, named in _KINDS:
+                address = report_address(report.id, asked, kind)
+                st.link_button(f"{label} ({named})", address, icon=":material/download:")
 
 
 principal = require_permission(Permission.VIEW_BOOKS)
@@ -65,9 +56,7 @@ show_state(chosen, found, closings)
 show_books(found)
 show_methods(found)
 st.subheader("Receivables", anchor=False)
-few = services().books.open_bill_count() <= ADDED_UP_AT_ONCE
-if few or st.toggle("Add up the receivables", key="add-up"):
-    show_receivables(chosen, found)
+show_receivables(chosen, found)
 offer_downloads(chosen)
 st.subheader("Closing", anchor=False)
 with st.container(horizontal=True):

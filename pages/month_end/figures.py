@@ -6,13 +6,12 @@ from typing import Final
 
 import streamlit as st
 
-from pages.shared.components import chosen_page, page_number
-from pages.shared.format import count, day, escaped, money
+from pages.shared.format import counted, day, escaped, money
 from pages.shared.money_format import METHOD_NAME
 from pages.shared.session import services
 from services.quantities.money import MINUS
 from services.records.ledger import Book, EntryKind
-from services.records.month_end import AgedTotal, MonthBook, MonthEndReport
+from services.records.month_end import AgedKey, AgedTotal, MonthBook, MonthEndReport
 
 _PAGE_SIZE: Final = 10
 _BOOKS: Final[dict[Book, str]] = {"account": "Customers' accounts", "deposit": "Deposits held"}
@@ -66,8 +65,18 @@ def show_methods(books: MonthEndReport) -> None:
 
 def show_receivables(month: date, books: MonthEndReport) -> None:
     """What was open at the month's end by days past due, and who owed the most of it."""
-    key = f"receivables-page-{month}"
-    found = services().books.receivables(month, page=chosen_page(key), page_size=_PAGE_SIZE)
+    key = f"receivables-after-{month}"
+    found = services().books.receivables(
+        month, after=st.session_state.get(key), page_size=_PAGE_SIZE
+    )
+    if found.permille is not None:
+        st.info(
+            "What was open at the end of this month is being worked out, "
+            f"{found.permille // 10}% so far. It goes on without this page.",
+            icon=":material/hourglass_top:",
+        )
+        st.button("Look again", icon=":material/refresh:", key=f"look-{month}")
+        return
     if not found.totals:
         st.caption("Nothing was open at the end of this month.")
         return
@@ -90,8 +99,20 @@ def show_receivables(month: date, books: MonthEndReport) -> None:
     with st.container(border=True):
         st.markdown("**Those with the most past due**")
         st.markdown(table(("Customer", "Past due", "Balance"), rows))
-        customers = sum(total.customers for total in found.totals)
-        page_number(total=customers, page_size=_PAGE_SIZE, key=key)
+        _offer_pages(key, found.after)
+
+
+def _offer_pages(key: str, after: AgedKey | None) -> None:
+    first = key not in st.session_state
+    if first and after is None:
+        return
+    with st.container(horizontal=True, horizontal_alignment="right"):
+        if not first and st.button("First page", icon=":material/first_page:", key=f"{key}-first"):
+            del st.session_state[key]
+            st.rerun()
+        if after and st.button("Next page", icon=":material/chevron_right:", key=f"{key}-next"):
+            st.session_state[key] = after
+            st.rerun()
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -120,7 +141,7 @@ def _show_book(book: MonthBook) -> None:
 
 def _show_total(total: AgedTotal, books: MonthEndReport) -> None:
     with st.container(border=True):
-        of = count(total.customers, "customer")
+        of = counted(total.customers, "customer")
         st.markdown(f"**Open at the end of the month, {escaped(total.currency)}** ({of})")
         rows = [
             ("Not due yet", total.not_due_minor),

@@ -11,6 +11,7 @@ from pages.reports.report_table import show_rows, show_totals
 from pages.shared.detail import detail_header
 from pages.shared.format import escaped
 from pages.shared.session import require_permission, services, today
+from services.database.errors import StillWorkingOut
 from services.identity.permissions import Permission
 from services.integrations.http import ServiceUnavailable
 from services.quantities.period import first_of_month, months_before
@@ -92,6 +93,9 @@ def _show(report: Report) -> None:
         )
     except ServiceUnavailable as error:
         st.warning(f"The graph is away: {escaped(error)} Try again later.", icon=":material/hub:")
+        return
+    except StillWorkingOut as error:
+        st.info(escaped(error), icon=":material/hourglass_top:")
         return
     is_whole = token is None and found.following is None
     if not found.rows and is_whole:

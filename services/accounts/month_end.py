@@ -1,33 +1,50 @@
-"""The month's books for whoever keeps the accounts: looked at, taken away as CSV, and closed."""
+"""The month's books for whoever keeps the accounts: looked at, taken away as files, and closed."""
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Final
 from zoneinfo import ZoneInfo
 
+from services.database.errors import StillWorkingOut
 from services.database.service import DatabaseService
 from services.identity.auth import Principal, require
 from services.identity.permissions import Permission
-from services.quantities.period import local_date, next_month, start_of_day
-from services.quantities.spreadsheet import csv_file
+from services.quantities.money import Money
+from services.quantities.period import (
+    first_of_month,
+    local_date,
+    months_before,
+    next_month,
+    start_of_day,
+)
 from services.records.bills import invoice_reference
 from services.records.drafts import DraftChoice, DraftFilter
 from services.records.ledger import LedgerEntry
 from services.records.month_end import (
     AgedCustomer,
+    AgedKey,
     LedgerCheck,
     MonthClosing,
     MonthEndReport,
+    MonthToAge,
     Receivables,
 )
+from services.records.reports.journal import Posting
 
-# Customers of one request for the whole list.
-_AT_ONCE = 5000
-_ENTRY_COLUMNS = (
+Row = tuple[str | date | Money | int | None, ...]
+# Customers of one piece of work.
+_PIECE: Final = 200
+# So long a page works at a month that nobody asked for before, and a file; the rest is done in
+# the background.
+_PAGE_SECONDS: Final = 0.2
+_FILE_SECONDS: Final = 20.0
+ENTRY_COLUMNS: Final = (
     "date", "account_no", "book", "entry_no", "kind", "currency", "debit", "credit",
     "balance", "bill", "method", "reference", "note", "entered_by", "entered_at",
 )  # fmt: skip
-_AGED_COLUMNS = (
+AGED_COLUMNS: Final = (
     "account_no", "customer", "currency", "not_due", "days_1_30", "days_31_60", "days_61_90",
     "days_over_90", "unapplied_credit", "balance", "as_of",
 )  # fmt: skip
@@ -44,18 +61,23 @@ class MonthEnd:
         """What the month opened and closed with and what lies between, by currency and book."""
         return self.database.month_end_report(month)
 
-    def open_bill_count(self) -> int:
-        """How many bills the receivables of today are added up from."""
-        return self.database.open_bill_count()
+    def receivables(
+        self, month: date, *, after: AgedKey | None = None, page_size: int = 25
+    ) -> Receivables:
+        """What was open at the month's end, those customers with the most past due first.
 
-    def receivables(self, month: date, *, page: int = 1, page_size: int = 25) -> Receivables:
-        """What was open at the month's end, those customers with the most past due first."""
-        return self.database.aged_receivables(
-            month,
-            until=start_of_day(next_month(month), self.zone),
-            limit=page_size,
-            offset=(page - 1) * page_size,
-        )
+        One that is over is worked out when it is first asked for; with many customers that goes
+        on in the background, and the answer says how far it is.
+        """
+        return self._receivables(month, after, page_size, seconds=_PAGE_SECONDS)
+
+    def work_out(self, *, now: datetime, stop: Callable[[], bool]) -> None:
+        """Work out the receivables of the last month, and of those that somebody asked for."""
+        last = months_before(first_of_month(local_date(now, self.zone)), 1)
+        months = [MonthToAge(month=last, until=self._end_of(last)), *self.database.months_to_age()]
+        for one in months:
+            while not stop() and self.database.age_month(one.month, until=one.until, limit=_PIECE):
+                pass
 
     def closings(self, *, principal: Principal) -> list[MonthClosing]:
         """The months that were closed, the last first, 120 at most; raises NotAllowed."""
@@ -85,22 +107,43 @@ class MonthEnd:
             actor=principal.user, month=month, today=local_date(now, self.zone)
         )
 
-    def entries_csv(self, month: date) -> bytes:
-        """Every entry of the month's ledger; amounts are decimal texts of their currency."""
-        entries = self.database.entries_of_month(month)
-        return csv_file(_ENTRY_COLUMNS, (self._entry(entry) for entry in entries))
+    def entry_rows(
+        self, start: date, until: date, after: Posting | None, limit: int
+    ) -> tuple[list[Row], Posting | None]:
+        """Entries of customers' accounts as a file has them, by date and posting."""
+        found, following = self.database.entries_of_span(
+            start=start, until=until, after=after, limit=limit
+        )
+        return [self._entry(entry) for entry in found], following
 
-    def receivables_csv(self, month: date) -> bytes:
-        """What each customer had open at the month's end."""
-        rows: list[Sequence[object]] = []
-        for page in range(1, 1000):
-            found = self.receivables(month, page=page, page_size=_AT_ONCE)
-            rows += (_aged(row, found.as_of) for row in found.customers)
-            if len(found.customers) < _AT_ONCE:
+    def aged_rows(
+        self, month: date, after: AgedKey | None, limit: int
+    ) -> tuple[list[Row], AgedKey | None]:
+        """What each customer had open at the month's end; raises StillWorkingOut."""
+        found = self._receivables(month, after, limit, seconds=_FILE_SECONDS)
+        if found.permille is not None:
+            raise StillWorkingOut(
+                f"The receivables of {month:%B %Y} are being worked out, {found.permille // 10}% "
+                "so far. Ask for the file again in some minutes."
+            )
+        return [_aged(row, found.as_of) for row in found.customers], found.after
+
+    def _receivables(
+        self, month: date, after: AgedKey | None, limit: int, *, seconds: float
+    ) -> Receivables:
+        until, deadline = self._end_of(month), time.monotonic() + seconds
+        found = self.database.receivables(month, until=until, after=after, limit=limit)
+        while found.permille is not None and time.monotonic() < deadline:
+            if not self.database.age_month(month, until=until, limit=_PIECE):
+                # Another process is at it, or is through.
                 break
-        return csv_file(_AGED_COLUMNS, rows)
+            found = self.database.receivables(month, until=until, after=after, limit=limit)
+        return found
 
-    def _entry(self, entry: LedgerEntry) -> Sequence[object]:
+    def _end_of(self, month: date) -> datetime:
+        return start_of_day(next_month(month), self.zone)
+
+    def _entry(self, entry: LedgerEntry) -> Row:
         number = entry.bill_number
         return (
             entry.on_date,
@@ -109,8 +152,8 @@ class MonthEnd:
             entry.entry_no,
             entry.kind,
             entry.currency,
-            entry.money(entry.amount_minor) if entry.amount_minor > 0 else "",
-            entry.money(-entry.amount_minor) if entry.amount_minor <= 0 else "",
+            entry.money(entry.amount_minor) if entry.amount_minor > 0 else None,
+            entry.money(-entry.amount_minor) if entry.amount_minor <= 0 else None,
             entry.money(entry.balance_minor),
             invoice_reference(number) if number is not None else "",
             entry.method or "",
@@ -121,7 +164,7 @@ class MonthEnd:
         )
 
 
-def _aged(row: AgedCustomer, as_of: date) -> Sequence[object]:
+def _aged(row: AgedCustomer, as_of: date) -> Row:
     minor = (
         row.not_due_minor, row.late_30_minor, row.late_60_minor, row.late_90_minor,
         row.later_minor, row.credit_minor, row.balance_minor,

@@ -22,6 +22,7 @@ __all__ = [
     "NotFound",
     "ReadingConflict",
     "RunTakenOver",
+    "StillWorkingOut",
     "TemporaryDatabaseError",
     "named",
 ]
@@ -53,6 +54,10 @@ class RunTakenOver(DatabaseRefused):
 
 class LeaseLost(DatabaseRefused):
     """Another process works on this outbox entry by now."""
+
+
+class StillWorkingOut(Exception):
+    """What was asked for is worked out in the background, and not through; a sentence says it."""
 
 
 BY_CODE: dict[str, type[DatabaseRefused]] = {

@@ -42,6 +42,8 @@ MOST_FAILURES_IN_A_ROW = 20
 # Each try waits twice as long as the one before it.
 FIRST_PAUSE: Final = timedelta(minutes=5)
 LONGEST_PAUSE: Final = timedelta(hours=2)
+# A meter is asked for again until its day ends.
+LONGEST_WAIT: Final = timedelta(days=2)
 PRINCIPAL = Principal(
     user="job:meter_collection", roles=frozenset({Role.ENGINEER}), expires_at=None, via="token"
 )
@@ -87,17 +89,24 @@ def _collect(context: JobContext, *, due_only: bool) -> str:
 
 
 def _hand_over(context: JobContext) -> None:
-    """Put the meters whose day is over on the round of whoever reads meters, each once."""
+    """Put the meters whose day is over on the round of whoever reads meters, each once.
+
+    Without a head-end nobody can be asked any more today: all that wait are handed over.
+    """
     database, zone = context.services.database, context.services.settings.timezone
+    asked_no_more = context.services.headend_url is None
     while True:
         context.go_on()
         at = context.clock()
-        given_up = context.patiently(lambda: database.meters_given_up(at=at, limit=PAGE))  # noqa: B023
+        by = at + LONGEST_WAIT if asked_no_more else at
+        given_up = context.patiently(lambda: database.meters_given_up(at=by, limit=PAGE))  # noqa: B023
         rows = [
             {
                 "id": str(uuid4()),
                 "meter_id": one.id,
-                "reason": _why_asked(one.reason, local_date(one.tried_at, zone)),
+                "reason": _why_asked(
+                    NOT_CONFIGURED if asked_no_more else one.reason, local_date(one.tried_at, zone)
+                ),
                 "requested_on": local_date(at, zone).isoformat(),
             }
             for one in given_up
@@ -107,6 +116,7 @@ def _hand_over(context: JobContext) -> None:
                 actor=context.actor,
                 run=context.ref,
                 at=at,  # noqa: B023
+                given_up_by=by,  # noqa: B023
                 rows=rows,  # noqa: B023
             )
         )

@@ -8,7 +8,7 @@ Excel that the file is UTF-8.
 import csv
 import io
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 from decimal import Decimal
 from typing import Any, BinaryIO, Final, TextIO
@@ -29,6 +29,7 @@ _WORKBOOK: Final = {
 }
 _COLUMN_WIDTH: Final = 16
 ROWS_OF_A_SHEET: Final = 1_048_575
+ROWS_OF_A_PIECE: Final = 1_000
 
 _NUMBER: Final = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 
@@ -39,10 +40,7 @@ def csv_file(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> bytes:
     Text is written so that no spreadsheet takes it for a formula. Money and other numbers are
     written as they are: they may begin with a minus.
     """
-    out = io.StringIO(newline="")
-    write_csv(out, columns, rows)
-    # A half of a surrogate pair, which UTF-8 has no bytes for, must not lose the whole file.
-    return out.getvalue().encode("utf-8-sig", errors="replace")
+    return b"".join(csv_pieces(columns, rows))
 
 
 def write_csv(out: TextIO, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> int:
@@ -53,6 +51,24 @@ def write_csv(out: TextIO, columns: Sequence[str], rows: Iterable[Sequence[objec
     for number, row in enumerate(rows, start=1):  # noqa: B007 - the last one is how many
         writer.writerow([cell_text(value) for value in row])
     return number
+
+
+def csv_pieces(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterator[bytes]:
+    """The bytes of `csv_file` in pieces of some 1,000 rows, each made when it is asked for."""
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    writer.writerow(columns)
+    # The byte order mark stands before the first piece alone. A half of a surrogate pair, which
+    # UTF-8 has no bytes for, must not lose the whole file.
+    encoding = "utf-8-sig"
+    for number, row in enumerate(rows, start=1):
+        writer.writerow([cell_text(value) for value in row])
+        if number % ROWS_OF_A_PIECE == 0:
+            yield text.getvalue().encode(encoding, errors="replace")
+            encoding = "utf-8"
+            text.seek(0)
+            text.truncate()
+    yield text.getvalue().encode(encoding, errors="replace")
 
 
 def xlsx_file(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> bytes:

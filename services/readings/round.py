@@ -149,7 +149,6 @@ class ReadingRound:
             today=today,
             after=after,
             limit=ROUTES_AT_ONCE,
-            counted_to=_COUNTED_TO,
         )
 
     def meters(

@@ -89,6 +89,19 @@ class AgedCustomer(Aged):
     customer_name: str
 
 
+class AgedKey(Record):
+    """A customer's place among those with something open: what was late of them is below 0."""
+
+    currency: str
+    late: int
+    id: str
+
+    @property
+    def token(self) -> str:
+        """The key as a text for an address."""
+        return f"{self.currency}~{self.late}~{self.id}"
+
+
 class Receivables(Record):
     """Open items at a month's end: all of them by currency, and some customers."""
 
@@ -96,6 +109,17 @@ class Receivables(Record):
     as_of: date
     totals: tuple[AgedTotal, ...]
     customers: tuple[AgedCustomer, ...]
+    # Where the next customers begin; None where these are the last.
+    after: AgedKey | None = None
+    # How far the month is worked out, of 1,000; None once it is.
+    permille: int | None = None
+
+
+class MonthToAge(Record):
+    """A month whose receivables are to be worked out, and the instant at which it ended."""
+
+    month: date
+    until: datetime
 
 
 class LedgerProblem(Record):

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from services.accounts.month_end import AGED_COLUMNS, ENTRY_COLUMNS
 from services.reports.definitions import (
     CURRENCY,
     Chart,
@@ -247,3 +248,21 @@ REPORTS: Final = (
     YEAR,
 )
 BY_ID: Final = {report.id: report for report in REPORTS}
+# What the month's books offer as files beside them: of a month from its 1st on.
+LEDGER: Final = Report(
+    id="ledger",
+    title="Ledger entries",
+    answers="Which entries have customers' accounts, with the balance after each?",
+    asks="span",
+    columns=tuple(map(Column, ENTRY_COLUMNS)),
+    walked=True,
+)
+RECEIVABLES: Final = Report(
+    id="receivables",
+    title="Receivables",
+    answers="What had each customer open when the month ended?",
+    asks="span",
+    columns=tuple(map(Column, AGED_COLUMNS)),
+    walked=True,
+)
+FILES_BY_ID: Final = BY_ID | {report.id: report for report in (LEDGER, RECEIVABLES)}

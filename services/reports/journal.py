@@ -1,6 +1,6 @@
 """The journal: what was posted as lines of the utility's own accounts."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -17,8 +17,6 @@ from services.reports.definitions import Asked, Row
 from services.settings import Settings
 from services.utility_settings.model import live_settings
 
-# Postings of one question, so that none takes long.
-SUMMED_AT_ONCE: Final = 5_000
 KIND_WORDS: Final[Mapping[str, str]] = {
     "bill": "Bill",
     "bill_void": "Bill voided",
@@ -122,10 +120,8 @@ class Journal:
             )
         ]
 
-    def _sums(self, asked: Asked) -> Iterator[JournalSum]:
-        return self.database.journal_sums(
-            start=asked.start, until=asked.until, limit=SUMMED_AT_ONCE
-        )
+    def _sums(self, asked: Asked) -> list[JournalSum]:
+        return self.database.journal_sums(start=asked.start, until=asked.until)
 
     def _row(self, line: JournalLine, codes: Mapping[str, str]) -> Row:
         key = account_key(line.part, line.detail, codes)

@@ -1,8 +1,7 @@
 """Reports of bills and money: the register, revenue, collections, deposits, credits."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
 from decimal import Decimal
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -10,11 +9,16 @@ from zoneinfo import ZoneInfo
 from services.database.service import DatabaseService
 from services.history.terms import METHOD
 from services.quantities.energy import format_kwh
-from services.quantities.money import Money
-from services.quantities.period import next_month, start_of_day
+from services.quantities.period import start_of_day
 from services.records.bills import invoice_reference
 from services.records.reports.journal import Posting
-from services.records.reports.rows import CreditRow, DebtRow, RegisterRow, RevenueRow
+from services.records.reports.rows import (
+    CollectionRow,
+    CreditRow,
+    DebtRow,
+    RegisterRow,
+    RevenueRow,
+)
 from services.reports.definitions import Asked, Row
 
 _METHODS: Final[Mapping[str, str]] = dict(METHOD.items())
@@ -77,32 +81,14 @@ class MoneyReports:
         return [_owed(row) for row in found], following
 
     def revenue(self, asked: Asked) -> list[Row]:
-        """What was billed by month and tariff; a month is asked for at a time."""
-        rows: list[Row] = []
-        for start, until in months_of(asked):
-            found = self.database.report_revenue(start=start, until=until)
-            rows += map(_revenue, found)
-        return rows
+        """What was billed by month and tariff."""
+        found = self.database.report_revenue(start=asked.start, until=asked.until)
+        return [_revenue(row) for row in found]
 
     def collections(self, asked: Asked) -> list[Row]:
-        """Money by method and by who entered it; a month is asked for at a time."""
-        sums: dict[tuple[str, str, str], list[int]] = {}
-        for start, until in months_of(asked):
-            for row in self.database.report_collections(start=start, until=until):
-                key = (row.currency, row.method, row.cashier)
-                figures = (row.payments, row.received_minor, row.returned_minor, row.deposits_minor)
-                sums[key] = [a + b for a, b in zip(sums.get(key, [0] * 4), figures, strict=True)]
-        return [_collected(key, figures) for key, figures in sorted(sums.items())]
-
-
-def months_of(asked: Asked) -> list[tuple[date, date]]:
-    """The span cut at the ends of months."""
-    parts, start = [], asked.start
-    while start < asked.until:
-        until = min(next_month(start), asked.until)
-        parts.append((start, until))
-        start = until
-    return parts
+        """Money by method and by who entered it."""
+        found = self.database.report_collections(start=asked.start, until=asked.until)
+        return [_collected(row) for row in found]
 
 
 def kwh(wh: int) -> Decimal:
@@ -171,7 +157,8 @@ def _revenue(row: RevenueRow) -> Row:
     )
 
 
-def _collected(key: tuple[str, str, str], figures: Sequence[int]) -> Row:
-    (currency, method, cashier), (payments, received, returned, held) = key, figures
-    amounts = (Money(minor, currency) for minor in (received, returned, received - returned, held))
-    return (_METHODS[method], cashier, payments, *amounts, currency)
+def _collected(row: CollectionRow) -> Row:
+    net = row.received_minor - row.returned_minor
+    minor = (row.received_minor, row.returned_minor, net, row.deposits_minor)
+    amounts = (row.money(amount) for amount in minor)
+    return (_METHODS[row.method], row.cashier, row.payments, *amounts, row.currency)

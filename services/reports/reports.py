@@ -3,15 +3,18 @@
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
-from io import TextIOWrapper
 from typing import Any, BinaryIO, Final, Literal
 
+from services.accounts.month_end import MonthEnd
+from services.database.queries.reports.pages import SUMMED_AT_ONCE
 from services.database.service import DatabaseService
 from services.history.people import name_of
 from services.identity.auth import Principal, require
 from services.identity.permissions import Permission
 from services.people.users import Users
-from services.quantities.spreadsheet import write_csv, write_xlsx
+from services.quantities.period import first_of_month
+from services.quantities.spreadsheet import csv_pieces, write_xlsx
+from services.records.month_end import AgedKey
 from services.records.reports.journal import Posting
 from services.reports import catalogue
 from services.reports.cash_days import CashDays
@@ -54,6 +57,7 @@ class Reports:
     journal: Journal
     supply: SupplyReports
     cash_days: CashDays
+    books: MonthEnd
     called: Callable[[str], str]
 
     def with_balances(self, balances: Balances | None) -> "Reports":
@@ -65,6 +69,13 @@ class Reports:
         if report_id not in catalogue.BY_ID:
             raise UnknownReport(f"There is no report {report_id[:40]!r}.")
         return catalogue.BY_ID[report_id]
+
+    def file(self, report_id: str) -> Report:
+        """What can be had as a file by its id: a report, or the month's books. Raises
+        UnknownReport."""
+        if report_id not in catalogue.FILES_BY_ID:
+            raise UnknownReport(f"There is no report {report_id[:40]!r}.")
+        return catalogue.FILES_BY_ID[report_id]
 
     def page(
         self, report: Report, asked: Asked, *, after: str | None, limit: int, principal: Principal
@@ -91,26 +102,23 @@ class Reports:
         require(principal, Permission.VIEW_BOOKS)
         return self._named(report, self._all(report, asked))
 
-    def write(
-        self,
-        out: BinaryIO,
-        report: Report,
-        asked: Asked,
-        *,
-        kind: FileKind,
-        principal: Principal,
+    def csv(self, report: Report, asked: Asked, *, principal: Principal) -> Iterator[bytes]:
+        """A report as CSV in pieces, each made when it is asked for.
+
+        Any number of rows takes the memory of one piece.
+        """
+        rows = self.rows(report, asked, principal=principal)
+        return csv_pieces(report.header, rows)
+
+    def write_xlsx(
+        self, out: BinaryIO, report: Report, asked: Asked, *, principal: Principal
     ) -> int:
-        """Write a report as CSV or XLSX to an open file; how many rows it has.
+        """Write a report as a workbook to an open file; how many rows it has.
 
         The rows go to the file as they come, so that any number of them takes the same memory.
         """
         rows = self.rows(report, asked, principal=principal)
-        if kind == "xlsx":
-            return write_xlsx(out, report.header, rows, name=report.id)
-        text = TextIOWrapper(out, encoding="utf-8-sig", errors="replace", newline="")
-        number = write_csv(text, report.header, rows)
-        text.detach()
-        return number
+        return write_xlsx(out, report.header, rows, name=report.id)
 
     def _all(self, report: Report, asked: Asked) -> Iterator[Row]:
         if not report.walked:
@@ -131,6 +139,23 @@ class Reports:
                 cells[place] = self.called(cells[place]) if cells[place] else ""
             yield tuple(cells)
 
+    def _entries(
+        self, asked: Asked, after: Posting | None, limit: int
+    ) -> tuple[list[Row], Posting | None]:
+        rows, following = self.books.entry_rows(asked.start, asked.until, after, limit)
+        return list(rows), following
+
+    def _receivables(
+        self, asked: Asked, after: AgedKey | None, limit: int
+    ) -> tuple[list[Row], AgedKey | None]:
+        rows, following = self.books.aged_rows(first_of_month(asked.start), after, limit)
+        return list(rows), following
+
+    def add_up(self, *, stop: Callable[[], bool]) -> None:
+        """Add up what was posted for the reports of sums, until nothing is left."""
+        while not stop() and self.books.database.sum_postings(limit=SUMMED_AT_ONCE):
+            pass
+
     @property
     def _walks(self) -> Mapping[str, _Walk]:
         return {
@@ -141,6 +166,8 @@ class Reports:
             catalogue.AGED_DEBT.id: self.money.aged_debt,
             catalogue.UNBILLED.id: self.supply.unbilled,
             catalogue.READS.id: self.supply.reads,
+            catalogue.LEDGER.id: self._entries,
+            catalogue.RECEIVABLES.id: self._receivables,
         }
 
     @property
@@ -164,7 +191,8 @@ def reports_over(database: DatabaseService, settings: Settings, users: Users) ->
     journal = Journal(database, settings, settings.timezone)
     zone = settings.timezone
     money, supply = MoneyReports(database, zone), SupplyReports(database)
-    return Reports(money, journal, supply, CashDays(database, zone), called)
+    cash_days, books = CashDays(database, zone), MonthEnd(database, zone)
+    return Reports(money, journal, supply, cash_days, books, called)
 
 
 def _token_of(key: Posting | tuple[str, ...]) -> str:

@@ -10,7 +10,7 @@ from services.graph.answers import TransformerBalance
 from services.quantities.money import Money, scaled_text
 from services.records.reports.rows import CollectionRow, RevenueRow, YearCounts
 from services.reports.definitions import Asked, Row
-from services.reports.money_reports import kwh, months_of
+from services.reports.money_reports import kwh
 
 # The balances of the supply periods that touch some days.
 Balances = Callable[[date, date], Sequence[TransformerBalance]]
@@ -79,11 +79,8 @@ class SupplyReports:
 
     def year(self, asked: Asked) -> list[Row]:
         """What a regulator asks for: customers, energy, money and service of some months."""
-        revenue: list[RevenueRow] = []
-        collected: list[CollectionRow] = []
-        for start, until in months_of(asked):
-            revenue += self.database.report_revenue(start=start, until=until)
-            collected += self.database.report_collections(start=start, until=until)
+        revenue = self.database.report_revenue(start=asked.start, until=asked.until)
+        collected = self.database.report_collections(start=asked.start, until=asked.until)
         counts = self.database.report_year(start=asked.start, until=asked.until)
         return [
             *_agreements(counts),

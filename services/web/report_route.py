@@ -1,8 +1,9 @@
-"""The route by which a browser fetches a report as a file, which is made on the disk."""
+"""The route by which a browser fetches a report as a file, which is sent as it is made."""
 
+import logging
 import os
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import date, datetime
 from pathlib import Path
 from typing import Final, Protocol, get_args
@@ -10,9 +11,10 @@ from typing import Final, Protocol, get_args
 from starlette.background import BackgroundTask
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import FileResponse, PlainTextResponse, Response
+from starlette.responses import FileResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from services.database.errors import StillWorkingOut
 from services.identity.auth import (
     NotAllowed,
     NotSignedIn,
@@ -21,6 +23,7 @@ from services.identity.auth import (
     require,
 )
 from services.identity.permissions import Permission
+from services.integrations.http import ServiceUnavailable
 from services.reports.definitions import Asked
 from services.reports.reports import FileKind, UnknownReport
 from services.web.asgi import SESSION_COOKIE
@@ -37,18 +40,26 @@ _REFUSALS: Final[Mapping[type[Exception], tuple[int, str]]] = {
     SignInUnavailable: (401, "Sign in first, then download the report again."),
     NotAllowed: (403, "Only who may see the books may download a report."),
     UnknownReport: (404, "There is no such report."),
+    ServiceUnavailable: (503, "The graph that knows of losses is away. Try again later."),
     KeyError: (400, "Say from which day to which: from=2026-10-01&until=2026-11-01."),
     ValueError: (400, "Say from which day to which: from=2026-10-01&until=2026-11-01."),
 }
+log = logging.getLogger(__name__)
 
 
 class WriteReport(Protocol):
-    """Writes a report to a path; raises NotAllowed, UnknownReport."""
+    """Writes a report to a path; raises NotAllowed, UnknownReport, StillWorkingOut."""
 
-    def __call__(
-        self, path: Path, *, name: str, asked: Asked, kind: FileKind, principal: Principal
-    ) -> None:
-        """Write the report of this name."""
+    def __call__(self, path: Path, *, name: str, asked: Asked, principal: Principal) -> None:
+        """Write the report of this name as a workbook."""
+        ...
+
+
+class ReportPieces(Protocol):
+    """A report as CSV in pieces; raises NotAllowed, UnknownReport, StillWorkingOut."""
+
+    def __call__(self, *, name: str, asked: Asked, principal: Principal) -> Iterator[bytes]:
+        """The pieces of the report of this name, each made when it is asked for."""
         ...
 
 
@@ -62,13 +73,16 @@ def report_route(
     verify: Callable[[str, datetime], Principal],
     now: Callable[[], datetime],
     write: WriteReport,
+    pieces: ReportPieces,
 ) -> Route:
     """Return `GET /report-file/NAME.KIND?from&until`, which makes and sends a report.
 
-    The whole file is made first: one that cannot be finished is not sent.
+    A CSV is sent as it is made. Its first piece is made before anything is sent, so that what is
+    refused is refused with a sentence; where a later one fails the connection is broken off, and
+    the browser says that the file is not whole. A workbook is made on the disk first.
     """
 
-    def made(request: Request) -> tuple[Path, str, FileKind]:
+    def made(request: Request) -> Response:
         principal = verify(request.cookies.get(SESSION_COOKIE, ""), now())
         require(principal, Permission.VIEW_BOOKS)
         name, _, ending = request.path_params["name"].rpartition(".")
@@ -76,32 +90,56 @@ def report_route(
         if kind is None:
             raise UnknownReport("A report is a .csv or an .xlsx.")
         asked = Asked(*(date.fromisoformat(request.query_params[d]) for d in ("from", "until")))
-        handle, path = tempfile.mkstemp(prefix="report-", suffix=f".{kind}")
-        os.close(handle)
-        try:
-            write(Path(path), name=name, asked=asked, kind=kind, principal=principal)
-        except BaseException:
-            Path(path).unlink()
-            raise
-        return Path(path), f"{name}-{asked.start}-{asked.until}.{kind}", kind
+        headers = {"Cache-Control": "no-store"}
+        file_name = f"{name}-{asked.start}-{asked.until}.{kind}"
+        if kind == "csv":
+            some = pieces(name=name, asked=asked, principal=principal)
+            first = next(some)
+            headers["Content-Disposition"] = f'attachment; filename="{file_name}"'
+            return StreamingResponse(
+                _whole(first, some, name), media_type=MIME[kind], headers=headers
+            )
+        path = _written(write, name, asked, principal)
+        return FileResponse(
+            path,
+            filename=file_name,
+            media_type=MIME[kind],
+            headers=headers,
+            background=BackgroundTask(path.unlink, missing_ok=True),
+        )
 
     async def download(request: Request) -> Response:
         try:
-            path, name, kind = await run_in_threadpool(made, request)
+            return await run_in_threadpool(made, request)
+        except StillWorkingOut as error:
+            return _said(503, str(error))
         except tuple(_REFUSALS) as error:
-            return _refused(error)
-        return FileResponse(
-            path,
-            filename=name,
-            media_type=MIME[kind],
-            headers={"Cache-Control": "no-store"},
-            background=BackgroundTask(path.unlink, missing_ok=True),
-        )
+            return _said(*next(said for kind, said in _REFUSALS.items() if isinstance(error, kind)))
 
     return Route(f"{REPORT_PATH}/{{name}}", download, methods=["GET"])
 
 
-def _refused(error: Exception) -> Response:
-    status, sentence = next(said for kind, said in _REFUSALS.items() if isinstance(error, kind))
+def _whole(first: bytes, others: Iterator[bytes], name: str) -> Iterator[bytes]:
+    yield first
+    try:
+        yield from others
+    except Exception:
+        # The status is sent already: what is left is to let nobody take a part for the whole.
+        log.exception("the report %s broke off", name)
+        raise
+
+
+def _written(write: WriteReport, name: str, asked: Asked, principal: Principal) -> Path:
+    handle, path = tempfile.mkstemp(prefix="report-", suffix=".xlsx")
+    os.close(handle)
+    try:
+        write(Path(path), name=name, asked=asked, principal=principal)
+    except BaseException:
+        Path(path).unlink()
+        raise
+    return Path(path)
+
+
+def _said(status: int, sentence: str) -> Response:
     headers = {"Cache-Control": "no-store"}
     return PlainTextResponse(sentence, status_code=status, headers=headers)

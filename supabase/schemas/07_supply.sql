@@ -122,7 +122,11 @@ ALTER TABLE ONLY public.service_agreements
 
 CREATE INDEX service_agreements_at_point ON public.service_agreements USING btree (service_point_id, starts_on DESC);
 
+CREATE INDEX service_agreements_begun ON public.service_agreements USING btree (starts_on);
+
 CREATE INDEX service_agreements_closing ON public.service_agreements USING btree (closing_reading_id) WHERE (closing_reading_id IS NOT NULL);
+
+CREATE INDEX service_agreements_ended ON public.service_agreements USING btree (ends_on) WHERE (ends_on IS NOT NULL);
 
 CREATE INDEX service_agreements_of_customer ON public.service_agreements USING btree (customer_id);
 
@@ -151,6 +155,8 @@ ALTER TABLE ONLY public.agreement_tariffs
 
 ALTER TABLE ONLY public.agreement_tariffs
     ADD CONSTRAINT agreement_tariffs_pkey PRIMARY KEY (id);
+
+CREATE INDEX agreement_tariffs_begun ON public.agreement_tariffs USING btree (starts_on);
 
 CREATE INDEX agreement_tariffs_tariff ON public.agreement_tariffs USING btree (tariff_id);
 
@@ -1499,6 +1505,8 @@ GRANT ALL ON FUNCTION private.note_vacancies() TO service_role;
 CREATE TRIGGER audit_insert AFTER INSERT ON public.service_points REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.audit();
 
 CREATE TRIGGER audit_update AFTER UPDATE ON public.service_points REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.audit();
+
+CREATE TRIGGER latest_reads_moved AFTER UPDATE ON public.service_points REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.note_moved_places();
 
 CREATE TRIGGER move_to_day_of_route AFTER UPDATE ON public.service_points REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.move_to_day_of_route();
 

@@ -693,27 +693,29 @@ CREATE FUNCTION public.hand_collections_over(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path TO ''
     AS $$
+declare
+    v_given_up_by constant timestamptz := coalesce((p ->> 'given_up_by')::timestamptz, (p ->> 'at')::timestamptz);
 begin
     perform private.set_actor(p);
     perform private.check_run(p -> 'run');
     insert into public.reading_requests (id, meter_id, reason, requested_on, requested_by)
     select x.id, x.meter_id, x.reason, x.requested_on, p ->> 'actor'
     from jsonb_to_recordset(p -> 'rows') as x(id uuid, meter_id uuid, reason text, requested_on date)
-    where exists (select 1 from public.meter_collections c where c.meter_id = x.meter_id and c.give_up_at <= (p ->> 'at')::timestamptz)
+    where exists (select 1 from public.meter_collections c where c.meter_id = x.meter_id and c.give_up_at <= v_given_up_by)
     order by x.meter_id
     on conflict do nothing;
     update public.meter_collections c set next_try_at = null, give_up_at = null, round_at = (p ->> 'at')::timestamptz
     where c.meter_id = any (array(select (x ->> 'meter_id')::uuid from jsonb_array_elements(p -> 'rows') x))
-      and c.give_up_at <= (p ->> 'at')::timestamptz;
+      and c.give_up_at <= v_given_up_by;
     -- Taken out, or read by a person from now on: the head-end is not asked for it any more.
     update public.meter_collections c set next_try_at = null, give_up_at = null
-    where c.next_try_at <= (p ->> 'at')::timestamptz
+    where c.next_try_at <= v_given_up_by
       and not exists (select 1 from public.meters m join public.meter_installations i on i.meter_id = m.id and i.removed_at is null
                       where m.id = c.meter_id and m.kind = 'smart');
     return '{}'::jsonb;
 end $$;
 
-COMMENT ON FUNCTION public.hand_collections_over(p jsonb) IS 'Puts smart meters that gave no reading all day on the round, each once: {actor, run, at, rows: [{id, meter_id, reason, requested_on}]}. A meter that was asked for before stays so.';
+COMMENT ON FUNCTION public.hand_collections_over(p jsonb) IS 'Puts smart meters that gave no reading all day on the round, each once: {actor, run, at, given_up_by?: those whose day ends by then, instead of at, rows: [{id, meter_id, reason, requested_on}]}. A meter that was asked for before stays so.';
 
 REVOKE ALL ON FUNCTION public.hand_collections_over(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.hand_collections_over(p jsonb) TO service_role;

@@ -102,7 +102,9 @@ ALTER TABLE ONLY public.notifications
 
 CREATE INDEX notifications_bill ON public.notifications USING btree (bill_id);
 
-CREATE INDEX notifications_customer ON public.notifications USING btree (customer_id);
+CREATE INDEX notifications_came_back ON public.notifications USING btree (customer_id) WHERE (status = ANY (ARRAY['undelivered'::text, 'bounced'::text]));
+
+CREATE INDEX notifications_customer ON public.notifications USING btree (customer_id, created_at DESC);
 
 CREATE INDEX notifications_queue ON public.notifications USING btree (channel, ((kind = ANY (ARRAY['payment_reminder'::text, 'overdue_notice'::text]))), queued_at, id) WHERE (queued_at IS NOT NULL);
 

@@ -110,7 +110,11 @@ ALTER TABLE ONLY public.ledger_entries
 ALTER TABLE ONLY public.ledger_entries
     ADD CONSTRAINT ledger_entries_undoes_id_key UNIQUE (undoes_id);
 
+CREATE INDEX ledger_entries_by_hand ON public.ledger_entries USING btree (customer_id, created_at DESC) WHERE ((book = 'account'::text) AND (kind = ANY (ARRAY['credit'::text, 'credit_undone'::text, 'fee'::text, 'fee_undone'::text, 'deposit_used'::text, 'opening_balance'::text, 'opening_balance_undone'::text])));
+
 CREATE INDEX ledger_entries_credits ON public.ledger_entries USING btree (on_date, posting_no) WHERE (kind = ANY (ARRAY['credit'::text, 'credit_undone'::text]));
+
+CREATE INDEX ledger_entries_in_order ON public.ledger_entries USING brin (posting_no) WITH (pages_per_range='16', autosummarize='on');
 
 CREATE INDEX ledger_entries_of_bills ON public.ledger_entries USING btree (bill_id) WHERE ((bill_id IS NOT NULL) AND (kind <> 'bill'::text));
 
@@ -286,6 +290,8 @@ COMMENT ON TABLE public.overdue_accounts IS 'What is open of a customer''s overd
 ALTER TABLE ONLY public.overdue_accounts
     ADD CONSTRAINT overdue_accounts_pkey PRIMARY KEY (customer_id, currency);
 
+CREATE INDEX overdue_accounts_by_currency ON public.overdue_accounts USING btree (currency, ((- overdue_minor)), customer_id) WHERE (overdue_minor > 0);
+
 CREATE INDEX overdue_accounts_most ON public.overdue_accounts USING btree (overdue_minor, customer_id) WHERE (overdue_minor > 0);
 
 ALTER TABLE public.overdue_accounts ENABLE ROW LEVEL SECURITY;
@@ -336,6 +342,53 @@ ALTER TABLE ONLY public.draft_signs
 ALTER TABLE public.draft_signs ENABLE ROW LEVEL SECURITY;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.draft_signs TO service_role;
+
+CREATE TABLE public.open_totals (
+    id bigint NOT NULL,
+    currency text NOT NULL,
+    part text NOT NULL,
+    order_on date NOT NULL,
+    items bigint NOT NULL,
+    open_minor bigint NOT NULL,
+    CONSTRAINT open_totals_part_check CHECK ((part = ANY (ARRAY['credit'::text, 'opening_balance'::text, 'other'::text])))
+);
+
+COMMENT ON TABLE public.open_totals IS 'What is open on customers'' accounts beside their bills: credits (below 0), opening balances by their day, fees and all else with the day infinity. Parts, to be added up.';
+
+ALTER TABLE ONLY public.open_totals
+    ADD CONSTRAINT open_totals_pkey PRIMARY KEY (id);
+
+ALTER TABLE public.open_totals ENABLE ROW LEVEL SECURITY;
+
+GRANT SELECT,INSERT,DELETE ON TABLE public.open_totals TO service_role;
+
+GRANT UPDATE(id) ON TABLE public.open_totals TO service_role;
+
+ALTER TABLE public.open_totals ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.open_totals_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+GRANT ALL ON SEQUENCE public.open_totals_id_seq TO service_role;
+
+CREATE TABLE public.bill_number_blocks (
+    ended_in date NOT NULL,
+    block bigint NOT NULL,
+    CONSTRAINT bill_number_blocks_ended_in_check CHECK ((EXTRACT(day FROM ended_in) = (1)::numeric))
+);
+
+COMMENT ON TABLE public.bill_number_blocks IS 'Which blocks of 4,096 bill numbers have a bill of a month (by the last day of its period); a block stays when its bills are void. Kept with the bills.';
+
+ALTER TABLE ONLY public.bill_number_blocks
+    ADD CONSTRAINT bill_number_blocks_pkey PRIMARY KEY (ended_in, block);
+
+ALTER TABLE public.bill_number_blocks ENABLE ROW LEVEL SECURITY;
+
+GRANT SELECT,INSERT ON TABLE public.bill_number_blocks TO service_role;
 
 ALTER TABLE ONLY public.accounts
     ADD CONSTRAINT accounts_customer_id_fkey FOREIGN KEY (customer_id) REFERENCES public.customers(id);
@@ -525,6 +578,16 @@ UNION ALL
 COMMENT ON VIEW private.supply_counted IS 'What supply_totals comes to, counted.';
 
 GRANT SELECT ON TABLE private.supply_counted TO service_role;
+
+CREATE VIEW private.bill_numbers_counted WITH (security_invoker='true') AS
+ SELECT DISTINCT (date_trunc('month'::text, ((period_end - 1))::timestamp with time zone))::date AS ended_in,
+    (number / 4096) AS block
+   FROM public.bills b
+  WHERE (number IS NOT NULL);
+
+COMMENT ON VIEW private.bill_numbers_counted IS 'What bill_number_blocks has to have, from all bills.';
+
+GRANT SELECT ON TABLE private.bill_numbers_counted TO service_role;
 
 CREATE FUNCTION private.post_approved_bills() RETURNS trigger
     LANGUAGE plpgsql
@@ -1323,28 +1386,6 @@ COMMENT ON FUNCTION private.keep_bill_totals() IS 'Adds new bills, and what chan
 REVOKE ALL ON FUNCTION private.keep_bill_totals() FROM PUBLIC;
 GRANT ALL ON FUNCTION private.keep_bill_totals() TO service_role;
 
-CREATE FUNCTION private.make_sums() RETURNS void
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-begin
-    lock table public.bills, public.ledger_entries in share row exclusive mode;
-    delete from public.ledger_totals;
-    delete from public.bill_totals;
-    delete from public.overdue_accounts;
-    execute 'insert into public.ledger_totals (currency, book, month, kind, method, amount_minor, number) '
-        || private.sums_of_entries('public.ledger_entries');
-    execute 'insert into public.bill_totals (currency, month, state, tariff_version_id, priced_by, ended_in, due_date, bills, total_minor,
-                                             open_minor, consumption_wh, subtotal_minor, tax_minor, paid_minor) '
-        || private.sums_of_bills('select 1 as sign, b.* from public.bills b');
-    execute 'insert into public.overdue_accounts (customer_id, currency, overdue_minor) '
-        || private.late_of_bills('select 1 as sign, b.* from public.bills b');
-end $$;
-
-COMMENT ON FUNCTION private.make_sums() IS 'Adds up all bills and entries: where they came without their triggers. Nobody posts meanwhile.';
-
-REVOKE ALL ON FUNCTION private.make_sums() FROM PUBLIC;
-
 CREATE FUNCTION private.late_of_bills(p_rows text) RETURNS text
     LANGUAGE sql IMMUTABLE
     SET search_path TO ''
@@ -1373,6 +1414,28 @@ COMMENT ON FUNCTION private.bill_total_in_words(p_bills numeric, p_total numeric
 
 REVOKE ALL ON FUNCTION private.bill_total_in_words(p_bills numeric, p_total numeric, p_open numeric, p_paid numeric, p_wh numeric, p_subtotal numeric, p_tax numeric) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.bill_total_in_words(p_bills numeric, p_total numeric, p_open numeric, p_paid numeric, p_wh numeric, p_subtotal numeric, p_tax numeric) TO service_role;
+
+CREATE FUNCTION private.make_sums_of_bills() RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    lock table public.bills, public.ledger_entries in share row exclusive mode;
+    delete from public.ledger_totals;
+    delete from public.bill_totals;
+    delete from public.overdue_accounts;
+    execute 'insert into public.ledger_totals (currency, book, month, kind, method, amount_minor, number) '
+        || private.sums_of_entries('public.ledger_entries');
+    execute 'insert into public.bill_totals (currency, month, state, tariff_version_id, priced_by, ended_in, due_date, bills, total_minor,
+                                             open_minor, consumption_wh, subtotal_minor, tax_minor, paid_minor) '
+        || private.sums_of_bills('select 1 as sign, b.* from public.bills b');
+    execute 'insert into public.overdue_accounts (customer_id, currency, overdue_minor) '
+        || private.late_of_bills('select 1 as sign, b.* from public.bills b');
+end $$;
+
+COMMENT ON FUNCTION private.make_sums_of_bills() IS 'Adds up all bills and entries: where they came without their triggers. Nobody posts meanwhile.';
+
+REVOKE ALL ON FUNCTION private.make_sums_of_bills() FROM PUBLIC;
 
 CREATE FUNCTION private.accounts_counted(p_owing boolean, p_to integer) RETURNS bigint
     LANGUAGE plpgsql STABLE
@@ -1445,7 +1508,7 @@ COMMENT ON FUNCTION private.accounts_by_balance(p jsonb) IS 'A page of the custo
 REVOKE ALL ON FUNCTION private.accounts_by_balance(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.accounts_by_balance(p jsonb) TO service_role;
 
-CREATE FUNCTION private.wrong_sums() RETURNS TABLE(subject text, detail text)
+CREATE FUNCTION private.wrong_sums_of_bills() RETURNS TABLE(subject text, detail text)
     LANGUAGE plpgsql STABLE
     SET search_path TO ''
     AS $$
@@ -1481,10 +1544,10 @@ begin
         private.late_of_bills('select 1 as sign, b.* from public.bills b'));
 end $$;
 
-COMMENT ON FUNCTION private.wrong_sums() IS 'The sums that are not what bills and entries come to.';
+COMMENT ON FUNCTION private.wrong_sums_of_bills() IS 'The sums that are not what bills and entries come to.';
 
-REVOKE ALL ON FUNCTION private.wrong_sums() FROM PUBLIC;
-GRANT ALL ON FUNCTION private.wrong_sums() TO service_role;
+REVOKE ALL ON FUNCTION private.wrong_sums_of_bills() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.wrong_sums_of_bills() TO service_role;
 
 CREATE FUNCTION private.tariff_agreed_on(p_agreement uuid) RETURNS uuid
     LANGUAGE sql STABLE
@@ -1708,23 +1771,6 @@ COMMENT ON FUNCTION private.wrong_totals() IS 'What is kept and is not what bill
 REVOKE ALL ON FUNCTION private.wrong_totals() FROM PUBLIC;
 GRANT ALL ON FUNCTION private.wrong_totals() TO service_role;
 
-CREATE FUNCTION private.make_counts() RETURNS void
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-begin
-    lock table public.bills, public.service_agreements, public.agreement_tariffs, public.service_points in share row exclusive mode;
-    delete from public.supply_totals;
-    delete from public.draft_signs;
-    insert into public.supply_totals (kind, name, number) select kind, name, number from private.supply_counted;
-    insert into public.draft_signs (bill_id, past_use, outlier)
-    select d.* from private.signs_of_drafts(array(select b.id from public.bills b where b.status = 'draft')) d;
-end $$;
-
-COMMENT ON FUNCTION private.make_counts() IS 'Counts all agreements and places and compares all drafts: where they came without their triggers. Nobody changes them meanwhile.';
-
-REVOKE ALL ON FUNCTION private.make_counts() FROM PUBLIC;
-
 CREATE FUNCTION private.make_totals() RETURNS void
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -1737,6 +1783,23 @@ end $$;
 COMMENT ON FUNCTION private.make_totals() IS 'Makes again all that is kept: where rows came without their triggers. Nobody posts meanwhile.';
 
 REVOKE ALL ON FUNCTION private.make_totals() FROM PUBLIC;
+
+CREATE FUNCTION private.make_counts_of_supply() RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    lock table public.bills, public.service_agreements, public.agreement_tariffs, public.service_points in share row exclusive mode;
+    delete from public.supply_totals;
+    delete from public.draft_signs;
+    insert into public.supply_totals (kind, name, number) select kind, name, number from private.supply_counted;
+    insert into public.draft_signs (bill_id, past_use, outlier)
+    select d.* from private.signs_of_drafts(array(select b.id from public.bills b where b.status = 'draft')) d;
+end $$;
+
+COMMENT ON FUNCTION private.make_counts_of_supply() IS 'Counts all agreements and places and compares all drafts: where they came without their triggers. Nobody changes them meanwhile.';
+
+REVOKE ALL ON FUNCTION private.make_counts_of_supply() FROM PUBLIC;
 
 CREATE FUNCTION public.ledger_balances_at(p jsonb) RETURNS jsonb
     LANGUAGE sql STABLE
@@ -1868,6 +1931,172 @@ COMMENT ON FUNCTION private.post_bill_rows(p_bills private.new_entry[]) IS 'Post
 REVOKE ALL ON FUNCTION private.post_bill_rows(p_bills private.new_entry[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.post_bill_rows(p_bills private.new_entry[]) TO service_role;
 
+CREATE FUNCTION private.sums_of_open(p_rows text) RETURNS text
+    LANGUAGE sql IMMUTABLE
+    SET search_path TO ''
+    AS $$
+    select format('
+        select x.currency, k.part, case k.part when ''opening_balance'' then x.order_on else ''infinity'' end as order_on,
+               sum(x.sign)::bigint as items, sum(x.sign * x.open_minor)::bigint as open_minor
+        from (%s) x
+        cross join lateral (select case
+            when x.open_minor < 0 then ''credit''
+            else (select case e.kind when ''bill'' then null when ''opening_balance'' then e.kind else ''other'' end
+                  from public.ledger_entries e where e.id = x.entry_id) end as part) k
+        where x.book = ''account'' and x.open_minor <> 0 and k.part is not null
+        group by 1, 2, 3
+        having sum(x.sign) <> 0 or sum(x.sign * x.open_minor) <> 0', p_rows)
+$$;
+
+COMMENT ON FUNCTION private.sums_of_open(p_rows text) IS 'The statement that adds rows of open_items up as open_totals has them; its rows have a sign besides, -1 for an item as it was.';
+
+REVOKE ALL ON FUNCTION private.sums_of_open(p_rows text) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.sums_of_open(p_rows text) TO service_role;
+
+CREATE FUNCTION private.add_up_open_totals() RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    -- As private.add_up_totals: who adds up beside takes other rows.
+    with parts as (
+        select t.id from public.open_totals t
+        join (select currency, part, order_on from public.open_totals group by 1, 2, 3 having count(*) > 1) s using (currency, part, order_on)
+        for update of t skip locked
+    ), gone as (
+        delete from public.open_totals t using parts p where t.id = p.id returning t.*
+    )
+    insert into public.open_totals (currency, part, order_on, items, open_minor)
+    select x.currency, x.part, x.order_on, x.items, x.open_minor
+    from (select currency, part, order_on, sum(items) as items, sum(open_minor) as open_minor from gone group by 1, 2, 3) x
+    where x.items <> 0 or x.open_minor <> 0;
+end $$;
+
+COMMENT ON FUNCTION private.add_up_open_totals() IS 'Makes one row of the parts of each total of open_totals; their sums stay as they are.';
+
+REVOKE ALL ON FUNCTION private.add_up_open_totals() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.add_up_open_totals() TO service_role;
+
+CREATE FUNCTION private.keep_open_totals() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_columns constant text := 'entry_id, book, currency, order_on, open_minor';
+    v_many boolean;
+begin
+    execute 'with added as (
+        insert into public.open_totals (currency, part, order_on, items, open_minor) '
+        || private.sums_of_open('select 1 as sign, ' || v_columns || ' from new_rows'
+            || case tg_op when 'UPDATE' then ' union all select -1, ' || v_columns || ' from old_rows' else '' end)
+        || ' returning id)
+        select bool_or(id % 256 = 0) from added' into v_many;
+    if v_many then
+        perform private.add_up_open_totals();
+    end if;
+    return null;
+end $$;
+
+COMMENT ON FUNCTION private.keep_open_totals() IS 'Adds new open items, and what changed of others, to open_totals; those of bills are in bill_totals.';
+
+REVOKE ALL ON FUNCTION private.keep_open_totals() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.keep_open_totals() TO service_role;
+
+CREATE FUNCTION private.make_sums() RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    perform private.make_sums_of_bills();
+    delete from public.open_totals;
+    execute 'insert into public.open_totals (currency, part, order_on, items, open_minor) '
+        || private.sums_of_open('select 1 as sign, o.* from public.open_items o where o.open_minor <> 0');
+    -- They are worked out again for whoever asks.
+    delete from public.aged_months;
+end $$;
+
+COMMENT ON FUNCTION private.make_sums() IS 'Adds up all bills, entries and open items: where they came without their triggers. Nobody posts meanwhile.';
+
+REVOKE ALL ON FUNCTION private.make_sums() FROM PUBLIC;
+
+CREATE FUNCTION private.wrong_sums() RETURNS TABLE(subject text, detail text)
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+    return query select w.* from private.wrong_sums_of_bills() w;
+    return query execute format('
+        select concat_ws('' '', currency, part, order_on, ''open''),
+               format(''%%s in %%s items kept, they come to %%s in %%s'', coalesce(k.open_minor, 0), coalesce(k.items, 0),
+                      coalesce(s.open_minor, 0), coalesce(s.items, 0))
+        from (select currency, part, order_on, sum(items) as items, sum(open_minor) as open_minor from public.open_totals group by 1, 2, 3) k
+        full join (%s) s using (currency, part, order_on)
+        where coalesce(k.open_minor, 0) <> coalesce(s.open_minor, 0) or coalesce(k.items, 0) <> coalesce(s.items, 0)',
+        private.sums_of_open('select 1 as sign, o.* from public.open_items o where o.open_minor <> 0'));
+    return query
+        select concat_ws(' ', c.ended_in, c.block, 'numbers'), 'bills of the month have numbers in a block that is not kept'
+        from private.bill_numbers_counted c
+        where not exists (select 1 from public.bill_number_blocks k where k.ended_in = c.ended_in and k.block = c.block);
+end $$;
+
+COMMENT ON FUNCTION private.wrong_sums() IS 'The sums that are not what bills, entries and open items come to.';
+
+REVOKE ALL ON FUNCTION private.wrong_sums() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.wrong_sums() TO service_role;
+
+CREATE FUNCTION private.make_counts() RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    perform private.make_counts_of_supply();
+    insert into public.bill_number_blocks (ended_in, block) select c.ended_in, c.block from private.bill_numbers_counted c
+    on conflict do nothing;
+end $$;
+
+COMMENT ON FUNCTION private.make_counts() IS 'Counts all agreements and places, compares all drafts and looks where bills are numbered: where they came without their triggers. Nobody changes them meanwhile.';
+
+REVOKE ALL ON FUNCTION private.make_counts() FROM PUBLIC;
+
+CREATE FUNCTION private.keep_bill_number_blocks() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    insert into public.bill_number_blocks (ended_in, block)
+    select x.ended_in, x.block
+    from (select distinct date_trunc('month', n.period_end - 1)::date as ended_in, n.number / 4096 as block
+          from new_rows n where n.number is not null) x
+    where not exists (select 1 from public.bill_number_blocks k where k.ended_in = x.ended_in and k.block = x.block)
+    order by 1, 2
+    on conflict do nothing;
+    return null;
+end $$;
+
+COMMENT ON FUNCTION private.keep_bill_number_blocks() IS 'Notes in which blocks of numbers new bills are, and drafts that were numbered.';
+
+REVOKE ALL ON FUNCTION private.keep_bill_number_blocks() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.keep_bill_number_blocks() TO service_role;
+
+CREATE FUNCTION private.number_blocks_of(p jsonb) RETURNS TABLE(first_no bigint, last_no bigint)
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select k.block * 4096, k.block * 4096 + 4095 from public.bill_number_blocks k
+    where k.ended_in >= date_trunc('month', (p ->> 'ended_after')::date) and k.ended_in < (p ->> 'ended_by')::date
+    group by k.block
+    union all
+    -- Drafts have no number, and come after all that have one.
+    select 9223372036854775807, 9223372036854775807
+$$;
+
+COMMENT ON FUNCTION private.number_blocks_of(p jsonb) IS 'From which number to which the bills of some days lie, block by block: {ended_after, ended_by} as public.list_bills takes them.';
+
+REVOKE ALL ON FUNCTION private.number_blocks_of(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.number_blocks_of(p jsonb) TO service_role;
+
+CREATE TRIGGER bills_in_number_blocks AFTER INSERT ON public.bills REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.keep_bill_number_blocks();
+
 CREATE TRIGGER bills_in_totals AFTER INSERT ON public.bills REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.keep_bill_totals();
 
 CREATE TRIGGER bills_posted AFTER INSERT ON public.bills REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.post_new_bills();
@@ -1879,6 +2108,8 @@ CREATE TRIGGER changed_bills_in_totals AFTER UPDATE ON public.bills REFERENCING 
 CREATE TRIGGER changed_drafts_compared AFTER UPDATE ON public.bills REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.keep_draft_signs();
 
 CREATE TRIGGER drafts_compared AFTER INSERT ON public.bills REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.keep_draft_signs();
+
+CREATE TRIGGER numbered_bills_in_blocks AFTER UPDATE ON public.bills REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.keep_bill_number_blocks();
 
 CREATE TRIGGER accounts_follow_the_ledger AFTER INSERT ON public.accounts REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.check_accounts();
 
@@ -1901,6 +2132,10 @@ CREATE TRIGGER refuse_delete BEFORE DELETE ON public.ledger_entries FOR EACH ROW
 CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON public.ledger_entries FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_delete();
 
 CREATE TRIGGER refuse_update BEFORE UPDATE ON public.ledger_entries FOR EACH ROW EXECUTE FUNCTION private.refuse_change();
+
+CREATE TRIGGER changed_open_items_in_totals AFTER UPDATE ON public.open_items REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.keep_open_totals();
+
+CREATE TRIGGER open_items_in_totals AFTER INSERT ON public.open_items REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.keep_open_totals();
 
 CREATE TRIGGER open_items_of_entries AFTER INSERT ON public.open_items REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.check_open_items();
 

@@ -221,9 +221,23 @@ declare
     v_at constant timestamptz := coalesce((p #>> '{after,0}')::timestamptz, 'infinity');
     v_key constant text := coalesce(p #>> '{after,1}', '~');
     v_limit constant integer := (p ->> 'limit')::integer;
+    -- Before it nothing is on the page.
+    v_from timestamptz := '-infinity';
     v_changes jsonb;
     v_ids uuid[];
 begin
+    if v_of = 'customer' then
+        -- As many as the page has are newer by what is cheap to find: of what is found meter by meter no more is needed.
+        select case when count(*) > v_limit then min(x.at) else v_from end into v_from
+        from (select y.at
+              from ((select a.at from public.audit_log a
+                     where a.customer_id = v_id and a.at < v_at and (v_tables is null or a.table_name = any (v_tables))
+                     order by a.at desc, a.id desc limit v_limit + 1)
+                    union all
+                    select m.at from private.bills_made(v_of, v_id, v_at, v_limit + 1) m
+                    where m.at < v_at and (v_tables is null or 'bills' = any (v_tables))) y
+              order by y.at desc limit v_limit + 1) x;
+    end if;
     with audited as (
         (select a.* from public.audit_log a
          where v_of = 'customer' and a.customer_id = v_id
@@ -235,7 +249,7 @@ begin
         cross join lateral (
             select a.* from public.audit_log a
             where a.meter_id = m.meter_id and a.customer_id is null
-              and a.at <= v_at and (a.at < v_at or 'a' || lpad(a.id::text, 19, '0') < v_key collate "C")
+              and a.at between v_from and v_at and (a.at < v_at or 'a' || lpad(a.id::text, 19, '0') < v_key collate "C")
               and m.days @> coalesce(
                   (a.after ->> 'read_on')::date, (a.after ->> 'removed_on')::date, (a.after ->> 'installed_on')::date,
                   case a.table_name when 'readings' then (select r.read_on from public.readings r where r.id = a.row_id::uuid) end,
@@ -273,7 +287,7 @@ begin
         select 'a' || lpad(a.id::text, 19, '0') as key, a.at, a.actor, a.action, a.table_name, a.row_id, a.before, a.after
         from audited a
         union all
-        select b.* from private.recorded_beside_audit(v_of, v_id) b
+        select b.* from private.recorded_beside_audit(v_of, v_id, v_from, v_at, v_limit + 1) b
         where v_tables is null or b.table_name = any (v_tables) or (v_deposits and b.table_name = 'payments' and private.is_deposit(b.row_id))
         union all
         select m.* from private.bills_made(v_of, v_id, v_at, v_limit + 1) m
@@ -651,6 +665,8 @@ declare
     v_looked_at integer;
     v_reached jsonb;
     v_base boolean;
+    v_first_no bigint;
+    v_last_no bigint;
 begin
     if v_sources is not null then
         v_found := private.rows_found(v_sources, v_table, v_alias) || v_joins;
@@ -677,9 +693,16 @@ begin
         v_rows := v_all -> 'rows';
     elsif v_words = 'true' then
         if (p_text ->> 'sorts')::boolean then
-            -- The list's order would be walked past all others: those that fit are found first, and then sorted.
-            v_rows := private.by_index(format(v_page, 'f.key', 'f.id', format('(select %s as key, %s as id from %s where %s offset 0) f',
-                p_key, p_id, p_source, v_others), format(v_beyond, 'f.key', 'f.id')), p, false);
+            -- The list's order would be walked past all others: only where some of those that fit are numbered is it walked.
+            v_rows := '[]';
+            for v_first_no, v_last_no in select x.first_no, x.last_no from private.number_blocks_of(p) x
+                                         where p -> 'after' = 'null' or v_down and x.first_no <= (p #>> '{after,0}')::bigint
+                                            or not v_down and x.last_no >= (p #>> '{after,0}')::bigint
+                                         order by x.first_no * case when v_down then -1 else 1 end loop
+                v_rows := v_rows || private.by_index(format(v_page, p_key, p_id, p_source, concat_ws(' and ', v_others,
+                    format('%s between %s and %s', p_key, v_first_no, v_last_no), format(v_beyond, p_key, p_id))), p, false);
+                exit when jsonb_array_length(v_rows) > v_limit;
+            end loop;
         else
             execute format(v_page, p_key, p_id, p_source, concat_ws(' and ', v_others, format(v_beyond, p_key, p_id))) into v_rows using p;
         end if;
@@ -1238,91 +1261,6 @@ COMMENT ON FUNCTION private.bills_of_place(p_service_point uuid) IS 'The bills o
 REVOKE ALL ON FUNCTION private.bills_of_place(p_service_point uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.bills_of_place(p_service_point uuid) TO service_role;
 
-CREATE FUNCTION private.recorded_beside_audit(p_of text, p_id uuid) RETURNS TABLE(key text, at timestamp with time zone, actor text, action text, table_name text, row_id text, before jsonb, after jsonb)
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    AS $$
-    select 'l' || e.id, e.created_at, e.actor, 'insert',
-           case e.kind when 'deposit_used' then 'deposit_uses' else 'adjustments' end, e.id::text, null::jsonb,
-           jsonb_build_object('kind', e.kind, 'amount_minor', e.amount_minor, 'currency', e.currency, 'on_date', e.on_date, 'note', e.note)
-    from public.ledger_entries e
-    where p_of = 'customer' and e.customer_id = p_id and e.book = 'account'
-      and e.kind in ('credit', 'credit_undone', 'fee', 'fee_undone', 'deposit_used', 'opening_balance', 'opening_balance_undone')
-    union all
-    select 'n' || n.id, n.created_at, 'system:owed-work', 'insert', 'notifications', n.id::text, null,
-           jsonb_build_object('kind', n.kind, 'channel', n.channel, 'status', n.status, 'recipient', n.recipient, 'error', n.error, 'bill_id', n.bill_id, 'life', n.life)
-    from public.notifications n
-    where n.id = any (array(
-        select k.id from public.notifications k where p_of = 'customer' and k.customer_id = p_id
-        union all
-        select k.id from public.notifications k where p_of = 'bill' and k.bill_id = p_id))
-    union all
-    -- What came back, also when it did: that may be days later.
-    select 'b' || n.id, (n.life -> -1 ->> 'at')::timestamptz, 'system:deliveries', 'update', 'notifications', n.id::text, null,
-           jsonb_build_object('kind', n.kind, 'channel', n.channel, 'status', n.status, 'recipient', n.recipient, 'error', n.error, 'bill_id', n.bill_id)
-    from public.notifications n
-    where n.status in ('undelivered', 'bounced') and n.life -> -1 ->> 'state' = n.status and n.id = any (array(
-        select k.id from public.notifications k where p_of = 'customer' and k.customer_id = p_id
-        union all
-        select k.id from public.notifications k where p_of = 'bill' and k.bill_id = p_id))
-    union all
-    select 'r' || r.id, r.received_at, 'system:mailbox', 'insert', 'customer_replies', r.id::text, null,
-           jsonb_build_object('channel', r.channel, 'sender', r.sender, 'subject', r.subject, 'body', left(r.body, 500),
-                              'handled_by', r.handled_by)
-    from public.customer_replies r where p_of = 'customer' and r.customer_id = p_id
-    union all
-    select 'c' || c.id, c.created_at, c.created_by, 'insert', 'corrections', c.id::text, null,
-           jsonb_build_object('kind', c.kind, 'reason', c.reason, 'difference_minor', c.difference_minor, 'currency', c.currency,
-                              'meter_id', c.meter_id, 'bills', (select count(*) from public.corrected_bills x where x.correction_id = c.id))
-    from public.corrections c
-    where c.id = any (array(
-        select k.id from public.corrections k where p_of = 'customer' and k.customer_id = p_id
-        union all
-        select k.id from public.corrections k where p_of = 'meter' and k.meter_id = p_id
-        union all
-        select x.correction_id from public.corrected_bills x where p_of = 'bill' and (x.void_bill_id = p_id or x.new_bill_id = p_id)
-        union all
-        select x.correction_id
-        from private.bills_of_place(case p_of when 'service_point' then p_id end) b
-        join public.corrected_bills x on b.id in (x.void_bill_id, x.new_bill_id)))
-    union all
-    select 'f' || f.reason, f.raised_at, 'system:payments', 'insert', 'payment_flags', f.payment_id::text, null,
-           jsonb_build_object('reason', f.reason, 'detail', f.detail)
-    from public.payment_flags f where p_of = 'payment' and f.payment_id = p_id
-    union all
-    select 'g' || f.reason, f.resolved_at, f.resolved_by, 'update', 'payment_flags', f.payment_id::text, null,
-           jsonb_build_object('reason', f.reason, 'resolution', f.resolution)
-    from public.payment_flags f where p_of = 'payment' and f.payment_id = p_id and f.resolved_at is not null
-    union all
-    select 'p' || lpad(a.id::text, 19, '0'), a.created_at, a.actor, 'insert', 'allocations', a.id::text, null,
-           jsonb_build_object('amount_minor', a.amount_minor, 'currency', c.currency, 'kind', d.kind, 'note', d.note, 'bill_id', d.bill_id)
-    from public.ledger_entries c
-    join public.allocations a on a.credit_entry_id = c.id
-    join public.ledger_entries d on d.id = a.debit_entry_id
-    where p_of = 'payment' and c.kind = 'payment' and c.payment_id = p_id
-    union all
-    select 's' || s.id, s.created_at, s.created_by, 'insert', 'supply_changes', s.id::text, null,
-           jsonb_build_object('kind', s.kind, 'reason', s.reason, 'effective_on', s.effective_on, 'service_point_id', s.service_point_id)
-    from public.supply_changes s
-    where s.id = any (array(
-        -- One that names an agreement is of its customer, another one of whoever was supplied there that day.
-        select k.id from public.service_agreements g join public.supply_changes k on k.service_point_id = g.service_point_id
-            and case when k.agreement_id is not null then k.agreement_id = g.id
-                     else k.effective_on between g.starts_on and coalesce(g.ends_on, 'infinity') end
-        where p_of = 'customer' and g.customer_id = p_id
-        union all
-        select k.id from public.meter_installations i join public.supply_changes k on k.service_point_id = i.service_point_id
-            and k.effective_on between i.installed_on and coalesce(i.removed_on, 'infinity')
-        where p_of = 'meter' and i.meter_id = p_id
-        union all
-        select k.id from public.supply_changes k where p_of = 'service_point' and k.service_point_id = p_id))
-$$;
-
-COMMENT ON FUNCTION private.recorded_beside_audit(p_of text, p_id uuid) IS 'What a timeline tells from tables that only grow and name their own author, in the shape of audit rows.';
-
-REVOKE ALL ON FUNCTION private.recorded_beside_audit(p_of text, p_id uuid) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.recorded_beside_audit(p_of text, p_id uuid) TO service_role;
-
 CREATE FUNCTION private.page_of_two(p jsonb, p_sources text[], p_id text, p_keys text[], p_type text, p_first text[], p_second text[], p_text jsonb) RETURNS jsonb
     LANGUAGE plpgsql STABLE
     SET search_path TO ''
@@ -1417,3 +1355,98 @@ COMMENT ON FUNCTION public.list_drafts(p jsonb) IS 'Drafts, the newest period fi
 
 REVOKE ALL ON FUNCTION public.list_drafts(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.list_drafts(p jsonb) TO service_role;
+
+CREATE FUNCTION private.recorded_beside_audit(p_of text, p_id uuid, p_from timestamp with time zone, p_at timestamp with time zone, p_limit integer) RETURNS TABLE(key text, at timestamp with time zone, actor text, action text, table_name text, row_id text, before jsonb, after jsonb)
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select 'l' || e.id, e.created_at, e.actor, 'insert',
+           case e.kind when 'deposit_used' then 'deposit_uses' else 'adjustments' end, e.id::text, null::jsonb,
+           jsonb_build_object('kind', e.kind, 'amount_minor', e.amount_minor, 'currency', e.currency, 'on_date', e.on_date, 'note', e.note)
+    from (select * from public.ledger_entries x
+          where p_of = 'customer' and x.customer_id = p_id and x.book = 'account' and x.created_at = p_at
+            and x.kind in ('credit', 'credit_undone', 'fee', 'fee_undone', 'deposit_used', 'opening_balance', 'opening_balance_undone')
+          union all
+          (select * from public.ledger_entries x
+           where p_of = 'customer' and x.customer_id = p_id and x.book = 'account' and x.created_at >= p_from and x.created_at < p_at
+             and x.kind in ('credit', 'credit_undone', 'fee', 'fee_undone', 'deposit_used', 'opening_balance', 'opening_balance_undone')
+           order by x.created_at desc fetch first p_limit rows with ties)) e
+    union all
+    select 'n' || n.id, n.created_at, 'system:owed-work', 'insert', 'notifications', n.id::text, null,
+           jsonb_build_object('kind', n.kind, 'channel', n.channel, 'status', n.status, 'recipient', n.recipient, 'error', n.error, 'bill_id', n.bill_id, 'life', n.life)
+    from public.notifications n
+    where n.id = any (array(
+        select k.id from public.notifications k where p_of = 'customer' and k.customer_id = p_id and k.created_at = p_at
+        union all
+        (select k.id from public.notifications k
+         where p_of = 'customer' and k.customer_id = p_id and k.created_at >= p_from and k.created_at < p_at
+         order by k.created_at desc fetch first p_limit rows with ties)
+        union all
+        select k.id from public.notifications k where p_of = 'bill' and k.bill_id = p_id))
+    union all
+    -- What came back, also when it did: that may be days later.
+    select 'b' || n.id, (n.life -> -1 ->> 'at')::timestamptz, 'system:deliveries', 'update', 'notifications', n.id::text, null,
+           jsonb_build_object('kind', n.kind, 'channel', n.channel, 'status', n.status, 'recipient', n.recipient, 'error', n.error, 'bill_id', n.bill_id)
+    from public.notifications n
+    where n.status in ('undelivered', 'bounced') and n.life -> -1 ->> 'state' = n.status and n.id = any (array(
+        select k.id from public.notifications k
+        where p_of = 'customer' and k.customer_id = p_id and k.status in ('undelivered', 'bounced')
+        union all
+        select k.id from public.notifications k where p_of = 'bill' and k.bill_id = p_id))
+    union all
+    select 'r' || r.id, r.received_at, 'system:mailbox', 'insert', 'customer_replies', r.id::text, null,
+           jsonb_build_object('channel', r.channel, 'sender', r.sender, 'subject', r.subject, 'body', left(r.body, 500),
+                              'handled_by', r.handled_by)
+    from public.customer_replies r where p_of = 'customer' and r.customer_id = p_id
+    union all
+    select 'c' || c.id, c.created_at, c.created_by, 'insert', 'corrections', c.id::text, null,
+           jsonb_build_object('kind', c.kind, 'reason', c.reason, 'difference_minor', c.difference_minor, 'currency', c.currency,
+                              'meter_id', c.meter_id, 'bills', (select count(*) from public.corrected_bills x where x.correction_id = c.id))
+    from public.corrections c
+    where c.id = any (array(
+        select k.id from public.corrections k where p_of = 'customer' and k.customer_id = p_id
+        union all
+        select k.id from public.corrections k where p_of = 'meter' and k.meter_id = p_id
+        union all
+        select x.correction_id from public.corrected_bills x where p_of = 'bill' and (x.void_bill_id = p_id or x.new_bill_id = p_id)
+        union all
+        select x.correction_id
+        from private.bills_of_place(case p_of when 'service_point' then p_id end) b
+        join public.corrected_bills x on b.id in (x.void_bill_id, x.new_bill_id)))
+    union all
+    select 'f' || f.reason, f.raised_at, 'system:payments', 'insert', 'payment_flags', f.payment_id::text, null,
+           jsonb_build_object('reason', f.reason, 'detail', f.detail)
+    from public.payment_flags f where p_of = 'payment' and f.payment_id = p_id
+    union all
+    select 'g' || f.reason, f.resolved_at, f.resolved_by, 'update', 'payment_flags', f.payment_id::text, null,
+           jsonb_build_object('reason', f.reason, 'resolution', f.resolution)
+    from public.payment_flags f where p_of = 'payment' and f.payment_id = p_id and f.resolved_at is not null
+    union all
+    select 'p' || lpad(a.id::text, 19, '0'), a.created_at, a.actor, 'insert', 'allocations', a.id::text, null,
+           jsonb_build_object('amount_minor', a.amount_minor, 'currency', c.currency, 'kind', d.kind, 'note', d.note, 'bill_id', d.bill_id)
+    from public.ledger_entries c
+    join public.allocations a on a.credit_entry_id = c.id
+    join public.ledger_entries d on d.id = a.debit_entry_id
+    where p_of = 'payment' and c.kind = 'payment' and c.payment_id = p_id
+    union all
+    select 's' || s.id, s.created_at, s.created_by, 'insert', 'supply_changes', s.id::text, null,
+           jsonb_build_object('kind', s.kind, 'reason', s.reason, 'effective_on', s.effective_on, 'service_point_id', s.service_point_id)
+    from public.supply_changes s
+    where s.id = any (array(
+        -- One that names an agreement is of its customer, another one of whoever was supplied there that day.
+        select k.id from public.service_agreements g join public.supply_changes k on k.service_point_id = g.service_point_id
+            and case when k.agreement_id is not null then k.agreement_id = g.id
+                     else k.effective_on between g.starts_on and coalesce(g.ends_on, 'infinity') end
+        where p_of = 'customer' and g.customer_id = p_id
+        union all
+        select k.id from public.meter_installations i join public.supply_changes k on k.service_point_id = i.service_point_id
+            and k.effective_on between i.installed_on and coalesce(i.removed_on, 'infinity')
+        where p_of = 'meter' and i.meter_id = p_id
+        union all
+        select k.id from public.supply_changes k where p_of = 'service_point' and k.service_point_id = p_id))
+$$;
+
+COMMENT ON FUNCTION private.recorded_beside_audit(p_of text, p_id uuid, p_from timestamp with time zone, p_at timestamp with time zone, p_limit integer) IS 'What a timeline tells from tables that only grow and name their own author, in the shape of audit rows: of a customer the last so many entries and messages by an instant, from another one on.';
+
+REVOKE ALL ON FUNCTION private.recorded_beside_audit(p_of text, p_id uuid, p_from timestamp with time zone, p_at timestamp with time zone, p_limit integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.recorded_beside_audit(p_of text, p_id uuid, p_from timestamp with time zone, p_at timestamp with time zone, p_limit integer) TO service_role;

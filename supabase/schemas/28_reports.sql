@@ -1,6 +1,25 @@
 -- Reports: written by `make schemas`, for reading.
 -- To change something, add a file to supabase/migrations.
 
+CREATE TYPE private.posting AS (
+	on_date date,
+	posting_no bigint,
+	book text,
+	kind text,
+	currency text,
+	amount_minor bigint,
+	customer_id uuid,
+	bill_id uuid,
+	payment_id uuid,
+	return_id uuid,
+	note text,
+	actor text,
+	created_at timestamp with time zone
+);
+
+REVOKE ALL ON TYPE private.posting FROM PUBLIC;
+GRANT ALL ON TYPE private.posting TO service_role;
+
 CREATE TABLE public.cash_closings (
     id uuid NOT NULL,
     cashier text NOT NULL,
@@ -67,6 +86,86 @@ ALTER TABLE public.cash_closing_items ALTER COLUMN id ADD GENERATED ALWAYS AS ID
 
 GRANT ALL ON SEQUENCE public.cash_closing_items_id_seq TO service_role;
 
+CREATE TABLE public.summed_postings (
+    only_one boolean DEFAULT true NOT NULL,
+    upto bigint NOT NULL,
+    safe bigint NOT NULL,
+    CONSTRAINT summed_postings_only_one_check CHECK (only_one)
+);
+
+COMMENT ON TABLE public.summed_postings IS 'Up to which posting all are in posting_sums, revenue_sums and collection_sums, and up to which nobody posts any more.';
+
+ALTER TABLE ONLY public.summed_postings
+    ADD CONSTRAINT summed_postings_pkey PRIMARY KEY (only_one);
+
+ALTER TABLE public.summed_postings ENABLE ROW LEVEL SECURITY;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.summed_postings TO service_role;
+
+CREATE TABLE public.posting_sums (
+    on_date date NOT NULL,
+    currency text NOT NULL,
+    part text NOT NULL,
+    detail text NOT NULL,
+    is_debit boolean NOT NULL,
+    code text NOT NULL,
+    unit text NOT NULL,
+    description text,
+    amount_minor bigint NOT NULL,
+    base numeric NOT NULL,
+    number bigint NOT NULL
+);
+
+COMMENT ON TABLE public.posting_sums IS 'The lines of the journal added up by day, part and side, up to summed_postings.upto.';
+
+ALTER TABLE ONLY public.posting_sums
+    ADD CONSTRAINT posting_sums_pkey PRIMARY KEY (on_date, currency, part, detail, is_debit, code, unit);
+
+ALTER TABLE public.posting_sums ENABLE ROW LEVEL SECURITY;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.posting_sums TO service_role;
+
+CREATE TABLE public.revenue_sums (
+    on_date date NOT NULL,
+    tariff_version_id uuid NOT NULL,
+    currency text NOT NULL,
+    issued bigint NOT NULL,
+    voided bigint NOT NULL,
+    consumption_wh bigint NOT NULL,
+    subtotal_minor bigint NOT NULL,
+    tax_minor bigint NOT NULL,
+    total_minor bigint NOT NULL
+);
+
+COMMENT ON TABLE public.revenue_sums IS 'Bills issued, less those voided, added up by day and tariff version, up to summed_postings.upto.';
+
+ALTER TABLE ONLY public.revenue_sums
+    ADD CONSTRAINT revenue_sums_pkey PRIMARY KEY (on_date, tariff_version_id, currency);
+
+ALTER TABLE public.revenue_sums ENABLE ROW LEVEL SECURITY;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.revenue_sums TO service_role;
+
+CREATE TABLE public.collection_sums (
+    on_date date NOT NULL,
+    currency text NOT NULL,
+    method text NOT NULL,
+    cashier text NOT NULL,
+    payments bigint NOT NULL,
+    received_minor bigint NOT NULL,
+    returned_minor bigint NOT NULL,
+    deposits_minor bigint NOT NULL
+);
+
+COMMENT ON TABLE public.collection_sums IS 'Money received and given back added up by day, method and who entered it, up to summed_postings.upto.';
+
+ALTER TABLE ONLY public.collection_sums
+    ADD CONSTRAINT collection_sums_pkey PRIMARY KEY (on_date, currency, method, cashier);
+
+ALTER TABLE public.collection_sums ENABLE ROW LEVEL SECURITY;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.collection_sums TO service_role;
+
 ALTER TABLE ONLY public.cash_closing_items
     ADD CONSTRAINT cash_closing_items_closing_id_fkey FOREIGN KEY (closing_id) REFERENCES public.cash_closings(id);
 
@@ -76,14 +175,45 @@ ALTER TABLE ONLY public.cash_closing_items
 ALTER TABLE ONLY public.cash_closing_items
     ADD CONSTRAINT cash_closing_items_return_id_fkey FOREIGN KEY (return_id) REFERENCES public.payment_returns(id);
 
+ALTER TABLE ONLY public.revenue_sums
+    ADD CONSTRAINT revenue_sums_tariff_version_id_fkey FOREIGN KEY (tariff_version_id) REFERENCES public.tariff_versions(id);
+
+CREATE FUNCTION private.postings_behind() RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    -- What was posted since is added up by whoever asks, if it is not more.
+    select case when n.last_no - s.upto > 3000 then jsonb_build_object('permille', least(s.upto * 1000 / n.last_no, 999)) end
+    from public.summed_postings s cross join (select private.last_posting_no() as last_no) n
+$$;
+
+COMMENT ON FUNCTION private.postings_behind() IS 'How far postings are added up, {permille}, where more is left than a question can wait for; else null.';
+
+REVOKE ALL ON FUNCTION private.postings_behind() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.postings_behind() TO service_role;
+
+CREATE FUNCTION private.postings_since(p_from date, p_to date) RETURNS private.posting[]
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select private.postings_numbered((select s.upto from public.summed_postings s), 9223372036854775807, p_from, p_to)
+$$;
+
+COMMENT ON FUNCTION private.postings_since(p_from date, p_to date) IS 'Postings of [from, to) that are not added up yet.';
+
+REVOKE ALL ON FUNCTION private.postings_since(p_from date, p_to date) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.postings_since(p_from date, p_to date) TO service_role;
+
 CREATE FUNCTION private.journal_of(p_from date, p_to date, p_after_on date, p_after_no bigint, p_limit integer) RETURNS TABLE(on_date date, posting_no bigint, book text, kind text, currency text, part text, detail text, amount_minor bigint, customer_id uuid, bill_id uuid, payment_id uuid, return_id uuid, note text, actor text, created_at timestamp with time zone, code text, description text, unit text, base text)
     LANGUAGE sql STABLE
     SET search_path TO ''
     SET enable_hashjoin TO 'off'
     SET enable_mergejoin TO 'off'
-    AS $_$
-    with posted as materialized (
-        select * from (
+    AS $$
+    select l.* from private.lines_of_postings(array(
+        select (x.on_date, x.posting_no, x.book, x.kind, x.currency, x.amount_minor, x.customer_id, x.bill_id, x.payment_id, x.return_id,
+                x.note, x.actor, x.created_at)::private.posting
+        from (
             (select e.on_date, e.posting_no, e.book, e.kind, e.currency, e.amount_minor, e.customer_id, e.bill_id, e.payment_id,
                     e.return_id, e.note, e.actor, e.created_at
              from public.ledger_entries e
@@ -95,45 +225,8 @@ CREATE FUNCTION private.journal_of(p_from date, p_to date, p_after_on date, p_af
              from public.suspense_entries s
              where (s.on_date, s.posting_no) > (coalesce(p_after_on, p_from), coalesce(p_after_no, 0)) and s.on_date < p_to
              order by s.on_date, s.posting_no limit p_limit)) x
-        order by x.on_date, x.posting_no limit p_limit
-    )
-    select x.on_date, x.posting_no, x.book, x.kind, x.currency, l.part, l.detail, l.amount_minor, x.customer_id, x.bill_id,
-           x.payment_id, x.return_id, x.note, x.actor, x.created_at, l.code, l.description, l.unit, l.base::text
-    from posted x
-    left join public.payments y on y.id = x.payment_id
-    left join public.payment_returns r on r.id = x.return_id
-    cross join lateral (
-        select 0 as place, case x.book when 'account' then 'receivables' when 'deposit' then 'deposits' else 'suspense' end as part,
-               '' as detail, x.amount_minor, null::text as code, null::text as description, null::text as unit, null::numeric as base
-        -- A deposit that is used is posted in both books at once; what it is in the journal hangs on the one of deposits.
-        where x.kind <> 'deposit_used' or x.book = 'deposit'
-        union all
-        select 1, 'receivables', '', -x.amount_minor, null, null, null, null where x.kind = 'deposit_used' and x.book = 'deposit'
-        union all
-        select 1, 'money', coalesce(r.method, y.method), -x.amount_minor, null, null, null, null
-        where x.kind in ('payment', 'refund', 'reversal', 'dispute', 'payout', 'return_undone', 'assigned', 'return')
-        union all
-        select 1, case x.kind when 'credit' then 'credits' when 'credit_undone' then 'credits'
-                              when 'fee' then 'fees' when 'fee_undone' then 'fees' else 'opening_balances' end,
-               '', -x.amount_minor, null, null, null, null
-        where x.kind in ('credit', 'credit_undone', 'fee', 'fee_undone', 'opening_balance', 'opening_balance_undone')
-        union all
-        select 2, g.part, g.detail, (-g.sign * sum(g.amount_minor))::bigint, g.code, max(g.description), g.unit, g.sign * sum(g.quantity)
-        from (select case x.kind when 'bill' then 1 else -1 end as sign, i.amount_minor,
-                     case when i.tax then 'tax' when i.code in ('rounding', 'brought_forward', 'carried_forward') then 'rounding'
-                          else 'revenue' end as part,
-                     case when i.tax then coalesce(i.rate, '') when i.code in ('rounding', 'brought_forward', 'carried_forward') then ''
-                          when i.unit in ('kWh', 'kVAh', 'kVArh') then 'energy' when i.unit in ('kW', 'kVA', 'kVAr') then 'demand'
-                          when i.unit = '%' then 'percent' else 'fixed' end as detail,
-                     case when i.tax then i.code end as code, case when i.tax then i.description end as description,
-                     case when i.tax then i.unit end as unit,
-                     -- What a bill before charged has a difference alone, and no quantity of its own.
-                     case when i.tax and i.quantity ~ '^-?[0-9]+([.][0-9]+)?$' then i.quantity::numeric else 0 end as quantity
-              from public.bill_lines i where i.bill_id = x.bill_id and x.kind in ('bill', 'bill_void')) g
-        group by g.part, g.detail, g.code, g.unit, g.sign) l
-    where l.amount_minor <> 0 or l.base <> 0
-    order by x.on_date, x.posting_no, l.place, l.part, l.detail, l.code
-$_$;
+        order by x.on_date, x.posting_no limit p_limit)) l
+$$;
 
 COMMENT ON FUNCTION private.journal_of(p_from date, p_to date, p_after_on date, p_after_no bigint, p_limit integer) IS 'The lines of up to so many postings of [from, to) after a posting: those of each posting come to 0. A debit is above 0. Tax lines say of what they are a tax, in their unit (money where that is %).';
 
@@ -161,32 +254,6 @@ COMMENT ON FUNCTION private.last_posting(p_from date, p_to date, p_after_on date
 
 REVOKE ALL ON FUNCTION private.last_posting(p_from date, p_to date, p_after_on date, p_after_no bigint, p_limit integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.last_posting(p_from date, p_to date, p_after_on date, p_after_no bigint, p_limit integer) TO service_role;
-
-CREATE FUNCTION public.journal_sums(p jsonb) RETURNS jsonb
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    SET enable_hashjoin TO 'off'
-    SET enable_mergejoin TO 'off'
-    AS $$
-    with asked as (
-        select (p ->> 'from')::date as from_on, (p ->> 'to')::date as to_on, (p #>> '{after,on}')::date as after_on,
-               (p #>> '{after,no}')::bigint as after_no, (p ->> 'limit')::integer as most
-    )
-    select jsonb_build_object(
-        'sums', (select coalesce(jsonb_agg(to_jsonb(z)), '[]')
-                 from (select j.on_date, j.currency, j.part, j.detail, j.amount_minor >= 0 as is_debit, j.code, max(j.description) as description,
-                              j.unit, sum(j.amount_minor)::bigint as amount_minor, sum(j.base::numeric)::text as base,
-                              count(distinct j.posting_no) as number
-                       from private.journal_of(a.from_on, a.to_on, a.after_on, a.after_no, a.most) j
-                       group by 1, 2, 3, 4, 5, j.code, j.unit) z),
-        'after', private.last_posting(a.from_on, a.to_on, a.after_on, a.after_no, a.most))
-    from asked a
-$$;
-
-COMMENT ON FUNCTION public.journal_sums(p jsonb) IS 'The lines of a page of journal_lines added up by day, part and side: {from, to, after?, limit} -> {sums: [{on_date, currency, part, detail, is_debit, code, description, unit, amount_minor, base: decimal text, number: postings}], after}. The sums of all pages are to be added up.';
-
-REVOKE ALL ON FUNCTION public.journal_sums(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.journal_sums(p jsonb) TO service_role;
 
 CREATE FUNCTION public.journal_lines(p jsonb) RETURNS jsonb
     LANGUAGE sql STABLE
@@ -220,6 +287,28 @@ COMMENT ON FUNCTION public.journal_lines(p jsonb) IS 'A page of the journal, by 
 
 REVOKE ALL ON FUNCTION public.journal_lines(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.journal_lines(p jsonb) TO service_role;
+
+CREATE FUNCTION public.journal_sums(p jsonb) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select coalesce(private.postings_behind(), (
+        select jsonb_build_object('sums', coalesce(jsonb_agg(jsonb_build_object(
+            'on_date', z.on_date, 'currency', z.currency, 'part', z.part, 'detail', z.detail, 'is_debit', z.is_debit, 'code', nullif(z.code, ''),
+            'description', z.description, 'unit', nullif(z.unit, ''), 'amount_minor', z.amount_minor, 'base', z.base::text,
+            'number', z.number)), '[]'))
+        from (select x.on_date, x.currency, x.part, x.detail, x.is_debit, x.code, x.unit, max(x.description) as description,
+                     sum(x.amount_minor)::bigint as amount_minor, sum(x.base) as base, sum(x.number)::bigint as number
+              from (select * from public.posting_sums k where k.on_date >= (p ->> 'from')::date and k.on_date < (p ->> 'to')::date
+                    union all
+                    select * from private.sums_of_journal(private.postings_since((p ->> 'from')::date, (p ->> 'to')::date))) x
+              group by 1, 2, 3, 4, 5, 6, 7) z))
+$$;
+
+COMMENT ON FUNCTION public.journal_sums(p jsonb) IS 'The lines of the journal added up by day, part and side: {from, to: exclusive} -> {sums: [{on_date, currency, part, detail, is_debit, code, description, unit, amount_minor, base: decimal text, number: postings}]}, or {permille} while they are being added up.';
+
+REVOKE ALL ON FUNCTION public.journal_sums(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.journal_sums(p jsonb) TO service_role;
 
 CREATE FUNCTION public.report_register(p jsonb) RETURNS jsonb
     LANGUAGE sql STABLE
@@ -261,63 +350,6 @@ COMMENT ON FUNCTION public.report_register(p jsonb) IS 'A page of the billing re
 
 REVOKE ALL ON FUNCTION public.report_register(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.report_register(p jsonb) TO service_role;
-
-CREATE FUNCTION public.report_revenue(p jsonb) RETURNS jsonb
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    AS $$
-    select jsonb_build_object('rows', coalesce(jsonb_agg(to_jsonb(z) order by z.month, z.tariff_code, z.currency), '[]'))
-    from (select date_trunc('month', x.on_date)::date as month, t.code as tariff_code, max(t.name) as tariff_name, x.currency,
-                 sum(x.issued)::bigint as issued, sum(x.voided)::bigint as voided, sum(x.wh)::bigint as consumption_wh,
-                 sum(x.subtotal)::bigint as subtotal_minor, sum(x.tax)::bigint as tax_minor, sum(x.total)::bigint as total_minor
-          from (select e.on_date, e.currency, b.tariff_version_id, count(*) filter (where e.kind = 'bill') as issued,
-                       count(*) filter (where e.kind = 'bill_void') as voided, sum(s.sign * b.consumption_wh) as wh,
-                       sum(s.sign * b.subtotal_minor) as subtotal, sum(s.sign * b.tax_minor) as tax, sum(e.amount_minor) as total
-                from public.ledger_entries e
-                cross join lateral (select case e.kind when 'bill' then 1 else -1 end as sign) s
-                join public.bills b on b.id = e.bill_id
-                where e.on_date >= (p ->> 'from')::date and e.on_date < (p ->> 'to')::date and e.kind in ('bill', 'bill_void')
-                group by 1, 2, 3) x
-          join public.tariff_versions v on v.id = x.tariff_version_id
-          join public.tariffs t on t.id = v.tariff_id
-          group by 1, 2, 4) z
-$$;
-
-COMMENT ON FUNCTION public.report_revenue(p jsonb) IS 'What was billed, less what was voided, by month and tariff: {from, to: exclusive} -> {rows}.';
-
-REVOKE ALL ON FUNCTION public.report_revenue(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.report_revenue(p jsonb) TO service_role;
-
-CREATE FUNCTION public.report_collections(p jsonb) RETURNS jsonb
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    AS $$
-    with posted as (
-        select e.currency, e.kind, e.amount_minor, e.payment_id, e.return_id, e.book from public.ledger_entries e
-        where e.on_date >= (p ->> 'from')::date and e.on_date < (p ->> 'to')::date
-          and e.kind in ('payment', 'refund', 'reversal', 'dispute', 'payout', 'return_undone')
-        union all
-        select s.currency, s.kind, s.amount_minor, s.payment_id, s.return_id, 'suspense' from public.suspense_entries s
-        where s.on_date >= (p ->> 'from')::date and s.on_date < (p ->> 'to')::date
-    )
-    select jsonb_build_object('rows', coalesce(jsonb_agg(to_jsonb(z) order by z.currency, z.method, z.cashier), '[]'))
-    from (select x.currency, coalesce(r.method, y.method) as method,
-                 case when x.return_id is null then y.recorded_by else r.created_by end as cashier,
-                 -- What is assigned was received before.
-                 coalesce(sum(case x.kind when 'payment' then 1 when 'assigned' then -1 end), 0)::bigint as payments,
-                 coalesce(sum(-x.amount_minor) filter (where x.kind in ('payment', 'assigned')), 0)::bigint as received_minor,
-                 coalesce(sum(x.amount_minor) filter (where x.kind not in ('payment', 'assigned')), 0)::bigint as returned_minor,
-                 coalesce(sum(-x.amount_minor) filter (where x.book = 'deposit'), 0)::bigint as deposits_minor
-          from posted x
-          left join public.payments y on y.id = x.payment_id
-          left join public.payment_returns r on r.id = x.return_id
-          group by 1, 2, 3) z
-$$;
-
-COMMENT ON FUNCTION public.report_collections(p jsonb) IS 'Money received and given back by method and by who entered it, that of nobody known among it: {from, to: exclusive} -> {rows: [{currency, method, cashier, payments, received_minor, returned_minor, deposits_minor: of deposits, net}]}.';
-
-REVOKE ALL ON FUNCTION public.report_collections(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.report_collections(p jsonb) TO service_role;
 
 CREATE FUNCTION public.report_credits(p jsonb) RETURNS jsonb
     LANGUAGE sql STABLE
@@ -363,6 +395,29 @@ COMMENT ON FUNCTION public.cash_day(p jsonb) IS 'What a cashier took since their
 
 REVOKE ALL ON FUNCTION public.cash_day(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.cash_day(p jsonb) TO service_role;
+
+CREATE FUNCTION public.report_revenue(p jsonb) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select coalesce(private.postings_behind(), (
+        select jsonb_build_object('rows', coalesce(jsonb_agg(to_jsonb(z) order by z.month, z.tariff_code, z.currency), '[]'))
+        from (select date_trunc('month', x.on_date)::date as month, t.code as tariff_code, max(t.name) as tariff_name, x.currency,
+                     sum(x.issued)::bigint as issued, sum(x.voided)::bigint as voided, sum(x.consumption_wh)::bigint as consumption_wh,
+                     sum(x.subtotal_minor)::bigint as subtotal_minor, sum(x.tax_minor)::bigint as tax_minor,
+                     sum(x.total_minor)::bigint as total_minor
+              from (select * from public.revenue_sums k where k.on_date >= (p ->> 'from')::date and k.on_date < (p ->> 'to')::date
+                    union all
+                    select * from private.sums_of_revenue(private.postings_since((p ->> 'from')::date, (p ->> 'to')::date))) x
+              join public.tariff_versions v on v.id = x.tariff_version_id
+              join public.tariffs t on t.id = v.tariff_id
+              group by 1, 2, 4) z))
+$$;
+
+COMMENT ON FUNCTION public.report_revenue(p jsonb) IS 'What was billed, less what was voided, by month and tariff: {from, to: exclusive} -> {rows}, or {permille} while it is being added up.';
+
+REVOKE ALL ON FUNCTION public.report_revenue(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.report_revenue(p jsonb) TO service_role;
 
 CREATE FUNCTION public.report_deposits(p jsonb) RETURNS jsonb
     LANGUAGE sql STABLE
@@ -536,34 +591,6 @@ COMMENT ON FUNCTION public.report_unbilled(p jsonb) IS 'What was measured where 
 REVOKE ALL ON FUNCTION public.report_unbilled(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.report_unbilled(p jsonb) TO service_role;
 
-CREATE FUNCTION public.report_year(p jsonb) RETURNS jsonb
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    AS $$
-    with bounds as (select (p ->> 'from')::date as from_on, (p ->> 'to')::date as to_on)
-    select jsonb_build_object(
-        'supplied', (select coalesce(jsonb_agg(jsonb_build_object('tariff_code', z.code, 'agreements', z.number) order by z.code), '[]')
-                     from (select t.code, count(*) as number
-                           from bounds b
-                           join public.service_agreements a on a.starts_on < b.to_on and coalesce(a.ends_on, 'infinity') >= b.to_on
-                           cross join lateral (select x.tariff_id from public.agreement_tariffs x
-                                               where x.agreement_id = a.id and x.starts_on < b.to_on order by x.starts_on desc limit 1) y
-                           join public.tariffs t on t.id = y.tariff_id group by 1) z),
-        'into_network_wh', (select coalesce(sum(s.energy_wh), 0)::bigint from public.supplies s, bounds b
-                            where s.period_start >= b.from_on and s.period_start < b.to_on),
-        'estimated_reads', (select count(*) from public.readings r, bounds b
-                            where r.source = 'estimated' and r.status = 'accepted' and r.read_on >= b.from_on and r.read_on < b.to_on),
-        'disconnections', (select count(*) from public.disconnections d, bounds b
-                           where not d.withdrawn and d.disconnected_on >= b.from_on and d.disconnected_on < b.to_on),
-        'reconnections', (select count(*) from public.disconnections d, bounds b
-                          where not d.withdrawn and d.reconnected_on >= b.from_on and d.reconnected_on < b.to_on))
-$$;
-
-COMMENT ON FUNCTION public.report_year(p jsonb) IS 'Counts of a span beside its money: {from, to: exclusive} -> {supplied: agreements at its end by tariff, into_network_wh: of supply periods that begin in it, estimated_reads, disconnections, reconnections}.';
-
-REVOKE ALL ON FUNCTION public.report_year(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.report_year(p jsonb) TO service_role;
-
 CREATE FUNCTION private.cash_day_items(p_cashier text, p_from timestamp with time zone) RETURNS TABLE(payment_id uuid, return_id uuid, currency text, method text, minor bigint)
     LANGUAGE sql STABLE
     SET search_path TO ''
@@ -634,6 +661,258 @@ COMMENT ON FUNCTION public.close_cash_day(p jsonb) IS 'Closes a cashier''s day, 
 
 REVOKE ALL ON FUNCTION public.close_cash_day(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.close_cash_day(p jsonb) TO service_role;
+
+CREATE FUNCTION public.report_collections(p jsonb) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select coalesce(private.postings_behind(), (
+        select jsonb_build_object('rows', coalesce(jsonb_agg(to_jsonb(z) order by z.currency, z.method, z.cashier), '[]'))
+        from (select x.currency, x.method, x.cashier, sum(x.payments)::bigint as payments, sum(x.received_minor)::bigint as received_minor,
+                     sum(x.returned_minor)::bigint as returned_minor, sum(x.deposits_minor)::bigint as deposits_minor
+              from (select * from public.collection_sums k where k.on_date >= (p ->> 'from')::date and k.on_date < (p ->> 'to')::date
+                    union all
+                    select * from private.sums_of_collections(private.postings_since((p ->> 'from')::date, (p ->> 'to')::date))) x
+              group by 1, 2, 3) z))
+$$;
+
+COMMENT ON FUNCTION public.report_collections(p jsonb) IS 'Money received and given back by method and by who entered it, that of nobody known among it: {from, to: exclusive} -> {rows: [{currency, method, cashier, payments, received_minor, returned_minor, deposits_minor: of deposits, net}]}, or {permille} while it is being added up.';
+
+REVOKE ALL ON FUNCTION public.report_collections(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.report_collections(p jsonb) TO service_role;
+
+CREATE FUNCTION private.last_posting_no() RETURNS bigint
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select case when is_called then last_value else 0 end from public.posting_no
+$$;
+
+COMMENT ON FUNCTION private.last_posting_no() IS 'The number that was drawn last for a posting, 0 before the first.';
+
+REVOKE ALL ON FUNCTION private.last_posting_no() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.last_posting_no() TO service_role;
+
+CREATE FUNCTION private.lines_of_postings(p_posted private.posting[]) RETURNS TABLE(on_date date, posting_no bigint, book text, kind text, currency text, part text, detail text, amount_minor bigint, customer_id uuid, bill_id uuid, payment_id uuid, return_id uuid, note text, actor text, created_at timestamp with time zone, code text, description text, unit text, base text)
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    AS $_$
+    select x.on_date, x.posting_no, x.book, x.kind, x.currency, l.part, l.detail, l.amount_minor, x.customer_id, x.bill_id,
+           x.payment_id, x.return_id, x.note, x.actor, x.created_at, l.code, l.description, l.unit, l.base::text
+    from unnest(p_posted) x
+    left join public.payments y on y.id = x.payment_id
+    left join public.payment_returns r on r.id = x.return_id
+    cross join lateral (
+        select 0 as place, case x.book when 'account' then 'receivables' when 'deposit' then 'deposits' else 'suspense' end as part,
+               '' as detail, x.amount_minor, null::text as code, null::text as description, null::text as unit, null::numeric as base
+        -- A deposit that is used is posted in both books at once; what it is in the journal hangs on the one of deposits.
+        where x.kind <> 'deposit_used' or x.book = 'deposit'
+        union all
+        select 1, 'receivables', '', -x.amount_minor, null, null, null, null where x.kind = 'deposit_used' and x.book = 'deposit'
+        union all
+        select 1, 'money', coalesce(r.method, y.method), -x.amount_minor, null, null, null, null
+        where x.kind in ('payment', 'refund', 'reversal', 'dispute', 'payout', 'return_undone', 'assigned', 'return')
+        union all
+        select 1, case x.kind when 'credit' then 'credits' when 'credit_undone' then 'credits'
+                              when 'fee' then 'fees' when 'fee_undone' then 'fees' else 'opening_balances' end,
+               '', -x.amount_minor, null, null, null, null
+        where x.kind in ('credit', 'credit_undone', 'fee', 'fee_undone', 'opening_balance', 'opening_balance_undone')
+        union all
+        select 2, g.part, g.detail, (-g.sign * sum(g.amount_minor))::bigint, g.code, max(g.description), g.unit, g.sign * sum(g.quantity)
+        from (select case x.kind when 'bill' then 1 else -1 end as sign, i.amount_minor,
+                     case when i.tax then 'tax' when i.code in ('rounding', 'brought_forward', 'carried_forward') then 'rounding'
+                          else 'revenue' end as part,
+                     case when i.tax then coalesce(i.rate, '') when i.code in ('rounding', 'brought_forward', 'carried_forward') then ''
+                          when i.unit in ('kWh', 'kVAh', 'kVArh') then 'energy' when i.unit in ('kW', 'kVA', 'kVAr') then 'demand'
+                          when i.unit = '%' then 'percent' else 'fixed' end as detail,
+                     case when i.tax then i.code end as code, case when i.tax then i.description end as description,
+                     case when i.tax then i.unit end as unit,
+                     -- What a bill before charged has a difference alone, and no quantity of its own.
+                     case when i.tax and i.quantity ~ '^-?[0-9]+([.][0-9]+)?$' then i.quantity::numeric else 0 end as quantity
+              from public.bill_lines i where i.bill_id = x.bill_id and x.kind in ('bill', 'bill_void')) g
+        group by g.part, g.detail, g.code, g.unit, g.sign) l
+    where l.amount_minor <> 0 or l.base <> 0
+    order by x.on_date, x.posting_no, l.place, l.part, l.detail, l.code
+$_$;
+
+COMMENT ON FUNCTION private.lines_of_postings(p_posted private.posting[]) IS 'The lines of postings in the journal: those of each come to 0. A debit is above 0. Tax lines say of what they are a tax, in their unit (money where that is %).';
+
+REVOKE ALL ON FUNCTION private.lines_of_postings(p_posted private.posting[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.lines_of_postings(p_posted private.posting[]) TO service_role;
+
+CREATE FUNCTION private.postings_numbered(p_above bigint, p_upto bigint, p_from date, p_to date) RETURNS private.posting[]
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    SET plan_cache_mode TO 'force_custom_plan'
+    AS $$
+begin
+    -- Planned with its numbers, which say how few there are.
+    return (
+        select coalesce(array_agg(y), '{}')
+        from (select e.on_date, e.posting_no, e.book, e.kind, e.currency, e.amount_minor, e.customer_id, e.bill_id, e.payment_id, e.return_id,
+                     e.note, e.actor, e.created_at
+              from public.ledger_entries e
+              where e.posting_no > p_above and e.posting_no <= p_upto and e.on_date >= p_from and e.on_date < p_to
+              union all
+              select s.on_date, s.posting_no, 'suspense', s.kind, s.currency, s.amount_minor, null, null, s.payment_id, s.return_id,
+                     '', s.actor, s.created_at
+              from public.suspense_entries s
+              where s.posting_no > p_above and s.posting_no <= p_upto and s.on_date >= p_from and s.on_date < p_to) x
+        cross join lateral (select (x.on_date, x.posting_no, x.book, x.kind, x.currency, x.amount_minor, x.customer_id, x.bill_id,
+                                    x.payment_id, x.return_id, x.note, x.actor, x.created_at)::private.posting as y) z);
+end $$;
+
+COMMENT ON FUNCTION private.postings_numbered(p_above bigint, p_upto bigint, p_from date, p_to date) IS 'Postings above a number and up to another, dated in [from, to).';
+
+REVOKE ALL ON FUNCTION private.postings_numbered(p_above bigint, p_upto bigint, p_from date, p_to date) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.postings_numbered(p_above bigint, p_upto bigint, p_from date, p_to date) TO service_role;
+
+CREATE FUNCTION private.sums_of_journal(p_posted private.posting[]) RETURNS SETOF public.posting_sums
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select j.on_date, j.currency, j.part, j.detail, j.amount_minor >= 0, coalesce(j.code, ''), coalesce(j.unit, ''), max(j.description),
+           sum(j.amount_minor)::bigint, coalesce(sum(j.base::numeric), 0), count(distinct j.posting_no)
+    from private.lines_of_postings(p_posted) j group by 1, 2, 3, 4, 5, 6, 7
+$$;
+
+COMMENT ON FUNCTION private.sums_of_journal(p_posted private.posting[]) IS 'The lines of postings added up as posting_sums has them.';
+
+REVOKE ALL ON FUNCTION private.sums_of_journal(p_posted private.posting[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.sums_of_journal(p_posted private.posting[]) TO service_role;
+
+CREATE FUNCTION private.sums_of_revenue(p_posted private.posting[]) RETURNS SETOF public.revenue_sums
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    AS $$
+    select e.on_date, b.tariff_version_id, e.currency, count(*) filter (where e.kind = 'bill'), count(*) filter (where e.kind = 'bill_void'),
+           sum(s.sign * b.consumption_wh)::bigint, sum(s.sign * b.subtotal_minor)::bigint, sum(s.sign * b.tax_minor)::bigint,
+           sum(e.amount_minor)::bigint
+    from unnest(p_posted) e
+    cross join lateral (select case e.kind when 'bill' then 1 else -1 end as sign) s
+    join public.bills b on b.id = e.bill_id
+    where e.kind in ('bill', 'bill_void')
+    group by 1, 2, 3
+$$;
+
+COMMENT ON FUNCTION private.sums_of_revenue(p_posted private.posting[]) IS 'Bills among postings added up as revenue_sums has them.';
+
+REVOKE ALL ON FUNCTION private.sums_of_revenue(p_posted private.posting[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.sums_of_revenue(p_posted private.posting[]) TO service_role;
+
+CREATE FUNCTION private.sums_of_collections(p_posted private.posting[]) RETURNS SETOF public.collection_sums
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    AS $$
+    select x.on_date, x.currency, coalesce(r.method, y.method),
+           coalesce(case when x.return_id is null then y.recorded_by else r.created_by end, ''),
+           -- What is assigned was received before.
+           coalesce(sum(case x.kind when 'payment' then 1 when 'assigned' then -1 end), 0)::bigint,
+           coalesce(sum(-x.amount_minor) filter (where x.kind in ('payment', 'assigned')), 0)::bigint,
+           coalesce(sum(x.amount_minor) filter (where x.kind not in ('payment', 'assigned')), 0)::bigint,
+           coalesce(sum(-x.amount_minor) filter (where x.book = 'deposit'), 0)::bigint
+    from unnest(p_posted) x
+    left join public.payments y on y.id = x.payment_id
+    left join public.payment_returns r on r.id = x.return_id
+    where x.book = 'suspense' or x.kind in ('payment', 'refund', 'reversal', 'dispute', 'payout', 'return_undone')
+    group by 1, 2, 3, 4
+$$;
+
+COMMENT ON FUNCTION private.sums_of_collections(p_posted private.posting[]) IS 'Money among postings added up as collection_sums has it.';
+
+REVOKE ALL ON FUNCTION private.sums_of_collections(p_posted private.posting[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.sums_of_collections(p_posted private.posting[]) TO service_role;
+
+CREATE FUNCTION public.sum_postings(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_last constant bigint := private.last_posting_no();
+    v_at public.summed_postings;
+    v_upto bigint;
+    v_posted private.posting[];
+begin
+    select * into v_at from public.summed_postings s for update skip locked;
+    if not found or v_at.upto >= v_last then
+        return '{"worked": false}'::jsonb;
+    elsif v_at.upto >= v_at.safe then
+        -- Whoever drew a number by now has posted it, or never will.
+        perform pg_advisory_xact_lock(hashtext('ledger'));
+        update public.summed_postings s set safe = private.last_posting_no();
+        return '{"worked": true}'::jsonb;
+    end if;
+    v_upto := least(v_at.upto + (p ->> 'limit')::bigint, v_at.safe);
+    v_posted := private.postings_numbered(v_at.upto, v_upto, '-infinity', 'infinity');
+    insert into public.posting_sums as k select * from private.sums_of_journal(v_posted)
+    on conflict (on_date, currency, part, detail, is_debit, code, unit) do update set
+        description = greatest(k.description, excluded.description), amount_minor = k.amount_minor + excluded.amount_minor,
+        base = k.base + excluded.base, number = k.number + excluded.number;
+    insert into public.revenue_sums as k select * from private.sums_of_revenue(v_posted)
+    on conflict (on_date, tariff_version_id, currency) do update set
+        issued = k.issued + excluded.issued, voided = k.voided + excluded.voided, consumption_wh = k.consumption_wh + excluded.consumption_wh,
+        subtotal_minor = k.subtotal_minor + excluded.subtotal_minor, tax_minor = k.tax_minor + excluded.tax_minor,
+        total_minor = k.total_minor + excluded.total_minor;
+    insert into public.collection_sums as k select * from private.sums_of_collections(v_posted)
+    on conflict (on_date, currency, method, cashier) do update set
+        payments = k.payments + excluded.payments, received_minor = k.received_minor + excluded.received_minor,
+        returned_minor = k.returned_minor + excluded.returned_minor, deposits_minor = k.deposits_minor + excluded.deposits_minor;
+    update public.summed_postings s set upto = v_upto;
+    return '{"worked": true}'::jsonb;
+end $$;
+
+COMMENT ON FUNCTION public.sum_postings(p jsonb) IS 'Adds up the next so many postings for the reports: {limit} -> {worked: something was left, and nobody else is at it}.';
+
+REVOKE ALL ON FUNCTION public.sum_postings(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.sum_postings(p jsonb) TO service_role;
+
+CREATE FUNCTION public.report_year(p jsonb) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    with bounds as (select (p ->> 'from')::date as from_on, (p ->> 'to')::date as to_on), changed as (
+        -- Those of which something is otherwise now than it was at the end of the span.
+        select a.id from public.service_agreements a where a.starts_on >= (p ->> 'to')::date
+        union
+        select a.id from public.service_agreements a where a.ends_on >= (p ->> 'to')::date
+        union
+        select x.agreement_id from public.agreement_tariffs x where x.starts_on >= (p ->> 'to')::date
+    ), numbers as (
+        select k.name::uuid as tariff_id, k.number from public.supply_totals k where k.kind = 'tariff'
+        union all
+        select private.tariff_agreed_on(a.id), -1
+        from changed c join public.service_agreements a on a.id = c.id where a.ends_on is null
+        union all
+        select y.tariff_id, 1
+        from changed c cross join bounds b
+        join public.service_agreements a on a.id = c.id and a.starts_on < b.to_on and coalesce(a.ends_on, 'infinity') >= b.to_on
+        cross join lateral (select x.tariff_id from public.agreement_tariffs x
+                            where x.agreement_id = a.id and x.starts_on < b.to_on order by x.starts_on desc limit 1) y
+    )
+    select jsonb_build_object(
+        'supplied', (select coalesce(jsonb_agg(jsonb_build_object('tariff_code', z.code, 'agreements', z.number) order by z.code), '[]')
+                     from (select t.code, sum(n.number)::bigint as number from numbers n join public.tariffs t on t.id = n.tariff_id
+                           group by 1 having sum(n.number) <> 0) z),
+        'into_network_wh', (select coalesce(sum(s.energy_wh), 0)::bigint from public.supplies s, bounds b
+                            where s.period_start >= b.from_on and s.period_start < b.to_on),
+        'estimated_reads', (select count(*) from public.readings r, bounds b
+                            where r.source = 'estimated' and r.status = 'accepted' and r.read_on >= b.from_on and r.read_on < b.to_on),
+        'disconnections', (select count(*) from public.disconnections d, bounds b
+                           where not d.withdrawn and d.disconnected_on >= b.from_on and d.disconnected_on < b.to_on),
+        'reconnections', (select count(*) from public.disconnections d, bounds b
+                          where not d.withdrawn and d.reconnected_on >= b.from_on and d.reconnected_on < b.to_on))
+$$;
+
+COMMENT ON FUNCTION public.report_year(p jsonb) IS 'Counts of a span beside its money: {from, to: exclusive} -> {supplied: agreements at its end by tariff, into_network_wh: of supply periods that begin in it, estimated_reads, disconnections, reconnections}.';
+
+REVOKE ALL ON FUNCTION public.report_year(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.report_year(p jsonb) TO service_role;
 
 CREATE TRIGGER refuse_delete BEFORE DELETE ON public.cash_closings FOR EACH ROW EXECUTE FUNCTION private.refuse_delete();
 

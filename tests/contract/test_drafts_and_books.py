@@ -11,6 +11,7 @@ from services.jobs.by_hand import run_job
 from services.quantities.period import first_of_month, next_month, start_of_day
 from services.records.bills import Issue
 from services.records.drafts import DraftChoice, DraftFilter
+from services.records.month_end import AgedKey
 from tests.contract.over import Json, Over
 from tests.integration.utility import ACTOR, ADMIN
 
@@ -106,16 +107,27 @@ def test_receivables_and_entries_of_a_month_are_those_of_its_books(over: Over) -
     over.pay(bill, 40_000)
     month = first_of_month(over.utility.today)
     until = start_of_day(next_month(month), over.utility.services.settings.timezone)
-    aged = over.same("aged_receivables", month, until=until, limit=10)
-    assert over.same("aged_receivables", month, until=until, limit=10, offset=1).customers == ()
+    aged = over.same("receivables", month, until=until, limit=1)
+    assert aged.after is None
+    key = AgedKey(currency="INR", late=0, id="ffffffff-ffff-4fff-bfff-ffffffffffff")
+    assert over.same("receivables", month, until=until, limit=9, after=key).customers == ()
+    before = first_of_month(month - timedelta(days=40))
+    over_at = start_of_day(next_month(before), over.utility.services.settings.timezone)
+    worked = [over.here.age_month(before, until=over_at, limit=9) for _ in range(3)]
+    assert worked == [True, True, False]
+    assert over.same("receivables", before, until=over_at, limit=1).totals == ()
+    assert over.same("months_to_age") == []
     (book,) = over.same("month_end_report", month).books
     assert [t.balance_minor for t in aged.totals] == [book.closing_minor] == [14_035]
     assert [c.account_no for c in aged.customers] == ["A-M1"]
-    assert over.same("open_bill_count") == 1
-    entries = over.same("entries_of_month", month)
-    assert sum(e.amount_minor for e in entries) == book.closing_minor
+    asked: Json = {"start": month, "until": next_month(month)}
+    first, after = over.same("entries_of_span", **asked, after=None, limit=1)
+    others, end = over.same("entries_of_span", **asked, after=after, limit=9)
+    assert sum(e.amount_minor for e in (*first, *others)) == book.closing_minor
+    assert end is None
     assert over.same("month_closings") == []
     assert over.same("last_ledger_check").check is None
     kept = over.here.record_ledger_check(actor=ADMIN.user)
-    assert (kept.problems, kept.entries, kept.checked_by) == ((), len(entries), ADMIN.user)
+    number = len(first) + len(others)
+    assert (kept.problems, kept.entries, kept.checked_by) == ((), number, ADMIN.user)
     assert over.same("last_ledger_check").check == kept

@@ -100,7 +100,7 @@ def _is_handed_over(over: Over, run: RunRef) -> None:
     asked = {"id": str(uuid4()), "meter_id": given_up.id, "reason": "Away."}
     asked["requested_on"] = over.utility.today.isoformat()
     for _ in range(2):
-        here.hand_collections_over(actor="job", run=run, at=later, rows=[asked])
+        here.hand_collections_over(actor="job", run=run, at=later, given_up_by=later, rows=[asked])
     assert over.same("meters_given_up", at=later, limit=9) == []
     handed = here.meter_collection(meter_id=given_up.id)
     assert handed is not None

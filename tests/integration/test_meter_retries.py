@@ -331,3 +331,26 @@ def test_an_older_attempt_keeps_no_result(utility: Utility, database: str) -> No
     claim(utility.services, job="meter_collection", scheduled_on=SUNDAY.date(), started_by="test")
     assert perform(first, meter_collection.run) is None
     assert utility.services.database.meter_collection(meter_id=ids["S1"]) is None
+
+
+def test_without_a_head_end_those_that_wait_are_handed_over_at_once(
+    utility: Utility, head_end: StandIn, database: str
+) -> None:
+    ids = add_smart_meters(utility, "S1", "S2")
+    head_end.answers = lambda serial: (404, "") if serial == "S1" else reading(serial, 1117)
+    collect(utility)
+    waits = last(utility, ids["S1"])
+    assert waits.next_try_at is not None
+    # The address is taken out of the settings, and the system is started again.
+    utility.services = replace(utility.services, headend_url=None)
+    at = after(timedelta(minutes=5))
+    attempt = tick(utility, database, at).attempt
+    assert open_requests(database) == [
+        ("S1", "The head-end gave no reading on 1 Nov 2026. No head-end is configured.")
+    ]
+    assert last(utility, ids["S1"]).next_try_at is None
+    asked = len(head_end.paths)
+    for minutes in (1, 2, 30):
+        # Nothing is left to be claimed.
+        assert tick(utility, database, at + timedelta(minutes=minutes)).attempt == attempt
+    assert len(head_end.paths) == asked

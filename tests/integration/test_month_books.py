@@ -19,6 +19,8 @@ from services.identity.auth import NotAllowed
 from services.records.bills import Bill
 from services.records.entries import NewPayment, NewReturn
 from services.records.month_end import AgedTotal, MonthBook
+from services.reports import catalogue
+from services.reports.definitions import Asked, Report
 from tests.integration.utility import ADMIN, ENGINEER, Utility, make_utility
 
 # Months that are over, whenever the tests run: what the clock of the database says matters.
@@ -60,6 +62,11 @@ def book_of(books: MonthEnd, month: date) -> MonthBook:
 def aged(books: MonthEnd, month: date) -> AgedTotal:
     (total,) = books.receivables(month).totals
     return total
+
+
+def file_of(utility: Utility, report: Report) -> list[dict[str, str]]:
+    pieces = utility.services.reports.csv(report, Asked(OCT, NOV), principal=ADMIN)
+    return list(csv.DictReader(io.StringIO(b"".join(pieces).decode("utf-8-sig"))))
 
 
 def settled(dsn: str, on: date) -> None:
@@ -122,13 +129,17 @@ def test_receivables_are_aged_by_their_due_date_and_add_up_to_the_accounts(
     assert (total.credit_minor, total.customers) == (-900, 5)
     assert total.balance_minor == book_of(books, DEC).closing_minor == 5 * 54_035 - 4_935
     rows = books.receivables(DEC).customers
-    assert rows[0].account_no == "A-M1"
+    assert {row.account_no for row in rows[:4]} == {"A-M1", "A-M2", "A-M3", "A-M5"}
+    assert [row.past_due_minor for row in rows] == [54_035] * 3 + [50_000, 0]
     assert sum(row.balance_minor for row in rows) == total.balance_minor
     accounts = utility.services.database.accounts().items
     assert {a.account_no: a.balance_minor for a in accounts} == {
         row.account_no: row.balance_minor for row in rows
     }
-    assert [c.account_no for c in books.receivables(OCT, page=2, page_size=2).customers] == ["A-M2"]
+    first = books.receivables(OCT, page_size=2)
+    second = books.receivables(OCT, page_size=2, after=first.after)
+    assert [c.past_due_minor for c in first.customers] == [54_035, 54_035]
+    assert [(c.account_no, second.after) for c in second.customers] == [("A-M2", None)]
 
 
 def test_what_was_open_then_is_not_changed_by_what_was_paid_moved_or_voided_later(
@@ -201,14 +212,12 @@ def test_a_ledger_that_does_not_add_up_cannot_be_closed(utility: Utility, databa
 def test_the_month_is_taken_away_as_csv_that_no_spreadsheet_runs(utility: Utility) -> None:
     first = bill(utility, "M1", date(2025, 10, 5))
     receive(utility, date(2025, 10, 30), 60_000, bill_id=first.id, reference="=1+1")
-    text = utility.services.books.entries_csv(OCT)
-    rows = list(csv.DictReader(io.StringIO(text.decode("utf-8-sig"))))
+    rows = file_of(utility, catalogue.LEDGER)
     assert [(r["kind"], r["debit"], r["credit"], r["balance"]) for r in rows] == [
         ("bill", "540.35", "", "540.35"),
         ("payment", "", "600.00", "-59.65"),
     ]
     assert (rows[0]["bill"], rows[1]["reference"]) == ("INV-000001", "'=1+1")
-    text = utility.services.books.receivables_csv(OCT)
-    (row,) = csv.DictReader(io.StringIO(text.decode("utf-8-sig")))
+    (row,) = file_of(utility, catalogue.RECEIVABLES)
     assert row["account_no"] == "A-M1"
     assert row["unapplied_credit"] == row["balance"] == "-59.65"

@@ -15,7 +15,9 @@ from tests.integration.test_supply_changes import Supplied
 from tests.integration.utility import ADMIN, Utility, make_utility
 
 WORKED_OUT = "select private.refresh_latest_reads(array(select id from public.service_points))"
-KEPT = "select service_point_id, read_on, is_first from public.latest_reads order by 1"
+KEPT = (
+    "select service_point_id, read_on, is_first, route, by_hand from public.latest_reads order by 1"
+)
 
 
 @pytest.fixture

@@ -1,19 +1,29 @@
 """What pages ask of a large utility is found by indexes, however much it has of everything."""
 
+import tracemalloc
 from collections.abc import Iterator
+from datetime import date
 from itertools import chain
+from pathlib import Path
+from typing import cast
 
 import psycopg
 import pytest
 
 from bench.large.office import fill_office
 from bench.large.pages import OTHER_ORDER, page_questions
+from bench.large.reports import add_up, report_questions, work_out
 from bench.large_utility import fill
 from bench.plans import ExplainingTransport, blocks, nodes, scanned, walked
-from bench.questions import LARGE, questions
+from bench.questions import LARGE, OFFICE, questions
 from services.database.embedded import EmbeddedPostgres
 from services.database.schema.migrations import apply_migrations
 from services.database.service import DatabaseService
+from services.people.users import Users
+from services.reports import catalogue
+from services.reports.definitions import Asked
+from services.reports.reports import reports_over
+from services.settings import load_settings
 from tests.integration.server_process import superuser_dsn
 from tests.servers import MIGRATIONS
 
@@ -28,8 +38,6 @@ FEW_BLOCKS = 100
 # correction of a tariff, the nightly pass over the graph.
 ADDED_UP = frozenset(
     {
-        "month's books: receivables",
-        "month's books: receivables now",
         "network: sums",
     }
 )
@@ -39,6 +47,10 @@ COUNTED = frozenset({"tariffs", "payments: applied, by received"})
 KEPT = {
     "metrics: bills of a day": 100,
     "month's books: open drafts": 800,
+    "month's books: receivables": 700,
+    "month's books: receivables now": 1_500,
+    "month's books: receivables, next": 1_500,
+    "month's books: receivables, not late": 1_500,
     "drafts: totals": 800,
     "drafts: unusual": 800,
     "flagged readings: far page": 800,
@@ -50,6 +62,33 @@ KEPT = {
     "other order: customers: owing, by overdue": 25_000,
     "other order: customers: owing, by balance": 35_000,
     "bills: open, before, by period": 60,
+}
+# Of each report's statement; one that walks reads some blocks for each of its 50 rows, one of
+# sums what is kept of its days.
+OF_REPORTS = {
+    "register": 1_500,
+    "register, further on": 1_500,
+    "write-offs": 50,
+    "write-offs, further on": 50,
+    "journal": 2_500,
+    "journal, further on": 2_500,
+    "ledger": 2_500,
+    "ledger, further on": 2_500,
+    "reads": 100,
+    "reads, further on": 100,
+    "unbilled": 3_000,
+    "unbilled, further on": 3_000,
+    "deposits": 200,
+    "deposits, further on": 200,
+    "aged-debt, now": 4_000,
+    "aged-debt, earlier": 6_000,
+    "revenue, a month": 600,
+    "revenue, a year": 600,
+    "collections, a month": 600,
+    "collections, a year": 600,
+    "journal by day, tax, a month": 600,
+    "journal by day, tax, a year": 600,
+    "year": 300,
 }
 # Each index that a page needs, dropped, and what then reads a whole table.
 NEEDED = (
@@ -69,6 +108,11 @@ def large(embedded_server: EmbeddedPostgres) -> Iterator[ExplainingTransport]:
     with psycopg.connect(dsn, autocommit=True) as connection:
         fill(connection, customers=CUSTOMERS, months=MONTHS)
         fill_office(connection, customers=CUSTOMERS)
+        # What the background does before anybody asks.
+        worked = DatabaseService(ExplainingTransport(connection))
+        add_up(worked)
+        work_out(worked)
+        connection.execute("reset role")
         # To read a table is dear as if it had some ten times as many rows.
         connection.execute("set seq_page_cost = 12")
         yield ExplainingTransport(connection)
@@ -78,7 +122,9 @@ def test_nothing_that_is_asked_for_reads_a_whole_table(large: ExplainingTranspor
     found: list[str] = []
     database = DatabaseService(large)
     for label, ask in chain(
-        questions(database, customers=CUSTOMERS), page_questions(database, customers=CUSTOMERS)
+        questions(database, customers=CUSTOMERS),
+        page_questions(database, customers=CUSTOMERS),
+        report_questions(database),
     ):
         if label in ADDED_UP or label.startswith(OTHER_ORDER):
             continue
@@ -104,6 +150,43 @@ def test_what_is_kept_is_read_from_few_blocks(
     asked()
     large.explain(False)
     assert blocks(large.plans) <= most
+
+
+@pytest.mark.parametrize(("label", "most"), OF_REPORTS.items())
+def test_a_report_is_read_from_few_blocks(
+    large: ExplainingTransport, label: str, most: int
+) -> None:
+    asked = dict(report_questions(DatabaseService(large)))[f"report: {label}"]
+    large.explain(True)
+    asked()
+    large.explain(False)
+    assert blocks(large.plans) <= most
+
+
+def test_a_file_takes_the_memory_of_a_piece_however_many_rows_it_has(
+    large: ExplainingTransport, tmp_path: Path
+) -> None:
+    database = DatabaseService(large)
+    reports = reports_over(database, load_settings({}), cast(Users, None))
+
+    def peak(start: date, *, workbook: bool) -> tuple[int, int]:
+        asked = Asked(start, date(2026, 12, 1))
+        tracemalloc.start()
+        if workbook:
+            with (tmp_path / "register.xlsx").open("wb") as out:
+                rows = reports.write_xlsx(out, catalogue.REGISTER, asked, principal=OFFICE)
+        else:
+            pieces = reports.csv(catalogue.REGISTER, asked, principal=OFFICE)
+            rows = sum(piece.count(b"\n") for piece in pieces) - 1
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        return rows, most
+
+    for workbook in (False, True):
+        few, memory = peak(date(2026, 10, 26), workbook=workbook)
+        many, most = peak(date(2026, 10, 1), workbook=workbook)
+        assert many > 8 * few > 8_000
+        assert most < 1.5 * memory
 
 
 @pytest.mark.parametrize(("index", "label"), NEEDED)

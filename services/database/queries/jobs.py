@@ -287,17 +287,24 @@ class JobQueries(Queries):
         return set(answer["moved"]), set(answer["conflicts"])
 
     def hand_collections_over(
-        self, *, actor: str, run: RunRef, at: datetime, rows: Sequence[Mapping[str, str]]
+        self,
+        *,
+        actor: str,
+        run: RunRef,
+        at: datetime,
+        given_up_by: datetime,
+        rows: Sequence[Mapping[str, str]],
     ) -> None:
         """Put smart meters that gave no reading on the round: {id, meter_id, reason, requested_on}.
 
-        Raises RunTakenOver.
+        Those that are not asked for any more from `given_up_by` on. Raises RunTakenOver.
         """
         self._call(
             "hand_collections_over",
             actor=actor,
             run=run.to_json(),
             at=at.isoformat(),
+            given_up_by=given_up_by.isoformat(),
             rows=[dict(row) for row in rows],
         )
 

@@ -377,12 +377,11 @@ class ReadingQueries(Queries):
         return [RefusedRead.model_validate(row) for row in rows]
 
     def reading_rounds(
-        self, *, read_before: date, today: date, after: str | None, limit: int, counted_to: int
+        self, *, read_before: date, today: date, after: str | None, limit: int
     ) -> list[Round]:
         """Reading routes by name, those after the route `after`, and how their rounds stand.
 
-        A meter whose last read is of `read_before` or earlier is to be read. Of a route
-        `counted_to` meters are counted at most.
+        A meter whose last read is of `read_before` or earlier is to be read.
         """
         answer = self._call(
             "reading_rounds",
@@ -390,7 +389,6 @@ class ReadingQueries(Queries):
             today=today.isoformat(),
             after=after,
             limit=limit,
-            counted_to=counted_to,
         )
         return [Round.model_validate(row) for row in answer["rounds"]]
 

@@ -300,15 +300,18 @@ LEFT_OUT = {
     # Each step of a request is in the audit trail, which is archived.
     "approval_requests",
     # What the system keeps for itself, or makes again.
-    "agreements_to_bill", "ai_calls", "bill_run_previews", "bill_totals", "clock_seen", "counters",
+    "aged_accounts", "aged_changes", "aged_months", "agreements_to_bill", "ai_calls",
+    "bill_number_blocks", "bill_run_previews", "bill_totals", "clock_seen", "counters",
     "draft_signs",
     "mailboxes",
     "graph_changes", "idempotency_keys", "import_headings", "installation", "issue_run_bills",
     "issue_runs", "latest_reads", "ledger_checks",
     "ledger_totals", "outbox", "job_runs", "job_set_aside",
-    "message_rates", "meter_collections", "operations_alerts", "overdue_accounts", "payment_links",
+    "message_rates", "meter_collections", "open_totals", "operations_alerts", "overdue_accounts",
+    "payment_links",
     "reconciliations", "refused_reads", "removals",
-    "stripe_events", "supply_totals", "unprinted_bills", "vacancies",
+    "collection_sums", "posting_sums", "revenue_sums", "stripe_events", "summed_postings",
+    "supply_totals", "unprinted_bills", "vacancies",
     # The mail itself stays in the mailbox.
     "customer_replies",
     # Files of their own.

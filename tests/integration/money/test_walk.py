@@ -1,22 +1,26 @@
 """Thousands of random steps: balance = ledger = sum of what happened, and no illegal state."""
 
+import random
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from services.quantities.period import next_month
+from services.jobs.clock import utc_now
+from services.quantities.period import first_of_month, next_month
 from services.reports import catalogue
 from services.reports.definitions import Asked
+from tests.integration.money.aged import assert_receivables
 from tests.integration.money.ties import assert_ties, rows_of
-from tests.integration.money.walk import Customer, Walk
+from tests.integration.money.walk import FIRST_DAY, Customer, Walk
 from tests.integration.utility import Utility, make_utility
 
 STEPS_A_SEED = 1500
 LOOK_EVERY = 100
 # Reports of all that happened are beside the ledger.
 TIE_EVERY = 250
+SUM_EVERY = 40
 
 
 @pytest.fixture
@@ -28,22 +32,34 @@ def utility(database: str, tmp_path: Path) -> Iterator[Utility]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", [1, 2])
-def test_whatever_happens_every_account_comes_to_what_happened(utility: Utility, seed: int) -> None:
-    walk = Walk(utility, customers=6, seed=seed)
+def test_whatever_happens_every_account_comes_to_what_happened(
+    utility: Utility, database: str, seed: int
+) -> None:
+    walk, aged = Walk(utility, customers=6, seed=seed), 0
+    # The walk's own chance goes on as it would without being looked at.
+    chance = random.Random(seed)  # noqa: S311 - chance, not secrecy
     for step in range(1, STEPS_A_SEED + 1):
         walk.step()
+        if step % SUM_EVERY == 0:
+            # A piece of what was posted, now and then, as in the background.
+            utility.services.database.sum_postings(limit=chance.randint(1, 200))
         if step % LOOK_EVERY == 0:
             as_the_model(walk)
         if step % TIE_EVERY == 0:
             # As of now, and as of any day before.
             for until in (walk.today + timedelta(days=1), walk.random_day()):
                 assert_ties(utility.services, until)
+            some_day = walk.today - timedelta(days=chance.randint(0, (walk.today - FIRST_DAY).days))
+            # What is kept of now, and of a month in which things were entered late.
+            for month in (first_of_month(utc_now().date()), first_of_month(some_day)):
+                aged += assert_receivables(utility.services.books, database, month)
     assert len(walk.closed) > 3
     for month, before in walk.closed.items():
         asked = Asked(month, next_month(month))
         assert rows_of(utility.services, catalogue.JOURNAL, asked) == before
     assert min(n for step, n in walk.done.items() if step != "close_month") > 10
     assert walk.refused > 10
+    assert aged > 20
 
 
 def as_the_model(walk: Walk) -> None:

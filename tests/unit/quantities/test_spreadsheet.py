@@ -2,6 +2,7 @@
 
 import ast
 import io
+from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from python_calamine import CalamineWorkbook
 from services.importing.table import read_table
 from services.quantities import spreadsheet
 from services.quantities.money import Money
-from services.quantities.spreadsheet import as_written, csv_file, harmless
+from services.quantities.spreadsheet import as_written, csv_file, csv_pieces, harmless
 from services.settings import PROJECT_FOLDER
 
 RISKY = [
@@ -45,6 +46,28 @@ def test_a_file_has_the_mark_by_which_excel_knows_utf_8() -> None:
     data = csv_file(("name", "amount", "change", "on", "note"), rows)
     assert data.startswith(b"\xef\xbb\xbfname,")
     assert data.decode("utf-8-sig").splitlines()[1] == "Zoë,-59.65,-3,2026-11-01,'=1+1"
+
+
+@pytest.mark.parametrize("number", [0, 1, 999, 1_000, 1_001, 3_000])
+def test_a_file_in_pieces_has_each_row_once(number: int) -> None:
+    pieces = list(csv_pieces(("n", "name"), ((n, f"Zoë {n}") for n in range(number))))
+    assert len(pieces) == number // 1_000 + 1
+    header, *rows = b"".join(pieces).decode("utf-8-sig").splitlines()
+    assert (header, rows) == ("n,name", [f"{n},Zoë {n}" for n in range(number)])
+    assert b"\xef\xbb\xbf" not in b"".join(pieces)[3:]
+
+
+def test_rows_are_asked_for_as_pieces_are_taken() -> None:
+    asked: list[int] = []
+
+    def rows() -> Iterator[tuple[int]]:
+        for n in range(5_000):
+            asked.append(n)
+            yield (n,)
+
+    pieces = csv_pieces(("n",), rows())
+    next(pieces)
+    assert len(asked) == 1_000
 
 
 def test_our_imports_take_an_export_back() -> None:

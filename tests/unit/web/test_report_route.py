@@ -1,6 +1,7 @@
 """The route of reports: who gets which file, and that nothing is left lying about."""
 
 import tempfile
+from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -8,10 +9,11 @@ import pytest
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
+from services.database.errors import DatabaseError, StillWorkingOut
 from services.identity.auth import NotSignedIn, Principal
 from services.identity.permissions import Role
 from services.reports.definitions import Asked
-from services.reports.reports import FileKind, UnknownReport
+from services.reports.reports import UnknownReport
 from services.web.asgi import SESSION_COOKIE
 from services.web.report_route import report_address, report_route
 
@@ -26,28 +28,40 @@ def verify(token: str, _: datetime) -> Principal:
     return Principal(token, frozenset({Role(token)}), None, "token")
 
 
-def write(path: Path, *, name: str, asked: Asked, kind: FileKind, principal: Principal) -> None:
+def write(path: Path, *, name: str, asked: Asked, principal: Principal) -> None:
+    path.write_bytes(b"".join(pieces(name=name, asked=asked, principal=principal)))
+
+
+def pieces(*, name: str, asked: Asked, principal: Principal) -> Iterator[bytes]:
     assert principal.user == "auditor"
-    if name != "register":
+    if name == "receivables":
+        raise StillWorkingOut("October is being worked out.")
+    if name not in ("register", "broken"):
         raise UnknownReport(name)
-    path.write_text(f"{name} {asked.start} {asked.until} {kind}")
+    yield f"{name} {asked.start} ".encode()
+    if name == "broken":
+        raise DatabaseError("08006", "The database went away.")
+    yield str(asked.until).encode()
 
 
 @pytest.fixture
 def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TestClient:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    return TestClient(Starlette(routes=[report_route(verify=verify, now=lambda: NOW, write=write)]))
+    route = report_route(verify=verify, now=lambda: NOW, write=write, pieces=pieces)
+    return TestClient(Starlette(routes=[route]))
 
 
 @pytest.mark.parametrize(
     ("token", "address", "status", "said"),
     [
-        ("auditor", ADDRESS, 200, "register 2025-10-01 2025-11-01 csv"),
-        ("auditor", ADDRESS.replace("csv", "xlsx"), 200, "2025-11-01 xlsx"),
+        ("auditor", ADDRESS, 200, "register 2025-10-01 2025-11-01"),
+        ("auditor", ADDRESS.replace("csv", "xlsx"), 200, "2025-11-01"),
         ("auditor", ADDRESS.replace("csv", "exe"), 404, "no such report"),
         ("auditor", ADDRESS.replace("register", "gossip"), 404, "no such report"),
         ("auditor", ADDRESS.replace("10-01", "10-41"), 400, "from which day"),
         ("auditor", "/report-file/register.csv", 400, "from which day"),
+        ("auditor", ADDRESS.replace("register", "receivables"), 503, "being worked out"),
+        ("auditor", ADDRESS.replace("register.csv", "receivables.xlsx"), 503, "worked out"),
         ("engineer", ADDRESS, 403, "Only who may see the books"),
         ("", ADDRESS, 401, "Sign in first"),
     ],
@@ -62,4 +76,13 @@ def test_who_gets_what(
     assert answer.headers["cache-control"] == "no-store"
     if status == 200:
         assert "register-2025-10-01-2025-11-01" in answer.headers["content-disposition"]
+    assert list(Path(tempfile.gettempdir()).iterdir()) == []
+
+
+def test_a_part_is_never_taken_for_the_whole(client: TestClient) -> None:
+    client.cookies.set(SESSION_COOKIE, "auditor")
+    with pytest.raises(DatabaseError):
+        client.get(ADDRESS.replace("register", "broken"))
+    with pytest.raises(DatabaseError):
+        client.get(ADDRESS.replace("register.csv", "broken.xlsx"))
     assert list(Path(tempfile.gettempdir()).iterdir()) == []

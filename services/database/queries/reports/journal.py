@@ -1,6 +1,5 @@
 """The journal by pages and in sums, and what the books came to at a date."""
 
-from collections.abc import Iterator
 from datetime import date
 
 from services.database.queries.reports.pages import SpanQueries, posting, records
@@ -21,18 +20,9 @@ class JournalQueries(SpanQueries):
         answer = self._span("journal_lines", start, until, after, limit)
         return records(answer["lines"], JournalLine), posting(answer["after"])
 
-    def journal_sums(self, *, start: date, until: date, limit: int) -> Iterator[JournalSum]:
-        """The lines of the span added up by day, part and side, `limit` postings at a time.
-
-        A day may come several times: its sums are to be added up.
-        """
-        after: Posting | None = None
-        while True:
-            answer = self._span("journal_sums", start, until, after, limit)
-            yield from records(answer["sums"], JournalSum)
-            after = posting(answer["after"])
-            if after is None:
-                return
+    def journal_sums(self, *, start: date, until: date) -> list[JournalSum]:
+        """The lines of the span added up by day, part and side; raises StillWorkingOut."""
+        return records(self._added_up("journal_sums", start, until)["sums"], JournalSum)
 
     def ledger_balances_at(self, until: date) -> list[BookBalanceAt]:
         """What each book came to before a date, by currency."""

@@ -1,12 +1,18 @@
 """How reports are asked for: spans of local dates, and pages by the posting or key before them."""
 
+import time
 from datetime import date
-from typing import TypeVar
+from typing import Final, TypeVar
 
+from services.database.errors import StillWorkingOut
 from services.database.queries.base import Json, Queries
 from services.records.base import Record
 from services.records.reports.journal import Posting
 
+# So long a question works at what is not added up yet; the rest is done in the background.
+_SECONDS: Final = 0.5
+# Postings of one piece of that work.
+SUMMED_AT_ONCE: Final = 2_000
 Of = TypeVar("Of", bound=Record)
 
 
@@ -23,6 +29,26 @@ class SpanQueries(Queries):
             params["after"] = {"on": after.on_date.isoformat(), "no": after.posting_no}
         answer: Json = self._call(function, **params)
         return answer
+
+    def _added_up(self, function: str, start: date, until: date) -> Json:
+        """A question about what is kept added up; raises StillWorkingOut where it is far behind."""
+        deadline = time.monotonic() + _SECONDS
+        while True:
+            answer = self._span(function, start, until)
+            if "permille" not in answer:
+                return answer
+            if time.monotonic() > deadline or not self.sum_postings(limit=SUMMED_AT_ONCE):
+                raise StillWorkingOut(
+                    "What was posted is still being added up, "
+                    f"{answer['permille'] // 10}% so far. Ask again in some minutes."
+                )
+
+    def sum_postings(self, *, limit: int) -> bool:
+        """Add up the next so many postings for the reports; whether any were left.
+
+        Nothing is done while another process is at it.
+        """
+        return bool(self._call("sum_postings", limit=limit)["worked"])
 
 
 def records(rows: list[Json], kind: type[Of]) -> list[Of]:

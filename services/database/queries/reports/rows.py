@@ -36,12 +36,15 @@ class ReportRowQueries(SpanQueries):
         return records(answer["rows"], CreditRow), posting(answer["after"])
 
     def report_revenue(self, *, start: date, until: date) -> list[RevenueRow]:
-        """What was billed, by month and tariff."""
-        return records(self._span("report_revenue", start, until)["rows"], RevenueRow)
+        """What was billed, by month and tariff; raises StillWorkingOut."""
+        return records(self._added_up("report_revenue", start, until)["rows"], RevenueRow)
 
     def report_collections(self, *, start: date, until: date) -> list[CollectionRow]:
-        """Money received and given back, by method and by who entered it."""
-        return records(self._span("report_collections", start, until)["rows"], CollectionRow)
+        """Money received and given back, by method and by who entered it.
+
+        Raises StillWorkingOut.
+        """
+        return records(self._added_up("report_collections", start, until)["rows"], CollectionRow)
 
     def report_deposits(
         self, *, until: date, after: tuple[str, str] | None, limit: int
