@@ -32,6 +32,7 @@ from services.web.people.routes import SignInRoutes
 from services.web.request_log import log_requests
 from services.web.round.routes import RoundRoutes
 from services.web.shapes import (
+    autopay_json,
     bill_answer_json,
     bill_page_json,
     credit_note_json,
@@ -101,6 +102,7 @@ def _add_endpoints(app: Flask, api: "_Api") -> None:
     app.add_url_rule("/api/bills/customer/<path:customer>", view_func=api.bills_of_customer)
     app.add_url_rule("/api/credit-notes", view_func=api.credit_notes)
     app.add_url_rule("/api/credit-notes/<credit_note_id>/pdf", view_func=api.credit_note_pdf)
+    app.add_url_rule("/api/autopay/<path:customer>", view_func=api.autopay)
     app.add_url_rule("/api/scheduler/status", view_func=api.scheduler_status)
     app.add_url_rule("/api/health", view_func=api.health)
     app.add_url_rule("/api/metrics", view_func=api.metrics)
@@ -222,6 +224,13 @@ class _Api:
             credit_note_id=credit_note_id, principal=self._principal(self.clock())
         )
         return Response(content, mimetype="application/pdf")
+
+    def autopay(self, customer: str) -> Response:
+        """GET /api/autopay/<id or account number>: how a customer's autopay stands."""
+        found = self.services.autopay.office.of_customer(
+            customer_id=customer, principal=self._principal(self.clock())
+        )
+        return jsonify(autopay_json(found))
 
     def scheduler_status(self) -> Response:
         """GET /api/scheduler/status."""

@@ -138,6 +138,7 @@ class Scheduler:
             ("graph pass", self.carry_graph_on, each_minute),
             ("graph balances", self.keep_balances, each_minute),
             ("refunds", self.take_up_refunds, each_minute),
+            ("autopay", self.take_up_autopay, each_minute),
             ("work orders", self.follow_work_orders, each_minute),
             ("sums", self.work_out_sums, each_minute),
             ("printing", self.print_bills, each_minute),
@@ -253,6 +254,10 @@ class Scheduler:
     def take_up_refunds(self) -> None:
         """Ask Stripe again for the refunds that wait for it; never raises."""
         self._guarded("the sweep of refunds", self._take_up_refunds)
+
+    def take_up_autopay(self) -> None:
+        """Settle what is unsure of autopay's charges and cards; never raises."""
+        self._guarded("the sweep of autopay", self._take_up_autopay)
 
     def follow_work_orders(self) -> None:
         """Cancel disconnections of who paid, and order reconnections; never raises."""
@@ -390,6 +395,12 @@ class Scheduler:
                     return
         except (TemporaryFailure, FinalFailure) as failure:
             log.info("the graph's energy balances are not kept yet: %s", failure)
+
+    def _take_up_autopay(self) -> None:
+        while not self._stop.is_set():
+            charging = self._services.autopay.charging
+            if charging.take_up(now=self._clock(), limit=SWEEP_LIMIT) < SWEEP_LIMIT:
+                return
 
     def _take_up_refunds(self) -> None:
         while not self._stop.is_set():

@@ -47,6 +47,7 @@ _SECTIONS = {
         registry.PAYMENTS,
         registry.CASH_DAY,
         registry.BANK_LINES,
+        registry.AUTOPAY,
         registry.DUNNING,
         registry.RECONCILIATION,
         registry.BOOKS,

@@ -98,6 +98,9 @@ PAYMENTS: Final = PageEntry(
 BANK_LINES: Final = PageEntry(
     "bank/bank_lines.py", "bank-lines", "Bank lines", (Permission.VIEW_PAYMENTS,), "account_balance"
 )
+AUTOPAY: Final = PageEntry(
+    "autopay/autopay.py", "autopay", "Autopay", (Permission.VIEW_PAYMENTS,), "autorenew"
+)
 DUNNING: Final = PageEntry(
     "dunning/dunning.py", "dunning", "Dunning", (Permission.VIEW_DUNNING,), "campaign"
 )

@@ -49,6 +49,7 @@ SUBJECTS: Final = (
     "operation",
     "customer_page",
     "reports",
+    "autopay",
     # The last: it has the default rights, by which no table of a later file may come.
     "approvals",
 )
@@ -62,6 +63,7 @@ _NAMES: Final = (
         "customer_page",
         r"customer_(page|pages|session|sessions|codes|requests|request_list)|(open|confirm|end|audit)_customer_(session|links)|(keep|use)_customer_code|(ask|close)_customer_request|forget_customer_visits|page_generation|home_band|similar_use",
     ),
+    ("autopay", r"\w*autopay\w*|tell_of_expiring_cards|last_bill_of"),
     (
         "approvals",
         r"default|approval_\w+|(ask|decide|end)_approval|four_eyes|needs_approval|given_back_lately|passes_refund_limit",

@@ -17,6 +17,10 @@ from services.accounts.usage import Usage
 from services.ai.service import AiService
 from services.ai.usage import AiUsage
 from services.approvals.deciding import Approvals
+from services.autopay.autopay import Autopay
+from services.autopay.charging import AutopayCharging
+from services.autopay.office import AutopayOffice
+from services.autopay.signing_up import AutopaySignUp
 from services.backups.check import BackupCheck
 from services.bill_documents.archive import BillArchive
 from services.bill_documents.charge_names import ChargeNames
@@ -46,6 +50,7 @@ from services.customer_page.allowances import Allowance
 from services.customer_page.codes import CustomerCodes
 from services.customer_page.lookups import PageLookups
 from services.customer_page.pages import CustomerPages
+from services.customer_page.paying import CustomerPaying
 from services.customer_page.requests import CustomerRequests
 from services.customer_page.similar_homes import SimilarHomes
 from services.customer_page.visits import CustomerVisits
@@ -99,6 +104,8 @@ from services.payments.payment_received import PaymentReceived, open_payments
 from services.payments.receipts import Receipts
 from services.payments.reconciliation import Reconciliation
 from services.payments.refunds import Refunds
+from services.payments.stripe.autopay import StripeAutopay
+from services.payments.stripe.checkout import StripeCheckout
 from services.payments.stripe.client import StripePayments
 from services.payments.stripe.listing import StripeReading
 from services.payments.stripe.lookups import StripeLookups
@@ -321,8 +328,8 @@ def wire(
     assessor = ReadingAssessor(issuer=issuer, ai=providers.ai, limit_book=current.limit_book)
     payments = open_payments(settings, database, outbox)
     security_log = SecurityLog(database)
-    sessions = Sessions(database, security_log)
-    hashing = PasswordHashing()
+    sessions, hashing = Sessions(database, security_log), PasswordHashing()
+    autopay = _autopay(settings, database, outbox, payments, providers.stripe)
     tokens = tokens_for(
         settings,
         user_of_email=lambda email: database.user_to_sign_in(sign_in_name=folded_name(email)),
@@ -380,6 +387,8 @@ def wire(
     reading_to_bill = ReadingToBill(database=database, assessor=assessor, outbox=outbox)
     customer_page = _customer_page(
         settings,
+        autopay=autopay,
+        stripe=providers.stripe if payments else None,
         database=database,
         current=current,
         security_log=security_log,
@@ -442,6 +451,7 @@ def wire(
         account_adjustments=adjustments,
         dunning=Dunning(database, settings.timezone),
         dunning_holds=DunningHolds(database, settings.timezone),
+        autopay=autopay,
         approvals=approvals,
         passwordless=passwordless_for(settings),
         password_sign_in=sign_in,
@@ -538,9 +548,29 @@ def _passwords(
     return sign_in, OwnAccount(database, sessions, security_log, hashing, box, sign_in)
 
 
+def _autopay(
+    settings: Settings,
+    database: DatabaseService,
+    outbox: Outbox,
+    payments: PaymentReceived | None,
+    stripe: StripePayments | None,
+) -> Autopay:
+    """Autopay; without Stripe it charges nothing, and what there was can still be ended."""
+    at_stripe = StripeAutopay(stripe.client) if payments and stripe else None
+    zone = settings.timezone
+    sign_up = AutopaySignUp(database, outbox, zone, at_stripe, settings.customer_page_address)
+    return Autopay(
+        sign_up=sign_up,
+        charging=AutopayCharging(database, outbox, zone, sign_up, at_stripe),
+        office=AutopayOffice(database, sign_up),
+    )
+
+
 def _customer_page(
     settings: Settings,
     *,
+    autopay: Autopay,
+    stripe: StripePayments | None,
     database: DatabaseService,
     current: CurrentSettings,
     security_log: SecurityLog,
@@ -568,6 +598,14 @@ def _customer_page(
         ),
         actions=PageActions(database, contacts, reading_to_bill, photos, direct, settings.timezone),
         requests=CustomerRequests(database),
+        paying=CustomerPaying(
+            database,
+            autopay.sign_up,
+            autopay.charging,
+            lambda: current().utility_name,
+            lambda: current().currency,
+            StripeCheckout(stripe.client) if stripe else None,
+        ),
         direct=direct,
         opening=Allowance(60, timedelta(minutes=1)),
         on=settings.customer_page,

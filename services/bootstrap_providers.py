@@ -48,6 +48,7 @@ from services.messages.direct import (
     ByMail,
     ByOwnDiscord,
     BySms,
+    CodesByWhatsApp,
     DirectMessages,
     KeptHere,
     Way,
@@ -319,6 +320,9 @@ def direct_messages(
     provider = sms_provider(settings, at)
     if provider is not None:
         ways.append(BySms(provider, utility_name))
+    client = whatsapp_client(settings, at)
+    if client is not None and settings.whatsapp_code_template is not None:
+        ways.append(CodesByWhatsApp(client, settings.whatsapp_code_template))
     own = Discord(timeout_seconds=at.timeout_seconds, counted_as="Discord (customers)")
     ways.append(ByOwnDiscord(own, at.check_webhook))
     return DirectMessages(ways)

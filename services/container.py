@@ -15,6 +15,7 @@ from services.accounts.statements import Statements
 from services.accounts.usage import Usage
 from services.ai.usage import AiUsage
 from services.approvals.deciding import Approvals
+from services.autopay.autopay import Autopay
 from services.backups.backups import Backups
 from services.bill_documents.archive import BillArchive
 from services.billing.approval import BillApproval
@@ -142,6 +143,7 @@ class Services:
     account_adjustments: AccountAdjustments
     dunning: Dunning
     dunning_holds: DunningHolds
+    autopay: Autopay
     refunds: Refunds
     stripe: StripeLookups
     rebilling: Rebilling

@@ -204,6 +204,7 @@ _NEEDS: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
     (("sms_gateway_url", "sms_gateway_body"),) * 2,
     (("whatsapp_app_secret", "whatsapp_verify_token"),) * 2,
     (("whatsapp_app_secret",), ("whatsapp_token",)),
+    (("whatsapp_code_template",), ("whatsapp_token",)),
     (("customer_email_bounces_to",), ("customer_email_from",)),
     (("imap_host", "imap_user", "imap_password"),) * 2,
     (("imap_host",), ("customer_email_from",)),
@@ -270,6 +271,10 @@ class Settings(BaseModel):
     whatsapp_verify_token: SecretStr | None = Field(default=None, description=_ANY_TEXT)
     whatsapp_pdf: Annotated[bool, BeforeValidator(_on_or_off)] = Field(
         default=False, description="on or off"
+    )
+    # Approved for codes (category "authentication"): by it codes to sign in go by WhatsApp too.
+    whatsapp_code_template: str | None = Field(
+        default=None, pattern=r"^[a-z0-9_]{1,512}$", description="a template's name"
     )
     messages_per_minute_discord: int = Field(default=30, ge=1, le=100_000, description=_PER_MINUTE)
     messages_per_minute_discord_customers: int = Field(

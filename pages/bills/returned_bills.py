@@ -20,6 +20,7 @@ _AT_ONCE: Final = 5
 _SPARED: Final = {
     "bank_debit": "The customer's bank is paying it, which takes days: nobody is reminded or "
     "marked overdue meanwhile.",
+    "autopay": "Autopay is to pay it: nobody is reminded or marked overdue meanwhile.",
     "money_returned": "Money of it went back. It is neither linked, reminded of nor marked overdue "
     "until the office collects it again.",
 }

@@ -4,17 +4,23 @@ from typing import Final
 
 import streamlit as st
 
+from pages.autopay.charge_cards import show_charge
 from pages.customers.request_cards import show_request
 from pages.shared.form_ids import form_done
+from pages.shared.format import day, escaped
 from pages.shared.session import may, now, services
 from services.customer_page.codes import NoWayToCustomer
+from services.identity.audit_reason import ReasonMissing
 from services.identity.auth import Principal
 from services.identity.permissions import Permission
 from services.messages.direct import WAY_WORDS
 from services.people.customer_links import LINK_LIFETIME
 from services.quantities.counting import count
+from services.records.customers.autopay import Mandate
 
 _OFF: Final = "Customers have no pages of their own here (CUSTOMER_PAGE)."
+_ENDED: Final = "It has ended."
+_CHARGES: Final = 5
 _NO_WAY: Final = (
     "The customer cannot be reached by e-mail, SMS or Discord. Enter how on *Details*, or make a "
     "link to hand over."
@@ -41,12 +47,56 @@ def show_own_page(customer_id: str, principal: Principal) -> None:
                 st.markdown("Every link in their messages ends, and every browser is signed out.")
                 if st.button("End them", type="primary"):
                     _end(customer_id, principal)
+    _show_autopay(customer_id, principal)
     st.subheader("Asked on the page", anchor=False)
     found = pages.requests.of_customer(customer_id=customer_id, principal=principal)
     if not found:
         st.caption("Nothing yet.")
     for request in found:
         show_request(request, principal, named=False)
+
+
+def _show_autopay(customer_id: str, principal: Principal) -> None:
+    """How autopay stands, its charges, and its end."""
+    office = services().autopay.office
+    found = office.of_customer(customer_id=customer_id, principal=principal)
+    st.subheader("Autopay", anchor=False)
+    mandate = found.mandate
+    if mandate is None or not mandate.runs:
+        st.caption("It is not set up." if mandate is None or mandate.status != "ended" else _ENDED)
+    else:
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.markdown(f"**{escaped(mandate.method)}**", width="content")
+            paused = mandate.status == "paused"
+            st.badge("Paused" if paused else "On", color="orange" if paused else "green")
+            if may(Permission.CHANGE_CUSTOMERS):
+                with st.popover("End autopay", icon=":material/credit_card_off:"):
+                    _ask_end(mandate, principal)
+        limit = f" Never more than {mandate.limit.display()} at once." if mandate.limit else ""
+        st.caption(
+            escaped(f"Agreed on {day(mandate.consented_at)}.{limit} {mandate.paused_because}")
+        )
+    for charge in found.charges[:_CHARGES]:
+        show_charge(charge, named=False)
+
+
+def _ask_end(mandate: Mandate, principal: Principal) -> None:
+    with st.form(f"end-{mandate.id}", border=False):
+        reason = st.text_input("Why", key=f"why-{mandate.id}")
+        if not st.form_submit_button("End it", type="primary"):
+            return
+    try:
+        services().autopay.office.end(
+            mandate_id=mandate.id,
+            customer_id=mandate.customer_id,
+            reason=reason,
+            principal=principal,
+        )
+    except ReasonMissing as error:
+        st.error(escaped(error), icon=":material/edit:")
+    else:
+        form_done("own-page", "Autopay has ended.")
+        st.rerun()
 
 
 def _send(customer_id: str, principal: Principal) -> None:

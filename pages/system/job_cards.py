@@ -20,6 +20,7 @@ from services.records.jobs import JobRun, JobStatus
 
 NAMES: Final = {
     "monthly_bills": "Monthly bills",
+    "autopay": "Autopay",
     "payment_reminders": "Payment reminders",
     "overdue_marking": "Overdue marking",
     "meter_collection": "Meter collection",
@@ -30,6 +31,7 @@ NAMES: Final = {
 }
 _WHAT: Final = {
     "monthly_bills": "A bill for each agreement of the day that is not billed for the month yet.",
+    "autopay": "Announces and charges what autopay is to pay, and warns of cards that expire.",
     "payment_reminders": "Reminds of unpaid bills that are due within 3 days.",
     "overdue_marking": "Marks unpaid bills past their due date and sends the notice.",
     "meter_collection": "Collects the reading of each smart meter.",

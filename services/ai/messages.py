@@ -92,6 +92,8 @@ def _refuse_what_ai_does_not_know(bill: Bill, kind: str, facts: Mapping[str, str
     late = bill.due_date and facts.get("today", "") > bill.due_date.isoformat()
     if DUNNING in facts:
         raise NoAiAnswer("AI not asked: the law says what a step of dunning must say.")
+    if kind.startswith("autopay") or bill.spared_because == "autopay":
+        raise NoAiAnswer("AI not asked: it knows nothing of autopay.")
     if bill.spared_because == "bank_debit":
         raise NoAiAnswer("AI not asked: the customer's bank is paying the bill.")
     if kind == "bill_issued" and (bill.closing_source == "estimated" or bill.settles_since):

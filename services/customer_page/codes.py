@@ -108,7 +108,8 @@ class CustomerCodes:
 
     def way_to(self, visit: Visit) -> WayName | None:
         """How a code would reach the customer of a visit."""
-        return self.direct.way_to(self.database.customer_contact(visit.customer_id))
+        contact = self.database.customer_contact(visit.customer_id)
+        return self.direct.way_to(contact, for_code=True)
 
     def ask_for(self, visit: Visit, *, place: From, now: datetime) -> None:
         """Send a code to the customer of a visit; raises NoWayToCustomer, TooManyTries."""
@@ -152,7 +153,7 @@ class CustomerCodes:
 
     def _send(self, customer_id: str, *, asked_by: str, most: int, now: datetime) -> None:
         contact = self.database.customer_contact(customer_id)
-        if self.direct.way_to(contact) is None:
+        if self.direct.way_to(contact, for_code=True) is None:
             return
         code = f"{secrets.randbelow(10**DIGITS):0{DIGITS}d}"
         kept = self.database.keep_customer_code(
@@ -174,7 +175,8 @@ class CustomerCodes:
                 CODE_LIFETIME.seconds // 60,
                 code=shown,
             )
-            self.direct.send(contact, Note(language.gettext("Your code: {code}", code=shown), text))
+            subject = language.gettext("Your code: {code}", code=shown)
+            self.direct.send(contact, Note(subject, text, code=code))
 
     def _is_right(self, page: CustomerPage | None, code: str, now: datetime) -> bool:
         digits = "".join(sign for sign in code[:40] if sign in "0123456789")

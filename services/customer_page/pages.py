@@ -7,6 +7,7 @@ from services.customer_page.actions import PageActions
 from services.customer_page.allowances import Allowance
 from services.customer_page.codes import CustomerCodes, NoWayToCustomer
 from services.customer_page.lookups import PageLookups
+from services.customer_page.paying import CustomerPaying
 from services.customer_page.requests import CustomerRequests
 from services.customer_page.visits import CustomerVisits
 from services.identity.auth import Principal, require
@@ -25,6 +26,7 @@ class CustomerPages:
     lookups: PageLookups
     actions: PageActions
     requests: CustomerRequests
+    paying: CustomerPaying
     direct: DirectMessages
     # How often one address may show a link.
     opening: Allowance

@@ -14,6 +14,8 @@ SAID_BY_SQL: Final = (
     N_("You have asked us to look at this bill already. We will answer here."),
     N_("You have told us already that you move out. Take that back first to give another day."),
     N_("This request was closed meanwhile."),
+    N_("This form was sent before: open it again."),
+    N_("This autopay has ended: set it up again."),
     N_("There is another reading of this meter at that time already."),
     N_("Another value was stored for one of these meters at the very same time."),
 )

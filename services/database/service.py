@@ -1,5 +1,6 @@
 """DatabaseService: every question and every write, over a transport of two methods."""
 
+from services.database.autopay_book import AutopayBook
 from services.database.dunning_book import DunningBook
 from services.database.message_book import MessageBook
 from services.database.operation_log import OperationLog
@@ -74,6 +75,7 @@ class DatabaseService(
         super().__init__(transport)
         self.ai_call_log = AiCallLog(transport)
         self.operation_log = OperationLog(transport)
+        self.autopay = AutopayBook(transport)
         self.dunning = DunningBook(transport)
         self.message_book = MessageBook(transport)
 

@@ -31,6 +31,7 @@ _CORRECTED: Final = {
 _SPARED: Final = {
     "bank_debit": "is not reminded of for now: the bank is paying it",
     "money_returned": "is not reminded of for now: its money went back",
+    "autopay": "is not reminded of for now: autopay pays it",
 }
 
 

@@ -14,6 +14,8 @@ _SYSTEMS: Final = {
     "system:refunds": "refunds",
     "system:clock": "the check of the clock",
     "job:monthly_bills": "the monthly bills",
+    "system:autopay": "autopay",
+    "job:autopay": "the charges of autopay",
     "job:payment_reminders": "the payment reminders",
     "job:overdue_marking": "the marking of overdue bills",
     "job:meter_collection": "the meter collection",

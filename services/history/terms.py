@@ -29,6 +29,10 @@ OCCASION: Final = {
     "payment_received": "Thanks for a payment",
     "balance_changed": "When its balance changed",
     "bill_corrected": "When it was corrected",
+    "autopay_notice": "Notice of a charge by autopay",
+    "autopay_failed": "Charge by autopay that failed",
+    "autopay_expiring": "Card of autopay that expires",
+    "autopay_ended": "End of autopay",
 }
 HOLD_REASONS: Final[dict[str, str]] = {
     "dispute": "a dispute",

@@ -7,6 +7,7 @@ from typing import Final, Literal
 from zoneinfo import ZoneInfo
 
 from services.jobs import (
+    autopay,
     backup,
     interval_collection,
     ledger_check,
@@ -77,6 +78,8 @@ JOBS: Final = (
         is_late=lambda history: history.late_reads,
         by_cycle=True,
     ),
+    # Before the reminders and the marks: what it is at is neither reminded of nor overdue.
+    Job("autopay", "0 9 * * *", autopay.run, "latest"),
     Job("payment_reminders", "0 10 * * *", payment_reminders.run, "latest"),
     Job("overdue_marking", "0 11 * * *", overdue_marking.run, "latest"),
     Job(

@@ -22,28 +22,34 @@ from services.languages.sentence import N_
 from services.messages import addresses, discord, mail, sms
 from services.messages.discord import Discord
 from services.messages.phones import InvalidPhone, e164
+from services.messages.whatsapp import WhatsApp
 from services.records.messages import CustomerContact
 
 log = logging.getLogger(__name__)
 
-WayName = Literal["email", "sms", "discord_customer"]
+WayName = Literal["email", "sms", "whatsapp", "discord_customer"]
 # Of the ways that a customer has the preferred one is taken, else the first of these.
 _AT_ONCE: Final = 2
 _MOST_WAITING: Final = 200
 WAY_WORDS: Final[dict[WayName, str]] = {
     "email": N_("by e-mail"),
     "sms": N_("by SMS"),
+    "whatsapp": N_("by WhatsApp"),
     "discord_customer": N_("on Discord"),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """A short message; `subject` is its heading where there are headings. Mail has `attached`."""
+    """A short message; `subject` is its heading where there are headings. Mail has `attached`.
+
+    `code` is what it is about where it brings a code, and nothing else.
+    """
 
     subject: str
     text: str
     attached: tuple[mail.Attachment, ...] = ()
+    code: str = ""
 
 
 class Way(Protocol):
@@ -141,6 +147,37 @@ class ByOwnDiscord:
 
 
 @dataclass(frozen=True, slots=True)
+class CodesByWhatsApp:
+    """Codes, and nothing else, over WhatsApp, to customers who agreed to it.
+
+    `template` is the name of one that WhatsApp approved for codes (category "authentication").
+    """
+
+    client: WhatsApp
+    template: str
+    name: WayName = "whatsapp"
+
+    def to(self, contact: CustomerContact) -> Callable[[Note], None] | None:
+        """To the customer's number, if they agreed to be written to there."""
+        if contact.whatsapp_opt_in_at is None:
+            return None
+        try:
+            number = e164(contact.phone)
+        except InvalidPhone:
+            return None
+        return lambda note: self._send(note, number, contact.language)
+
+    def _send(self, note: Note, number: str, language: str) -> None:
+        self.client.send_code(
+            to=number,
+            code=note.code,
+            template=self.template,
+            language=language,
+            row_id=str(uuid4()),
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class KeptHere:
     """The demo's way, on which nothing leaves: the last note to each customer is kept to be shown.
 
@@ -163,9 +200,9 @@ class DirectMessages:
         self._room = threading.BoundedSemaphore(_MOST_WAITING)
         self._workers = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="direct")
 
-    def way_to(self, contact: CustomerContact) -> WayName | None:
-        """On which way a note would go; None where the customer cannot be reached."""
-        found = self._found(contact)
+    def way_to(self, contact: CustomerContact, *, for_code: bool = False) -> WayName | None:
+        """On which way a note would go, or a code; None where the customer cannot be reached."""
+        found = self._found(contact, for_code)
         return found[0] if found else None
 
     def send(self, contact: CustomerContact, note: Note) -> bool:
@@ -173,7 +210,7 @@ class DirectMessages:
 
         Customers who want no messages are sent what they ask for all the same.
         """
-        return self._hand_on(self._found(contact), note)
+        return self._hand_on(self._found(contact, bool(note.code)), note)
 
     def mail(self, contact: CustomerContact, note: Note) -> bool:
         """Send a note with what is attached to it, by mail alone; answers as `send` does."""
@@ -196,8 +233,12 @@ class DirectMessages:
         """Let what waits leave, and end."""
         self._workers.shutdown()
 
-    def _found(self, contact: CustomerContact) -> tuple[WayName, Callable[[Note], None]] | None:
+    def _found(
+        self, contact: CustomerContact, for_code: bool
+    ) -> tuple[WayName, Callable[[Note], None]] | None:
         for way in sorted(self._ways, key=lambda way: way.name != contact.preferred):
+            if isinstance(way, CodesByWhatsApp) and not for_code:
+                continue
             if (send := way.to(contact)) is not None:
                 return way.name, send
         return None

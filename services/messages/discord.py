@@ -48,6 +48,10 @@ _COLORS: Final[dict[OutboxKind, int]] = {
     "disconnection_notice": 0xC62828,
     "payment_received": 0x2E7D32,
     "bill_corrected": 0x1565C0,
+    "autopay_notice": 0x1565C0,
+    "autopay_failed": 0xF9A825,
+    "autopay_expiring": 0xF9A825,
+    "autopay_ended": 0x1565C0,
 }
 
 

@@ -19,6 +19,8 @@ LATE_FEE: Final = "late_fee_minor"
 IN_ARREARS: Final = "in_arrears"
 BILLS_IN_ARREARS: Final = "bills_in_arrears"
 CUT_FROM: Final = "cut_from"
+# Of a payment that paid no bill: it is credit on the account.
+ON_ACCOUNT: Final = "on_account"
 # The law asks for it: whoever wants no messages is sent it all the same.
 REQUIRED_BY_LAW: Final = frozenset({"disconnection_notice"})
 

@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final, Protocol
 from urllib.parse import parse_qsl
 
@@ -20,6 +21,7 @@ from services.integrations.http import (
     post_json,
 )
 from services.languages.language import ENGLISH_LANGUAGE, Language
+from services.messages.autopay_texts import AUTOPAY_KINDS, asks_to_pay, autopay_text
 from services.messages.facts import BILLS_IN_ARREARS, CUT_FROM, IN_ARREARS, Correction, Received
 from services.messages.wording import how_to_pay
 from services.records.bills import Bill
@@ -222,7 +224,8 @@ def text_of(
 ) -> str:
     """The text of an occasion: what is short is paid for once."""
     said = _SAID[kind](bill, facts, language)
-    pay = _pay(bill, language) if kind != "payment_received" else ""
+    asks = asks_to_pay(facts) if kind == "autopay_failed" else kind not in _ASK_FOR_NOTHING
+    pay = _pay(bill, language) if asks else ""
     return f"{sender}: {said}{pay}"
 
 
@@ -293,6 +296,11 @@ def _corrected(bill: Bill, facts: Mapping[str, str], language: Language) -> str:
     )
 
 
+def _of_autopay(kind: OutboxKind, bill: Bill, facts: Mapping[str, str], language: Language) -> str:
+    return autopay_text(bill, kind, facts, language)
+
+
+_ASK_FOR_NOTHING: Final = AUTOPAY_KINDS | {"payment_received"}
 _SAID: Final[dict[OutboxKind, Callable[[Bill, Mapping[str, str], Language], str]]] = {
     "bill_issued": _issued,
     "payment_reminder": _reminder,
@@ -300,6 +308,10 @@ _SAID: Final[dict[OutboxKind, Callable[[Bill, Mapping[str, str], Language], str]
     "disconnection_notice": _disconnection,
     "payment_received": _thanks,
     "bill_corrected": _corrected,
+    "autopay_notice": partial(_of_autopay, "autopay_notice"),
+    "autopay_failed": partial(_of_autopay, "autopay_failed"),
+    "autopay_expiring": partial(_of_autopay, "autopay_expiring"),
+    "autopay_ended": partial(_of_autopay, "autopay_ended"),
 }
 
 

@@ -8,6 +8,7 @@ from typing import Final, Protocol
 from services.database.service import DatabaseService
 from services.languages.language import Language
 from services.languages.sentence import N_
+from services.messages.autopay_texts import CHARGE
 from services.messages.facts import (
     BILLS_IN_ARREARS,
     CUT_FROM,
@@ -106,6 +107,8 @@ class WriteMessage:
             said[IN_ARREARS] = language.money(bill.money(arrears.overdue_minor))
             said[BILLS_IN_ARREARS] = str(arrears.bills)
             said[CUT_FROM] = language.day(today + timedelta(days=int(facts[NOTICE_DAYS])))
+        if CHARGE in facts and (charge := self.database.autopay.charge(facts[CHARGE])):
+            said["amount_minor"] = str(charge.amount_minor)
         return said
 
     def by_now(
@@ -122,6 +125,8 @@ class WriteMessage:
         past = is_past(bill, self.today())
         due = "past" if past else "before"
         said = f"{bill.balance_minor} {bill.payment_url or ''} {due} {bill.spared_because or ''}"
+        if CHARGE in facts:
+            said += f" {facts['amount_minor']}"
         # The day from which the supply may be cut counts from the day on which it is said.
         return f"{said} {facts[IN_ARREARS]} {facts[CUT_FROM]}" if DUNNING in facts else said
 

@@ -23,6 +23,8 @@ from services.integrations.http import (
 )
 from services.languages.language import ENGLISH_LANGUAGE, Language
 from services.languages.sentence import N_
+from services.messages.autopay_texts import AUTOPAY_KINDS
+from services.messages.autopay_texts import parts as autopay_parts
 from services.messages.facts import CUT_FROM, IN_ARREARS, NO_FACTS, Correction, Received
 from services.messages.mail import Attachment
 from services.messages.wording import how_to_pay, is_late
@@ -45,6 +47,7 @@ class Template:
 
     1 the bill's reference, 2 its period, 3 the amount to pay, 4 the due date, 5 how to pay. Of
     thanks: 1 the amount paid, 2 when, 3 the bill's reference, 4 what is left to pay, 5 how to pay.
+    Of autopay: 1 what happened, 2 what follows from it, 3 how to pay.
     Of a disconnection notice: 1 what is overdue, 2 the account, 3 since when, 4 from when on the
     supply may be cut, 5 how to pay.
     Of a correction: 1 the bills that no longer hold, 2 those in their place, 3 the difference, 4
@@ -62,6 +65,7 @@ class Template:
         return text
 
 
+_ABOUT_AUTOPAY: Final = N_("About your autopay: {{1}} {{2}}\nPay {{3}}\nThank you.")
 TEMPLATES: Final[dict[OutboxKind, Template]] = {
     "bill_issued": Template(
         "electricity_bill_issued",
@@ -108,6 +112,10 @@ TEMPLATES: Final[dict[OutboxKind, Template]] = {
             "What you have paid still counts."
         ),
     ),
+    "autopay_notice": Template("electricity_autopay_notice", _ABOUT_AUTOPAY),
+    "autopay_failed": Template("electricity_autopay_failed", _ABOUT_AUTOPAY),
+    "autopay_expiring": Template("electricity_autopay_expiring", _ABOUT_AUTOPAY),
+    "autopay_ended": Template("electricity_autopay_ended", _ABOUT_AUTOPAY),
 }
 
 # Of the published list, those that pass by themselves; all others need a person. The code decides,
@@ -172,6 +180,8 @@ def parameters(
     how = how_to_pay(bill, language) if bill.balance_minor > 0 else _("nothing now")
     if page:
         how = " – ".join([how, _("your page: {link}", link=page)])
+    if kind in AUTOPAY_KINDS:
+        return (*autopay_parts(bill, kind, facts, language), how)
     if kind == "payment_received":
         paid = Received.of(facts)
         received = (language.money(paid.amount), language.day(paid.on))
@@ -248,6 +258,33 @@ class WhatsApp:
                 "to": to,
                 "type": "template",
                 "template": self._template(template, parameters, language, document, media_id),
+                "biz_opaque_callback_data": row_id,
+            },
+            service="WhatsApp",
+            token=self.token.get_secret_value(),
+            timeout_seconds=self.timeout_seconds,
+        )
+        return _message_id(answer)
+
+    def send_code(self, *, to: str, code: str, template: str, language: str, row_id: str) -> str:
+        """Send a code by a template of the category "authentication"; raises as `send`.
+
+        Such a template has WhatsApp's own words, the code in them, and a button that copies it.
+        """
+        parameter = [{"type": "text", "text": code}]
+        button = {"type": "button", "sub_type": "url", "index": "0", "parameters": parameter}
+        answer = post_json(
+            f"{self._number}/messages",
+            body={
+                "messaging_product": "whatsapp",
+                "recipient_type": "individual",
+                "to": to,
+                "type": "template",
+                "template": {
+                    "name": template,
+                    "language": {"code": self.spoken(language).replace("-", "_")},
+                    "components": [{"type": "body", "parameters": parameter}, button],
+                },
                 "biz_opaque_callback_data": row_id,
             },
             service="WhatsApp",

@@ -6,11 +6,19 @@ from typing import Final
 
 from services.languages.language import ENGLISH_LANGUAGE, Language
 from services.languages.sentence import N_
+from services.messages.autopay_texts import (
+    AUTOPAY_KINDS,
+    asks_to_pay,
+    autopay_text,
+    is_autopaid,
+    nothing_to_do,
+)
 from services.messages.facts import (
     BILLS_IN_ARREARS,
     CUT_FROM,
     IN_ARREARS,
     LATE_FEE,
+    ON_ACCOUNT,
     Correction,
     Received,
 )
@@ -26,6 +34,10 @@ HEADLINES: Final[dict[OutboxKind, str]] = {
     "disconnection_notice": N_("Disconnection notice"),
     "payment_received": N_("Payment received"),
     "bill_corrected": N_("Electricity bill corrected"),
+    "autopay_notice": N_("Autopay: upcoming charge"),
+    "autopay_failed": N_("Autopay: charge failed"),
+    "autopay_expiring": N_("Autopay: your card expires"),
+    "autopay_ended": N_("Autopay has ended"),
 }
 
 
@@ -34,6 +46,8 @@ def how_to_pay(bill: Bill, language: Language = ENGLISH_LANGUAGE) -> str:
     _ = language.gettext
     if bill.spared_because == "bank_debit":
         return _("nothing now: your bank is paying it")
+    if is_autopaid(bill):
+        return _("nothing now: autopay pays it")
     return bill.payment_url or _(
         "at our office with the reference {reference}", reference=bill.reference
     )
@@ -43,6 +57,10 @@ def text_of_occasion(
     bill: Bill, kind: OutboxKind, facts: Mapping[str, str], language: Language
 ) -> str:
     """What a message says, in whole sentences; values as the language writes them."""
+    if kind in AUTOPAY_KINDS:
+        said = autopay_text(bill, kind, facts, language)
+        pays = kind == "autopay_failed" and asks_to_pay(facts)
+        return f"{said}\n{_where(bill, language)}" if pays else said
     if kind == "payment_received":
         return _thanks(bill, Received.of(facts), facts, language)
     if kind == "bill_corrected":
@@ -62,8 +80,8 @@ def _issued(bill: Bill, facts: Mapping[str, str], language: Language) -> str:
     used = f"{ready} {_used(bill, language)}"
     if bill.balance_minor <= 0:
         return " ".join([used, _("There is nothing to pay.")])
-    if bill.spared_because == "bank_debit":
-        return f"{used} {language.gettext(_BANK_PAYS)}"
+    if why := _nothing_to_do(bill, language):
+        return f"{used} {why}"
     parts = [used]
     if bill.amount_paid_minor:
         paid, left = bill.money(bill.amount_paid_minor), bill.money(bill.balance_minor)
@@ -217,6 +235,8 @@ def _thanks(bill: Bill, received: Received, facts: Mapping[str, str], language: 
         amount=received.amount,
         day=received.on,
     )
+    if ON_ACCOUNT in facts:
+        return " ".join([thanks, _("It is on your account, for what is billed next.")])
     if bill.status == "void":
         void = _(
             "Your electricity bill {reference} is void: the money stays with you.",
@@ -250,11 +270,11 @@ def _corrected(
 def _left(bill: Bill, facts: Mapping[str, str], language: Language) -> str:
     _ = language.gettext
     left, reference = bill.money(bill.balance_minor), bill.reference
-    if bill.spared_because == "bank_debit":
+    if why := _nothing_to_do(bill, language):
         said = _(
             "{left} of your electricity bill {reference} is open.", left=left, reference=reference
         )
-        return f"{said} {language.gettext(_BANK_PAYS)}"
+        return f"{said} {why}"
     if bill.due_date is None:
         said = _(
             "{left} of your electricity bill {reference} is left to pay.",
@@ -276,6 +296,13 @@ def _left(bill: Bill, facts: Mapping[str, str], language: Language) -> str:
             day=bill.due_date,
         )
     return f"{said}\n{_where(bill, language)}"
+
+
+def _nothing_to_do(bill: Bill, language: Language) -> str:
+    """That a bank or autopay is about to pay a bill; nothing where neither does."""
+    if is_autopaid(bill):
+        return nothing_to_do(bill, language)
+    return language.gettext(_BANK_PAYS) if bill.spared_because == "bank_debit" else ""
 
 
 def is_past(bill: Bill, today: date) -> bool:

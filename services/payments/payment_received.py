@@ -20,12 +20,14 @@ from pydantic import SecretStr
 from services.database.service import DatabaseService
 from services.outbox.outbox import Outbox
 from services.payments.stripe.events import NotAnEvent, TranslatedEvent, translate
+from services.records.outbox import OutboxKind
 from services.records.reconciliation import AppliedEvent, ArrivedBy
 from services.settings import Settings
 
 TOLERANCE_SECONDS: Final = 300
 ACTOR: Final = "system:stripe"
 _LONGEST_HEADER: Final = 2000
+_OF_AUTOPAY: Final[tuple[OutboxKind, ...]] = ("autopay_failed", "autopay_ended")
 
 
 class SignatureRefused(ValueError):
@@ -99,7 +101,8 @@ class PaymentReceived:
             effect=translated.effect,
             outcome=translated.outcome,
             detail=translated.detail,
-            outbox=self.outbox.on_money(),
+            outbox=self.outbox.on_money()
+            | {kind: self.outbox.plan_for_any(kind) for kind in _OF_AUTOPAY},
         )
 
 

@@ -24,7 +24,7 @@ from services.records.readings import (
 from services.records.tariffs import TariffSpan
 
 BillStatus = Literal["void", "paid", "overdue", "partially_paid", "issued", "draft"]
-SparedBecause = Literal["bank_debit", "money_returned"]
+SparedBecause = Literal["bank_debit", "money_returned", "autopay"]
 _REFERENCE: Final = re.compile(r"INV[-\s]*0*([0-9]{1,15})", re.IGNORECASE)
 
 

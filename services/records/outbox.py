@@ -21,6 +21,10 @@ OutboxKind = Literal[
     "payment_received",
     "balance_changed",
     "bill_corrected",
+    "autopay_notice",
+    "autopay_failed",
+    "autopay_expiring",
+    "autopay_ended",
 ]
 StepStatus = Literal["running", "done", "pending", "skipped", "failed"]
 # Who does which steps, each on its own: the graph 8, Stripe 9 and 10, messages 11 to 13.
@@ -35,6 +39,10 @@ OUTBOX_STEPS: Final[Mapping[OutboxKind, tuple[int, ...]]] = {
     "payment_received": (11, 12, 13),
     "balance_changed": (9, 10),
     "bill_corrected": (11, 12, 13),
+    "autopay_notice": (11, 12, 13),
+    "autopay_failed": (11, 12, 13),
+    "autopay_expiring": (11, 12, 13),
+    "autopay_ended": (11, 12, 13),
 }
 NOT_CONFIGURED: Final = "not configured"
 

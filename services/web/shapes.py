@@ -15,6 +15,7 @@ from services.quantities.quality import Quality
 from services.rating import BillLine, NetBill, RatedBill
 from services.readings.reading_to_bill import Submitted
 from services.records.bills import Bill, BillSegment
+from services.records.customers.autopay import AutopayOfCustomer, Charge
 from services.records.documents.credit_notes import CreditNote
 from services.records.documents.taxes import TaxAtRate, taxes_by_rate
 from services.records.jobs import JobRun, SchedulerStatus
@@ -225,6 +226,30 @@ def bill_page_json(bills: list[Bill], *, after: str | None, overdue_as_of: date 
     """Some bills of a customer; `next` goes into `after` for those that follow, null at the end."""
     found = {"bills": [bill_json(bill) for bill in bills], "next": after}
     return found | {"overdue_as_of": _date_text(overdue_as_of)}
+
+
+def autopay_json(found: AutopayOfCustomer) -> Json:
+    """How a customer's autopay stands: "none" where it was never set up; the last charges."""
+    mandate = found.mandate
+    shown: Json = {"status": mandate.status if mandate else "none"}
+    shown["method"] = mandate.method if mandate and mandate.runs else None
+    shown["limit"] = mandate.limit.text if mandate and mandate.limit else None
+    return shown | {"charges": [_charge_json(charge) for charge in found.charges]}
+
+
+def _charge_json(charge: Charge) -> Json:
+    return {
+        "id": charge.id,
+        "status": charge.status,
+        "bill": charge.reference,
+        "due_date": charge.due_on.isoformat(),
+        "charge_on": charge.charge_on.isoformat(),
+        "amount": charge.amount.text,
+        "currency": charge.currency,
+        "attempts": charge.attempts,
+        "code": charge.code,
+        "detail": charge.detail,
+    }
 
 
 def instant_text(moment: datetime) -> str:

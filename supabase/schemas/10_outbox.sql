@@ -17,7 +17,7 @@ CREATE TABLE public.outbox (
     facts jsonb DEFAULT '{}'::jsonb NOT NULL,
     CONSTRAINT outbox_check CHECK (((status = 'open'::text) = (finished_at IS NULL))),
     CONSTRAINT outbox_facts_check CHECK ((jsonb_typeof(facts) = 'object'::text)),
-    CONSTRAINT outbox_kind_check CHECK ((kind = ANY (ARRAY['bill_issued'::text, 'payment_reminder'::text, 'overdue_notice'::text, 'disconnection_notice'::text, 'payment_received'::text, 'balance_changed'::text, 'bill_corrected'::text]))),
+    CONSTRAINT outbox_kind_check CHECK ((kind = ANY (ARRAY['bill_issued'::text, 'payment_reminder'::text, 'overdue_notice'::text, 'disconnection_notice'::text, 'payment_received'::text, 'balance_changed'::text, 'bill_corrected'::text, 'autopay_notice'::text, 'autopay_failed'::text, 'autopay_expiring'::text, 'autopay_ended'::text]))),
     CONSTRAINT outbox_status_check CHECK ((status = ANY (ARRAY['open'::text, 'finished'::text, 'given_up'::text]))),
     CONSTRAINT outbox_steps_check CHECK ((jsonb_typeof(steps) = 'object'::text))
 );

@@ -908,37 +908,6 @@ COMMENT ON FUNCTION private.returnable(p_payment_id uuid) IS 'What of a payment 
 REVOKE ALL ON FUNCTION private.returnable(p_payment_id uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.returnable(p_payment_id uuid) TO service_role;
 
-CREATE FUNCTION private.owe_thanks(p_payment_id uuid, p_owed jsonb) RETURNS void
-    LANGUAGE sql
-    SET search_path TO ''
-    AS $$
-    insert into public.outbox (id, bill_id, kind, occasion, facts, steps, status, finished_at)
-    select gen_random_uuid(), b.id, 'payment_received', y.id::text,
-           jsonb_build_object('payment_id', y.id, 'amount_minor', y.amount_minor::text, 'currency', y.currency,
-                              'received_on', y.received_on),
-           p_owed -> 'steps', p_owed ->> 'status', case when p_owed ->> 'status' <> 'open' then now() end
-    from public.payments y
-    cross join lateral (
-        select x.id from public.bills x where x.id = y.bill_id
-        union all
-        (select x.id from public.ledger_entries e
-         join public.allocations a on a.credit_entry_id = e.id
-         join public.ledger_entries d on d.id = a.debit_entry_id
-         join public.bills x on x.id = d.bill_id
-         where e.payment_id = y.id and e.kind = 'payment' order by a.id limit 1)
-        union all
-        (select x.id from public.bills x where x.customer_id = y.customer_id and x.status = 'issued'
-         order by x.period_end desc limit 1)
-        limit 1) b
-    where y.id = p_payment_id and p_owed is not null and p_owed <> 'null'::jsonb
-    on conflict (bill_id, kind, occasion) do nothing
-$$;
-
-COMMENT ON FUNCTION private.owe_thanks(p_payment_id uuid, p_owed jsonb) IS 'Owes the thanks for a payment, with the bill that it is told by: the one named, else the first it paid, else the latest.';
-
-REVOKE ALL ON FUNCTION private.owe_thanks(p_payment_id uuid, p_owed jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.owe_thanks(p_payment_id uuid, p_owed jsonb) TO service_role;
-
 CREATE FUNCTION private.check_payment(p_row jsonb) RETURNS void
     LANGUAGE plpgsql STABLE
     SET search_path TO ''
@@ -1026,11 +995,6 @@ CREATE FUNCTION private.awaits_return(p_customer_id uuid, p_currency text) RETUR
 $$;
 
 COMMENT ON FUNCTION private.awaits_return(p_customer_id uuid, p_currency text) IS 'Whether an account owes nothing while credit of it is about to go back: only when it has gone, something is owed.';
-
-
-SET default_tablespace = '';
-
-SET default_table_access_method = heap;
 
 REVOKE ALL ON FUNCTION private.awaits_return(p_customer_id uuid, p_currency text) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.awaits_return(p_customer_id uuid, p_currency text) TO service_role;
@@ -1468,6 +1432,38 @@ COMMENT ON FUNCTION private.post_suspense() IS 'Posts what comes of nobody known
 
 REVOKE ALL ON FUNCTION private.post_suspense() FROM PUBLIC;
 GRANT ALL ON FUNCTION private.post_suspense() TO service_role;
+
+CREATE FUNCTION private.owe_thanks(p_payment_id uuid, p_owed jsonb) RETURNS void
+    LANGUAGE sql
+    SET search_path TO ''
+    AS $$
+    insert into public.outbox (id, bill_id, kind, occasion, facts, steps, status, finished_at)
+    select gen_random_uuid(), b.id, 'payment_received', y.id::text,
+           jsonb_strip_nulls(jsonb_build_object(
+               'payment_id', y.id, 'amount_minor', y.amount_minor::text, 'currency', y.currency, 'received_on', y.received_on,
+               'on_account', case when b.how = 'latest' then 'yes' end)),
+           p_owed -> 'steps', p_owed ->> 'status', case when p_owed ->> 'status' <> 'open' then now() end
+    from public.payments y
+    cross join lateral (
+        select x.id, 'named' as how from public.bills x where x.id = y.bill_id
+        union all
+        (select x.id, 'paid' from public.ledger_entries e
+         join public.allocations a on a.credit_entry_id = e.id
+         join public.ledger_entries d on d.id = a.debit_entry_id
+         join public.bills x on x.id = d.bill_id
+         where e.payment_id = y.id and e.kind = 'payment' order by a.id limit 1)
+        union all
+        (select x.id, 'latest' from public.bills x where x.customer_id = y.customer_id and x.status = 'issued'
+         order by x.period_end desc limit 1)
+        limit 1) b
+    where y.id = p_payment_id and p_owed is not null and p_owed <> 'null'::jsonb
+    on conflict (bill_id, kind, occasion) do nothing
+$$;
+
+COMMENT ON FUNCTION private.owe_thanks(p_payment_id uuid, p_owed jsonb) IS 'Owes the thanks for a payment, with the bill that it is told by: the one named, else the first it paid, else the latest, and then on_account says that it paid none.';
+
+REVOKE ALL ON FUNCTION private.owe_thanks(p_payment_id uuid, p_owed jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.owe_thanks(p_payment_id uuid, p_owed jsonb) TO service_role;
 
 CREATE TRIGGER audit_insert AFTER INSERT ON public.payments REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.audit();
 

@@ -387,6 +387,8 @@ begin
     elsif e.effect ->> 'kind' in ('payment_failed', 'expired') then
         perform private.release_spared('session ' || e.object_id, e.detail);
         e.outcome := 'applied';
+    elsif e.effect ->> 'kind' like 'autopay%' then
+        e := private.take_autopay_event(e, p_owed);
     else
         e := private.take_stripe_aftermath(e);
     end if;

@@ -248,6 +248,7 @@ def test_the_status_has_each_job_with_its_cron_next_time_and_last_run(utility: U
     assert before["running"] is False
     assert [(j["id"], j["next_run_at"], j["last_run"]) for j in before["jobs"]] == [
         ("monthly_bills", "2026-12-01T02:00:00+05:30", None),
+        ("autopay", "2026-11-01T09:00:00+05:30", None),
         ("payment_reminders", "2026-11-01T10:00:00+05:30", None),
         ("overdue_marking", "2026-11-01T11:00:00+05:30", None),
         ("meter_collection", "2026-11-01T08:00:00+05:30", None),

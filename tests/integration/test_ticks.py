@@ -59,6 +59,7 @@ def test_a_stopped_process_makes_up_for_each_missed_month_and_the_latest_of_the_
     ]
     periods = [f"{b.period_start:%m-%d}/{b.period_end:%m-%d}" for b in utility.bills_of("M1")]
     assert periods == ["08-05/08-28", "08-28/09-28", "09-28/10-28"]
+    assert runs_of(utility.services, "autopay") == {"2026-10-31": done}
     assert runs_of(utility.services, "payment_reminders") == {"2026-10-31": done}
     assert runs_of(utility.services, "overdue_marking") == {"2026-10-31": done}
     assert runs_of(utility.services, "meter_collection") == {"2026-10-25": done}

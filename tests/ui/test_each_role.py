@@ -42,6 +42,7 @@ ENDPOINTS: Final[Mapping[tuple[str, str], Needs]] = {
     ("GET", "/api/bills/customer/<path:customer>"): (Permission.VIEW_BILLS, *SUBMIT),
     ("GET", "/api/credit-notes"): (Permission.VIEW_BILLS,),
     ("GET", "/api/credit-notes/<credit_note_id>/pdf"): (Permission.VIEW_BILLS,),
+    ("GET", "/api/autopay/<path:customer>"): (Permission.VIEW_CUSTOMERS,),
     ("GET", "/api/scheduler/status"): (),
     ("GET", "/api/health"): None,
     ("GET", "/api/metrics"): (Permission.VIEW_SYSTEM,),
@@ -76,10 +77,13 @@ _BILLS: Final = (
     "/bills/<bill_id>/credit-note",
 )
 _PAYMENTS: Final = ("/payments", "/payments/<payment_id>", "/payments/<payment_id>/pdf")
-_SHOWN: Final = ("", *_BILLS, *_PAYMENTS, "/usage", "/statement", "/statement/pdf")
+_SHOWN: Final = ("", *_BILLS, *_PAYMENTS, "/usage", "/statement", "/statement/pdf", "/autopay")
 _ASKED: Final = ("/bills/<bill_id>/dispute", "/moving-out", "/reading", "/contact", "/end-links")
 _ENTRY: Final = ("/open", "/sign-in", "/confirm")
-_DONE: Final = ("/code", "/confirm/send", "/sign-out", "/requests/<request_id>/withdraw")
+_DONE: Final = (
+    *("/code", "/confirm/send", "/sign-out", "/requests/<request_id>/withdraw"),
+    *("/bills/<bill_id>/pay", "/autopay", "/autopay/end", "/autopay/resume", "/autopay/confirm"),
+)
 CUSTOMER_PAGE: Final = {
     *(("GET", f"/my{path}") for path in (*_SHOWN, *_ASKED, *_ENTRY)),
     *(("POST", f"/my{path}") for path in (*_ASKED, *_ENTRY, *_DONE)),

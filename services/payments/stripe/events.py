@@ -8,12 +8,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final, Literal
-from uuid import NAMESPACE_URL, UUID, uuid5
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, ValidationError
 
+from services.payments.stripe import autopay_events
+from services.payments.stripe.autopay_events import AutopayMeaning
 from services.payments.stripe.client import UnchargeableAmount, from_stripe_amount
+from services.payments.stripe.intents import payment_id_of
 from services.quantities.money import UnknownCurrency
 from services.quantities.period import local_date
 from services.records.reconciliation import EventOutcome
@@ -168,6 +171,8 @@ def _meaning(kind: str, thing: Mapping[str, Any], when: _When) -> _Meaning:
 
 def _paid(thing: Mapping[str, Any], when: _When) -> _Meaning:
     session = _Session.model_validate(thing)
+    if session.mode == "setup" and (saved := autopay_events.of_session(thing)):
+        return _autopay(saved)
     if session.mode != "payment" or session.payment_status == "no_payment_required":
         return _Meaning(outcome="kept", detail="No money came with it.")
     if session.payment_status == "unpaid":
@@ -235,6 +240,20 @@ def _dispute(kind: str) -> Callable[[Mapping[str, Any], _When], _Meaning]:
     return read
 
 
+def _of_intent(thing: Mapping[str, Any], when: _When) -> _Meaning:
+    return _autopay(autopay_events.of_intent(thing, at=when.at.isoformat(), on=when.on))
+
+
+def _of_method(kind: str) -> Callable[[Mapping[str, Any], _When], _Meaning]:
+    return lambda thing, _: _autopay(autopay_events.of_method(kind, thing))
+
+
+def _autopay(found: AutopayMeaning | None) -> _Meaning:
+    if found is None:
+        return _Meaning(outcome="kept", detail=_NO_EFFECT)
+    return _Meaning(found.payment_intent, found.effect, found.detail)
+
+
 _READERS: Final[Mapping[str, Callable[[Mapping[str, Any], _When], _Meaning]]] = {
     "checkout.session.completed": _paid,
     "checkout.session.async_payment_succeeded": _paid,
@@ -248,14 +267,11 @@ _READERS: Final[Mapping[str, Callable[[Mapping[str, Any], _When], _Meaning]]] = 
     "charge.dispute.funds_withdrawn": _dispute("dispute_withdrawn"),
     "charge.dispute.funds_reinstated": _dispute("dispute_reinstated"),
     "charge.dispute.closed": _dispute("dispute_closed"),
+    **dict.fromkeys(autopay_events.INTENT_TYPES, _of_intent),
+    **{kind: _of_method(kind) for kind in autopay_events.METHOD_TYPES},
 }
 
 KNOWN_TYPES: Final = tuple(_READERS)
-
-
-def payment_id_of(payment_intent: str) -> str:
-    """The id that our payment has for Stripe's."""
-    return str(uuid5(NAMESPACE_URL, f"electricity-billing/stripe-payment/{payment_intent}"))
 
 
 def _money(name: str, amount: int, currency: str) -> Json:

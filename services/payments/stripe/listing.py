@@ -8,6 +8,7 @@ from typing import Any, Final
 import stripe
 
 from services.integrations.http import ServiceUnavailable
+from services.payments.stripe.autopay_events import is_autopays
 from services.payments.stripe.client import UnchargeableAmount, as_ours, from_stripe_amount
 from services.payments.stripe.events import KNOWN_TYPES
 from services.quantities.money import UnknownCurrency
@@ -94,7 +95,8 @@ class StripeReading:
         self, since: datetime, until: datetime, pulse: Callable[[], None]
     ) -> list[Json]:
         params = {"created": _span(since, until), "types": list(KNOWN_TYPES)}
-        return list(self._all(self.client.v1.events.list, params, pulse))
+        found = self._all(self.client.v1.events.list, params, pulse)
+        return [event for event in found if is_autopays(str(event.get("type")), _thing_of(event))]
 
     def _all(
         self, ask: Callable[..., Any], params: Json, pulse: Callable[[], None]
@@ -118,6 +120,12 @@ class StripeReading:
         if not all(isinstance(row.get("id"), str) for row in rows):
             raise ServiceUnavailable("Stripe's answer cannot be read.")
         return rows, more
+
+
+def _thing_of(event: Mapping[str, Any]) -> Mapping[str, Any]:
+    data = event.get("data")
+    thing = data.get("object") if isinstance(data, Mapping) else None
+    return thing if isinstance(thing, Mapping) else {}
 
 
 def _span(since: datetime, until: datetime) -> Json:

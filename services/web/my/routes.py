@@ -10,6 +10,7 @@ from services.container import Services
 from services.people.customer_links import PATH
 from services.web.my.asked import AskedRoutes
 from services.web.my.entry import EntryRoutes
+from services.web.my.paying import PayingRoutes
 from services.web.my.shown import ShownRoutes
 from services.web.my.site import NOT_THERE, Site
 
@@ -24,7 +25,7 @@ class CustomerPageRoutes:
     def add_to(self, app: Flask) -> None:
         """Add the addresses to the app."""
         site = Site(self.services, self.clock)
-        for routes in (EntryRoutes(site), ShownRoutes(site), AskedRoutes(site)):
+        for routes in (EntryRoutes(site), ShownRoutes(site), AskedRoutes(site), PayingRoutes(site)):
             routes.add_to(app)
 
         def nothing(**_: str) -> Response:

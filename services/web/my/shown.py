@@ -9,6 +9,7 @@ from services.accounts.statements import NoStatement
 from services.bill_documents import MissingLetters
 from services.bill_documents.archive import ArchiveDamaged
 from services.customer_page.lookups import PageLookups
+from services.customer_page.paying import said_of_payment
 from services.customer_page.visits import confirmed
 from services.history.terms import METHOD
 from services.languages.sentence import N_, sentence, sentence_of
@@ -49,9 +50,16 @@ class ShownRoutes:
 
     def home(self) -> Response:
         """GET /my: the balance, and what is to pay."""
-        home = self._lookups.home(self.site.visit())
-        currency = home.account.currency or self.site.services.settings.currency
-        return self.site.page("home.html", N_("Your account"), home=home, currency=currency)
+        visit = self.site.visit()
+        home = self._lookups.home(visit)
+        charges = self.site.services.customer_page.paying.autopay(visit).charges
+        return self.site.page(
+            "home.html",
+            N_("Your account"),
+            home=home,
+            currency=home.account.currency or self.site.services.settings.currency,
+            to_confirm=[charge for charge in charges if charge.confirm_id],
+        )
 
     def bills(self) -> Response:
         """GET /my/bills?after: the last period first."""
@@ -59,13 +67,17 @@ class ShownRoutes:
         return self.site.page("bills.html", N_("Your bills"), bills=bills, after=after)
 
     def bill(self, bill_id: str) -> Response:
-        """GET /my/bills/<id>."""
+        """GET /my/bills/<id>; ?from= of who comes back from paying it."""
         shown = self._lookups.bill(self.site.visit(), bill_id)
+        came_from, said = request.args.get("from", ""), NOTHING
+        if came_from in {"paid", "cancelled"}:
+            said = Said(said_of_payment(shown.bill, came_from))
         title = sentence("Bill {reference}", reference=shown.bill.reference)
         names = self._lookups.charge_names(shown.bill, self.site.language().tag)
         return self.site.page(
             "bill.html",
             title,
+            said,
             shown=shown,
             bill=shown.bill,
             taxes=taxes_by_rate(shown.bill.lines),

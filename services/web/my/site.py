@@ -123,6 +123,7 @@ class Site:
             zone=settings.timezone,
             today=self.today,
             path=request.path,
+            pays_here=self.services.customer_page.paying.here,
             token=browser.form_token(request, cookies),
             **values,
         )

@@ -18,6 +18,9 @@ import sys
 from aiohttp import web
 from localstripe import resources, server
 resources.Store.dump_to_disk = lambda store: None
+# It knows no address to come back to: nobody is led anywhere by it.
+create = resources.PaymentIntent.__init__
+resources.PaymentIntent.__init__ = lambda self, return_url=None, **fields: create(self, **fields)
 web.run_app(server.app, host="127.0.0.1", port=int(sys.argv[1]), print=None)
 """
 

@@ -14,6 +14,7 @@ from services.ai.placeholders import PLACEHOLDERS
 from services.ai.prompt_files import Prompts
 from services.ai.questions import language_name
 from services.ai.service import AiService
+from services.messages.autopay_texts import AUTOPAY_KINDS
 from services.messages.templates import Message, MessageWriter, TemplateWriter
 from services.records.ai import AiCall
 from services.records.bills import Bill
@@ -135,11 +136,11 @@ def test_dates_are_written_as_the_language_has_them() -> None:
     assert "15 दिसंबर 2026" in message.text
 
 
-# What a disconnection notice says is the law's, not AI's.
+# What a disconnection notice says is the law's, and what autopay says the card schemes', not AI's.
 TOLD = [
     kind
     for kind in get_args(OutboxKind)
-    if 11 in OUTBOX_STEPS[kind] and kind != "disconnection_notice"
+    if 11 in OUTBOX_STEPS[kind] and kind != "disconnection_notice" and kind not in AUTOPAY_KINDS
 ]
 WORDS: dict[str, str] = {
     "payment_received": "Thank you, {paid} has arrived, {balance} is left.",

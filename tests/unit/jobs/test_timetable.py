@@ -33,6 +33,7 @@ def at(text: str, zone: ZoneInfo = KOLKATA) -> datetime:
 def test_the_jobs_have_the_times_of_the_design() -> None:
     assert {job.id: (job.cron, job.catch_up) for job in JOBS} == {
         "monthly_bills": ("0 2 1 * *", "every"),
+        "autopay": ("0 9 * * *", "latest"),
         "payment_reminders": ("0 10 * * *", "latest"),
         "overdue_marking": ("0 11 * * *", "latest"),
         "meter_collection": ("0 8 * * sun", "latest"),

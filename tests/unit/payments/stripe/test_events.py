@@ -8,7 +8,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from services.payments.stripe.events import NotAnEvent, TranslatedEvent, payment_id_of, translate
+from services.payments.stripe.events import NotAnEvent, TranslatedEvent, translate
+from services.payments.stripe.intents import payment_id_of
 from tests.integration.payments.told import (
     AT,
     Json,

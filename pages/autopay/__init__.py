@@ -1,0 +1,1 @@
+"""Autopay: what is charged next, what failed and why, and the policy."""

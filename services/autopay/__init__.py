@@ -1,0 +1,1 @@
+"""Autopay: customers let their bills be charged on the due date."""

@@ -1,0 +1,69 @@
+"""What customers read about autopay."""
+
+from datetime import date
+
+import pytest
+
+from services.messages.autopay_texts import asks_to_pay
+from services.messages.sms import text_of
+from services.messages.templates import TemplateWriter, how_to_pay
+from services.messages.whatsapp import TEMPLATES, parameters
+from services.records.outbox import OutboxKind
+from tests.unit.messages.test_templates import bill
+
+MONEY = {"amount_minor": "54035", "currency": "INR", "method": "Visa …4242"}
+FACTS: dict[str, tuple[OutboxKind, dict[str, str], str]] = {
+    "notice": (
+        "autopay_notice",
+        MONEY | {"charge_on": "2026-11-12"},
+        "₹540.35 of your electricity bill INV-000042 will be charged to Visa …4242 on 12 Nov 2026.",
+    ),
+    "again": (
+        "autopay_failed",
+        MONEY | {"code": "insufficient_funds", "again_on": "2026-11-15"},
+        "because there was not enough money. We try again on 15 Nov 2026.",
+    ),
+    "last": ("autopay_failed", MONEY | {"paused": "yes"}, "Autopay is paused. Please pay the bill"),
+    "confirm": ("autopay_failed", MONEY | {"confirm": "1"}, "wants you to confirm the charge"),
+    "limit": (
+        "autopay_failed",
+        MONEY | {"limit_minor": "50000"},
+        "it is above your limit of ₹500.00",
+    ),
+    "expiring": (
+        "autopay_expiring",
+        {"method": "Visa …4242", "expires_on": "2026-12-31"},
+        "The card of your autopay (Visa …4242) expires on 31 Dec 2026.",
+    ),
+    "ended": ("autopay_ended", {"method": "Visa …4242"}, "has ended: nothing more is charged"),
+}
+
+
+@pytest.mark.parametrize("occasion", sorted(FACTS))
+def test_each_occasion_is_said_on_each_channel(occasion: str) -> None:
+    kind, facts, said = FACTS[occasion]
+    made = bill()
+    mail = TemplateWriter(lambda: "Green Valley").write(
+        bill=made, kind=kind, language="en", facts=facts
+    )
+    assert said in mail.text
+    assert said in text_of(made, kind, facts, sender="Green Valley")
+    assert said in TEMPLATES[kind].filled(parameters(made, kind, facts))
+
+
+def test_who_is_to_pay_is_given_the_way_to() -> None:
+    made = bill()
+    way = how_to_pay(made)
+    for occasion, pays in (("again", False), ("confirm", False), ("last", True), ("limit", True)):
+        kind, facts, _ = FACTS[occasion]
+        assert asks_to_pay(facts) is pays
+        assert (way in text_of(made, kind, facts, sender="G")) is pays
+
+
+def test_a_bill_that_autopay_pays_asks_for_nothing() -> None:
+    made = bill(spared_because="autopay", payment_url=None, due_date=date(2026, 11, 12))
+    said = (
+        TemplateWriter(lambda: "G").write(bill=made, kind="bill_issued", language="en", facts={})
+    ).text
+    assert "Autopay pays it on 12 Nov 2026, so there is nothing to do." in said
+    assert "Please pay" not in said
