@@ -6,8 +6,9 @@ import pytest
 
 from services.messages.autopay_texts import asks_to_pay
 from services.messages.sms import text_of
-from services.messages.templates import TemplateWriter, how_to_pay
+from services.messages.templates import TemplateWriter
 from services.messages.whatsapp import TEMPLATES, parameters
+from services.messages.wording import how_to_pay
 from services.records.outbox import OutboxKind
 from tests.unit.messages.test_templates import bill
 
@@ -21,7 +22,7 @@ FACTS: dict[str, tuple[OutboxKind, dict[str, str], str]] = {
     "again": (
         "autopay_failed",
         MONEY | {"code": "insufficient_funds", "again_on": "2026-11-15"},
-        "because there was not enough money. We try again on 15 Nov 2026.",
+        "Visa …4242: there was not enough money. We try again on 15 Nov 2026.",
     ),
     "last": ("autopay_failed", MONEY | {"paused": "yes"}, "Autopay is paused. Please pay the bill"),
     "confirm": ("autopay_failed", MONEY | {"confirm": "1"}, "wants you to confirm the charge"),
@@ -67,3 +68,11 @@ def test_a_bill_that_autopay_pays_asks_for_nothing() -> None:
     ).text
     assert "Autopay pays it on 12 Nov 2026, so there is nothing to do." in said
     assert "Please pay" not in said
+
+
+def test_it_is_said_in_the_customer_s_language() -> None:
+    kind, facts, _ = FACTS["notice"]
+    writer = TemplateWriter(lambda: "G")
+    said = writer.write(bill=bill(), kind=kind, language="es", facts=facts).text
+    assert "se cobrarán en Visa …4242 el 12 nov 2026" in said
+    assert "will be charged" not in said

@@ -33,6 +33,11 @@ FACTS |= {"payment_received": PAID, "bill_corrected": CORRECTED}
 IN_ARREARS = {"dunning": "demand", "notice_days": "15", "in_arrears": "₹1,200.00"}
 IN_ARREARS |= {"bills_in_arrears": "2", "cut_from": "19 Dec 2026"}
 FACTS |= {"disconnection_notice": IN_ARREARS | {"dunning": "notice"}}
+CHARGED = PAID | {"method": "Visa …4242"}
+FACTS |= {"autopay_notice": CHARGED | {"charge_on": "2026-11-27"}}
+FACTS |= {"autopay_failed": CHARGED | {"paused": "yes"}, "autopay_ended": CHARGED}
+FACTS |= {"autopay_expiring": CHARGED | {"expires_on": "2026-12-31"}}
+_ABOUT_NO_BILL = {"disconnection_notice", "payment_received", "autopay_expiring", "autopay_ended"}
 
 
 def bill(**changes: Any) -> Bill:
@@ -375,15 +380,7 @@ def test_each_message_is_in_the_customers_language_on_every_channel(
             channel,
             text_said,
         )
-        assert (
-            "INV-000042" in text_said
-            or "INV-000007" in text_said
-            or kind
-            in {
-                "disconnection_notice",
-                "payment_received",
-            }
-        )
+        assert "INV-000042" in text_said or "INV-000007" in text_said or kind in _ABOUT_NO_BILL
     assert language.money(bill().money(54035)) in said["discord"]
     assert english.gettext("Paid") != language.gettext("Paid")
 
