@@ -424,21 +424,6 @@ COMMENT ON FUNCTION private.is_read_by_hand(p_point uuid) IS 'Whether a place ha
 REVOKE ALL ON FUNCTION private.is_read_by_hand(p_point uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.is_read_by_hand(p_point uuid) TO service_role;
 
-CREATE FUNCTION private.place_latest_read() RETURNS trigger
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-begin
-    new.route := (select s.route from public.service_points s where s.id = new.service_point_id);
-    new.by_hand := private.is_read_by_hand(new.service_point_id);
-    return new;
-end $$;
-
-COMMENT ON FUNCTION private.place_latest_read() IS 'Notes of the last read of a place on which route that is, and whether it is read by hand.';
-
-REVOKE ALL ON FUNCTION private.place_latest_read() FROM PUBLIC;
-GRANT ALL ON FUNCTION private.place_latest_read() TO service_role;
-
 CREATE FUNCTION private.note_moved_places() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -1683,6 +1668,21 @@ COMMENT ON FUNCTION private.interval_days(p_point uuid, p_from date, p_until dat
 
 REVOKE ALL ON FUNCTION private.interval_days(p_point uuid, p_from date, p_until date) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.interval_days(p_point uuid, p_from date, p_until date) TO service_role;
+
+CREATE FUNCTION private.place_latest_read() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    new.route := (select s.route from public.service_points s where s.id = new.service_point_id);
+    new.by_hand := private.is_read_by_hand(new.service_point_id);
+    return new;
+end $$;
+
+COMMENT ON FUNCTION private.place_latest_read() IS 'Notes of the last read of a place on which route that is, and whether it is read by hand.';
+
+REVOKE ALL ON FUNCTION private.place_latest_read() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.place_latest_read() TO service_role;
 
 CREATE FUNCTION public.reading_rounds(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql STABLE

@@ -267,20 +267,6 @@ COMMENT ON FUNCTION public.overview(p jsonb) IS 'Billed and collected (net of wh
 REVOKE ALL ON FUNCTION public.overview(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.overview(p jsonb) TO service_role;
 
-CREATE FUNCTION public.months_to_age(p jsonb) RETURNS jsonb
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    AS $$
-    select jsonb_build_object('months', coalesce(jsonb_agg(jsonb_build_object('month', m.month, 'until', m.until) order by m.month desc), '[]'))
-    from public.aged_months m
-    where m.done_at is null or exists (select 1 from public.aged_changes c where c.month = m.month)
-$$;
-
-COMMENT ON FUNCTION public.months_to_age(p jsonb) IS 'The months whose receivables were begun, or changed since, the last first: {} -> {months: [{month, until}]}.';
-
-REVOKE ALL ON FUNCTION public.months_to_age(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.months_to_age(p jsonb) TO service_role;
-
 CREATE FUNCTION private.note_aged_changes() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -631,6 +617,20 @@ COMMENT ON FUNCTION public.age_month(p jsonb) IS 'Works out a part of what was o
 
 REVOKE ALL ON FUNCTION public.age_month(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.age_month(p jsonb) TO service_role;
+
+CREATE FUNCTION public.months_to_age(p jsonb) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select jsonb_build_object('months', coalesce(jsonb_agg(jsonb_build_object('month', m.month, 'until', m.until) order by m.month desc), '[]'))
+    from public.aged_months m
+    where m.done_at is null or exists (select 1 from public.aged_changes c where c.month = m.month)
+$$;
+
+COMMENT ON FUNCTION public.months_to_age(p jsonb) IS 'The months whose receivables were begun, or changed since, the last first: {} -> {months: [{month, until}]}.';
+
+REVOKE ALL ON FUNCTION public.months_to_age(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.months_to_age(p jsonb) TO service_role;
 
 CREATE FUNCTION public.month_entries(p jsonb) RETURNS jsonb
     LANGUAGE sql STABLE

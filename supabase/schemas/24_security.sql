@@ -251,34 +251,6 @@ COMMENT ON FUNCTION public.add_api_key(p jsonb) IS 'Keeps the hash of a new key:
 REVOKE ALL ON FUNCTION public.add_api_key(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.add_api_key(p jsonb) TO service_role;
 
-CREATE FUNCTION public.user_language(p jsonb) RETURNS jsonb
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    AS $$
-    select jsonb_build_object('language', (select l.language from public.user_languages l where l.user_id = p ->> 'user'))
-$$;
-
-COMMENT ON FUNCTION public.user_language(p jsonb) IS 'The language that somebody chose: {user} -> {language}, null where none.';
-
-REVOKE ALL ON FUNCTION public.user_language(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.user_language(p jsonb) TO service_role;
-
-CREATE FUNCTION public.choose_user_language(p jsonb) RETURNS jsonb
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-begin
-    perform private.set_actor(p);
-    insert into public.user_languages as l (user_id, language) values (p ->> 'actor', p ->> 'language')
-    on conflict (user_id) do update set language = excluded.language where l.language <> excluded.language;
-    return '{}'::jsonb;
-end $$;
-
-COMMENT ON FUNCTION public.choose_user_language(p jsonb) IS 'Keeps the language that somebody chose for themselves: {actor, language}.';
-
-REVOKE ALL ON FUNCTION public.choose_user_language(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.choose_user_language(p jsonb) TO service_role;
-
 CREATE FUNCTION public.readmit_user(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -447,6 +419,34 @@ COMMENT ON FUNCTION private.end_restored_sign_ins() IS 'After a restore: whoever
 
 REVOKE ALL ON FUNCTION private.end_restored_sign_ins() FROM PUBLIC;
 GRANT ALL ON FUNCTION private.end_restored_sign_ins() TO service_role;
+
+CREATE FUNCTION public.user_language(p jsonb) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select jsonb_build_object('language', (select l.language from public.user_languages l where l.user_id = p ->> 'user'))
+$$;
+
+COMMENT ON FUNCTION public.user_language(p jsonb) IS 'The language that somebody chose: {user} -> {language}, null where none.';
+
+REVOKE ALL ON FUNCTION public.user_language(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.user_language(p jsonb) TO service_role;
+
+CREATE FUNCTION public.choose_user_language(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    perform private.set_actor(p);
+    insert into public.user_languages as l (user_id, language) values (p ->> 'actor', p ->> 'language')
+    on conflict (user_id) do update set language = excluded.language where l.language <> excluded.language;
+    return '{}'::jsonb;
+end $$;
+
+COMMENT ON FUNCTION public.choose_user_language(p jsonb) IS 'Keeps the language that somebody chose for themselves: {actor, language}.';
+
+REVOKE ALL ON FUNCTION public.choose_user_language(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.choose_user_language(p jsonb) TO service_role;
 
 CREATE TRIGGER audit_insert AFTER INSERT ON public.api_keys REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.audit();
 

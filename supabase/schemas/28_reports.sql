@@ -178,32 +178,6 @@ ALTER TABLE ONLY public.cash_closing_items
 ALTER TABLE ONLY public.revenue_sums
     ADD CONSTRAINT revenue_sums_tariff_version_id_fkey FOREIGN KEY (tariff_version_id) REFERENCES public.tariff_versions(id);
 
-CREATE FUNCTION private.postings_behind() RETURNS jsonb
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    AS $$
-    -- What was posted since is added up by whoever asks, if it is not more.
-    select case when n.last_no - s.upto > 3000 then jsonb_build_object('permille', least(s.upto * 1000 / n.last_no, 999)) end
-    from public.summed_postings s cross join (select private.last_posting_no() as last_no) n
-$$;
-
-COMMENT ON FUNCTION private.postings_behind() IS 'How far postings are added up, {permille}, where more is left than a question can wait for; else null.';
-
-REVOKE ALL ON FUNCTION private.postings_behind() FROM PUBLIC;
-GRANT ALL ON FUNCTION private.postings_behind() TO service_role;
-
-CREATE FUNCTION private.postings_since(p_from date, p_to date) RETURNS private.posting[]
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    AS $$
-    select private.postings_numbered((select s.upto from public.summed_postings s), 9223372036854775807, p_from, p_to)
-$$;
-
-COMMENT ON FUNCTION private.postings_since(p_from date, p_to date) IS 'Postings of [from, to) that are not added up yet.';
-
-REVOKE ALL ON FUNCTION private.postings_since(p_from date, p_to date) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.postings_since(p_from date, p_to date) TO service_role;
-
 CREATE FUNCTION private.journal_of(p_from date, p_to date, p_after_on date, p_after_no bigint, p_limit integer) RETURNS TABLE(on_date date, posting_no bigint, book text, kind text, currency text, part text, detail text, amount_minor bigint, customer_id uuid, bill_id uuid, payment_id uuid, return_id uuid, note text, actor text, created_at timestamp with time zone, code text, description text, unit text, base text)
     LANGUAGE sql STABLE
     SET search_path TO ''
@@ -681,18 +655,6 @@ COMMENT ON FUNCTION public.report_collections(p jsonb) IS 'Money received and gi
 REVOKE ALL ON FUNCTION public.report_collections(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.report_collections(p jsonb) TO service_role;
 
-CREATE FUNCTION private.last_posting_no() RETURNS bigint
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    AS $$
-    select case when is_called then last_value else 0 end from public.posting_no
-$$;
-
-COMMENT ON FUNCTION private.last_posting_no() IS 'The number that was drawn last for a posting, 0 before the first.';
-
-REVOKE ALL ON FUNCTION private.last_posting_no() FROM PUBLIC;
-GRANT ALL ON FUNCTION private.last_posting_no() TO service_role;
-
 CREATE FUNCTION private.lines_of_postings(p_posted private.posting[]) RETURNS TABLE(on_date date, posting_no bigint, book text, kind text, currency text, part text, detail text, amount_minor bigint, customer_id uuid, bill_id uuid, payment_id uuid, return_id uuid, note text, actor text, created_at timestamp with time zone, code text, description text, unit text, base text)
     LANGUAGE sql STABLE
     SET search_path TO ''
@@ -828,6 +790,44 @@ COMMENT ON FUNCTION private.sums_of_collections(p_posted private.posting[]) IS '
 
 REVOKE ALL ON FUNCTION private.sums_of_collections(p_posted private.posting[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.sums_of_collections(p_posted private.posting[]) TO service_role;
+
+CREATE FUNCTION private.last_posting_no() RETURNS bigint
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select case when is_called then last_value else 0 end from public.posting_no
+$$;
+
+COMMENT ON FUNCTION private.last_posting_no() IS 'The number that was drawn last for a posting, 0 before the first.';
+
+REVOKE ALL ON FUNCTION private.last_posting_no() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.last_posting_no() TO service_role;
+
+CREATE FUNCTION private.postings_behind() RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    -- What was posted since is added up by whoever asks, if it is not more.
+    select case when n.last_no - s.upto > 3000 then jsonb_build_object('permille', least(s.upto * 1000 / n.last_no, 999)) end
+    from public.summed_postings s cross join (select private.last_posting_no() as last_no) n
+$$;
+
+COMMENT ON FUNCTION private.postings_behind() IS 'How far postings are added up, {permille}, where more is left than a question can wait for; else null.';
+
+REVOKE ALL ON FUNCTION private.postings_behind() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.postings_behind() TO service_role;
+
+CREATE FUNCTION private.postings_since(p_from date, p_to date) RETURNS private.posting[]
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select private.postings_numbered((select s.upto from public.summed_postings s), 9223372036854775807, p_from, p_to)
+$$;
+
+COMMENT ON FUNCTION private.postings_since(p_from date, p_to date) IS 'Postings of [from, to) that are not added up yet.';
+
+REVOKE ALL ON FUNCTION private.postings_since(p_from date, p_to date) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.postings_since(p_from date, p_to date) TO service_role;
 
 CREATE FUNCTION public.sum_postings(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql
