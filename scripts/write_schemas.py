@@ -57,7 +57,7 @@ SUBJECTS: Final = (
 # over several subjects goes to the last of them.
 _NAMES: Final = (
     ("documents", r"\w*credit_notes?(_documents?|_list|_reference)?"),
-    ("bills", r"(agreements_)?without_address"),
+    ("bills", r"(agreements_)?without_address|with_address"),
     ("utility_settings", r"utility_settings_version"),
     (
         "customer_page",

@@ -30,6 +30,7 @@ from services.quantities.energy import format_kwh
 from services.quantities.quality import Quality
 from services.rating import BillLine, RatedBill, SlabPart
 from services.records.bills import Bill
+from services.records.documents.taxes import taxes_by_rate
 from services.records.readings import ReadingSource
 
 _UNITS = {"day": "days", "month": "months"}
@@ -191,7 +192,27 @@ def lines_table(bill: Bill | RatedBill) -> str:
     rows.append(_sum_row("**Total**", bill.total_minor, bill.currency))
     if bill.tax_minor:
         rows.append(_sum_row(":gray[:small[of which taxes]]", bill.tax_minor, bill.currency))
+    rows += _tax_rows(bill)
     return "\n".join(rows)
+
+
+def _tax_rows(bill: Bill | RatedBill) -> list[str]:
+    """What each tax comes to at each rate, where it stands in several lines above."""
+    taxes = taxes_by_rate(bill.lines)
+    if len(taxes) == sum(line.tax for line in bill.lines):
+        return []
+    rows = []
+    for tax in taxes:
+        name = f"{tax.description}, billed before" if tax.is_before else tax.description
+        basis = (
+            f"{grouped(tax.rate)}% of {grouped(tax.base)}" if tax.rate and tax.is_percent else ""
+        )
+        amount = money(tax.amount_minor, bill.currency)
+        cells = (
+            f":gray[:small[{escaped(cell)}]]" if cell else "" for cell in (name, basis, amount)
+        )
+        rows.append(f"| &emsp;{' | '.join(cells)} |")
+    return rows
 
 
 def _line_row(line: BillLine, currency: str) -> str:

@@ -72,7 +72,7 @@ class BillApproval:
         """
         require(principal, Permission.APPROVE_BILLS)
         if lacks := self.issuer.terms().lacks:
-            raise DraftsChanged(f"{lacks} Nothing was issued.")
+            raise DraftsChanged(lacks)
         run_id = str(uuid4())
 
         def begin() -> IssueRun:

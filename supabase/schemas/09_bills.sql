@@ -517,6 +517,28 @@ COMMENT ON FUNCTION public.agreements_without_address(p jsonb) IS 'Those of some
 REVOKE ALL ON FUNCTION public.agreements_without_address(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.agreements_without_address(p jsonb) TO service_role;
 
+CREATE FUNCTION private.with_address(p_bills uuid[], p jsonb) RETURNS uuid[]
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+declare
+    v_without uuid[];
+begin
+    if p ->> 'no_address' is null then
+        return p_bills;
+    end if;
+    v_without := private.without_address(array(
+        select b.agreement_id from unnest(p_bills) i(id) join public.bills b on b.id = i.id where b.status = 'draft'));
+    return array(select i.id from unnest(p_bills) with ordinality as i(id, place)
+                 join public.bills b on b.id = i.id
+                 where b.status <> 'draft' or b.agreement_id <> all (v_without) order by i.place);
+end $$;
+
+COMMENT ON FUNCTION private.with_address(p_bills uuid[], p jsonb) IS 'Those of some bills that may be issued where a bill must say where the supply is, in their order: {no_address?: what is said of the others}; without it all of them.';
+
+REVOKE ALL ON FUNCTION private.with_address(p_bills uuid[], p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.with_address(p_bills uuid[], p jsonb) TO service_role;
+
 CREATE FUNCTION public.decide_reading(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -1872,7 +1894,7 @@ begin
     v_ids := array(select x.bill_id from public.issue_run_bills x
                    where x.run_id = v_run.id and x.place > v_run.reached and x.place <= v_run.reached + (p ->> 'limit')::integer
                    order by x.place);
-    v_issued := case when p ->> 'skip' is null then private.issue_drafts(v_ids, p) else '{}' end;
+    v_issued := case when p ->> 'skip' is null then private.issue_drafts(private.with_address(v_ids, p), p) else '{}' end;
     insert into public.outbox (id, bill_id, kind, steps, status, finished_at)
     select gen_random_uuid(), i, 'bill_issued', p #> '{owed,steps}', p #>> '{owed,status}',
            case when p #>> '{owed,status}' <> 'open' then now() end
@@ -1881,7 +1903,7 @@ begin
     update public.issue_runs r
     set reached = r.reached + cardinality(v_ids), issued = r.issued + cardinality(v_issued),
         first_number = coalesce(r.first_number, n.first), last_number = coalesce(n.last, r.last_number),
-        refusal = coalesce(p ->> 'skip', r.refusal),
+        refusal = coalesce(p ->> 'skip', case when private.with_address(v_ids, p) <> v_ids then p ->> 'no_address' end, r.refusal),
         status = case when r.reached + cardinality(v_ids) < r.number then 'running' else 'done' end,
         finished_at = case when r.reached + cardinality(v_ids) < r.number then null else now() end
     from (select min(b.number) as first, max(b.number) as last
@@ -1893,7 +1915,7 @@ begin
     return jsonb_build_object('run', to_jsonb(v_run));
 end $$;
 
-COMMENT ON FUNCTION public.issue_next(p jsonb) IS 'Issues the next drafts of the oldest issue run that no other process is at, in the name of who began it: {limit, issued_at, issued_on, due_date, owed: {steps, status} for each, skip?: passes them over for this reason} -> {run: as it is then, null when there is none}. Those that are no drafts any more are passed over.';
+COMMENT ON FUNCTION public.issue_next(p jsonb) IS 'Issues the next drafts of the oldest issue run that no other process is at, in the name of who began it: {limit, issued_at, issued_on, due_date, owed: {steps, status} for each, skip?: passes them over for this reason, no_address?: passes those over, for this reason, that could not say where the supply is} -> {run: as it is then, null when there is none}. Those that are no drafts any more are passed over.';
 
 REVOKE ALL ON FUNCTION public.issue_next(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.issue_next(p jsonb) TO service_role;

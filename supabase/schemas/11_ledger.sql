@@ -790,6 +790,37 @@ COMMENT ON FUNCTION private.take_back(p_entry_id uuid, p_amount bigint, p_from t
 REVOKE ALL ON FUNCTION private.take_back(p_entry_id uuid, p_amount bigint, p_from text[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.take_back(p_entry_id uuid, p_amount bigint, p_from text[]) TO service_role;
 
+CREATE FUNCTION private.number_blocks_of(p jsonb) RETURNS TABLE(first_no bigint, last_no bigint)
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select k.block * 4096, k.block * 4096 + 4095 from public.bill_number_blocks k
+    where k.ended_in >= date_trunc('month', (p ->> 'ended_after')::date) and k.ended_in < (p ->> 'ended_by')::date
+    group by k.block
+    union all
+    -- Drafts have no number, and come after all that have one.
+    select 9223372036854775807, 9223372036854775807
+$$;
+
+COMMENT ON FUNCTION private.number_blocks_of(p jsonb) IS 'From which number to which the bills of some days lie, block by block: {ended_after, ended_by} as public.list_bills takes them.';
+
+REVOKE ALL ON FUNCTION private.number_blocks_of(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.number_blocks_of(p jsonb) TO service_role;
+
+CREATE FUNCTION private.make_counts() RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    perform private.make_counts_of_supply();
+    insert into public.bill_number_blocks (ended_in, block) select c.ended_in, c.block from private.bill_numbers_counted c
+    on conflict do nothing;
+end $$;
+
+COMMENT ON FUNCTION private.make_counts() IS 'Counts all agreements and places, compares all drafts and looks where bills are numbered: where they came without their triggers. Nobody changes them meanwhile.';
+
+REVOKE ALL ON FUNCTION private.make_counts() FROM PUBLIC;
+
 CREATE FUNCTION public.account_statement(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql STABLE
     SET search_path TO ''
@@ -1931,6 +1962,31 @@ COMMENT ON FUNCTION private.post_bill_rows(p_bills private.new_entry[]) IS 'Post
 REVOKE ALL ON FUNCTION private.post_bill_rows(p_bills private.new_entry[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.post_bill_rows(p_bills private.new_entry[]) TO service_role;
 
+CREATE FUNCTION private.keep_open_totals() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_columns constant text := 'entry_id, book, currency, order_on, open_minor';
+    v_many boolean;
+begin
+    execute 'with added as (
+        insert into public.open_totals (currency, part, order_on, items, open_minor) '
+        || private.sums_of_open('select 1 as sign, ' || v_columns || ' from new_rows'
+            || case tg_op when 'UPDATE' then ' union all select -1, ' || v_columns || ' from old_rows' else '' end)
+        || ' returning id)
+        select bool_or(id % 256 = 0) from added' into v_many;
+    if v_many then
+        perform private.add_up_open_totals();
+    end if;
+    return null;
+end $$;
+
+COMMENT ON FUNCTION private.keep_open_totals() IS 'Adds new open items, and what changed of others, to open_totals; those of bills are in bill_totals.';
+
+REVOKE ALL ON FUNCTION private.keep_open_totals() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.keep_open_totals() TO service_role;
+
 CREATE FUNCTION private.sums_of_open(p_rows text) RETURNS text
     LANGUAGE sql IMMUTABLE
     SET search_path TO ''
@@ -1977,31 +2033,6 @@ COMMENT ON FUNCTION private.add_up_open_totals() IS 'Makes one row of the parts 
 REVOKE ALL ON FUNCTION private.add_up_open_totals() FROM PUBLIC;
 GRANT ALL ON FUNCTION private.add_up_open_totals() TO service_role;
 
-CREATE FUNCTION private.keep_open_totals() RETURNS trigger
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-declare
-    v_columns constant text := 'entry_id, book, currency, order_on, open_minor';
-    v_many boolean;
-begin
-    execute 'with added as (
-        insert into public.open_totals (currency, part, order_on, items, open_minor) '
-        || private.sums_of_open('select 1 as sign, ' || v_columns || ' from new_rows'
-            || case tg_op when 'UPDATE' then ' union all select -1, ' || v_columns || ' from old_rows' else '' end)
-        || ' returning id)
-        select bool_or(id % 256 = 0) from added' into v_many;
-    if v_many then
-        perform private.add_up_open_totals();
-    end if;
-    return null;
-end $$;
-
-COMMENT ON FUNCTION private.keep_open_totals() IS 'Adds new open items, and what changed of others, to open_totals; those of bills are in bill_totals.';
-
-REVOKE ALL ON FUNCTION private.keep_open_totals() FROM PUBLIC;
-GRANT ALL ON FUNCTION private.keep_open_totals() TO service_role;
-
 CREATE FUNCTION private.make_sums() RETURNS void
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -2018,6 +2049,26 @@ end $$;
 COMMENT ON FUNCTION private.make_sums() IS 'Adds up all bills, entries and open items: where they came without their triggers. Nobody posts meanwhile.';
 
 REVOKE ALL ON FUNCTION private.make_sums() FROM PUBLIC;
+
+CREATE FUNCTION private.keep_bill_number_blocks() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    insert into public.bill_number_blocks (ended_in, block)
+    select x.ended_in, x.block
+    from (select distinct date_trunc('month', n.period_end - 1)::date as ended_in, n.number / 4096 as block
+          from new_rows n where n.number is not null) x
+    where not exists (select 1 from public.bill_number_blocks k where k.ended_in = x.ended_in and k.block = x.block)
+    order by 1, 2
+    on conflict do nothing;
+    return null;
+end $$;
+
+COMMENT ON FUNCTION private.keep_bill_number_blocks() IS 'Notes in which blocks of numbers new bills are, and drafts that were numbered.';
+
+REVOKE ALL ON FUNCTION private.keep_bill_number_blocks() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.keep_bill_number_blocks() TO service_role;
 
 CREATE FUNCTION private.wrong_sums() RETURNS TABLE(subject text, detail text)
     LANGUAGE plpgsql STABLE
@@ -2043,57 +2094,6 @@ COMMENT ON FUNCTION private.wrong_sums() IS 'The sums that are not what bills, e
 
 REVOKE ALL ON FUNCTION private.wrong_sums() FROM PUBLIC;
 GRANT ALL ON FUNCTION private.wrong_sums() TO service_role;
-
-CREATE FUNCTION private.make_counts() RETURNS void
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-begin
-    perform private.make_counts_of_supply();
-    insert into public.bill_number_blocks (ended_in, block) select c.ended_in, c.block from private.bill_numbers_counted c
-    on conflict do nothing;
-end $$;
-
-COMMENT ON FUNCTION private.make_counts() IS 'Counts all agreements and places, compares all drafts and looks where bills are numbered: where they came without their triggers. Nobody changes them meanwhile.';
-
-REVOKE ALL ON FUNCTION private.make_counts() FROM PUBLIC;
-
-CREATE FUNCTION private.keep_bill_number_blocks() RETURNS trigger
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-begin
-    insert into public.bill_number_blocks (ended_in, block)
-    select x.ended_in, x.block
-    from (select distinct date_trunc('month', n.period_end - 1)::date as ended_in, n.number / 4096 as block
-          from new_rows n where n.number is not null) x
-    where not exists (select 1 from public.bill_number_blocks k where k.ended_in = x.ended_in and k.block = x.block)
-    order by 1, 2
-    on conflict do nothing;
-    return null;
-end $$;
-
-COMMENT ON FUNCTION private.keep_bill_number_blocks() IS 'Notes in which blocks of numbers new bills are, and drafts that were numbered.';
-
-REVOKE ALL ON FUNCTION private.keep_bill_number_blocks() FROM PUBLIC;
-GRANT ALL ON FUNCTION private.keep_bill_number_blocks() TO service_role;
-
-CREATE FUNCTION private.number_blocks_of(p jsonb) RETURNS TABLE(first_no bigint, last_no bigint)
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    AS $$
-    select k.block * 4096, k.block * 4096 + 4095 from public.bill_number_blocks k
-    where k.ended_in >= date_trunc('month', (p ->> 'ended_after')::date) and k.ended_in < (p ->> 'ended_by')::date
-    group by k.block
-    union all
-    -- Drafts have no number, and come after all that have one.
-    select 9223372036854775807, 9223372036854775807
-$$;
-
-COMMENT ON FUNCTION private.number_blocks_of(p jsonb) IS 'From which number to which the bills of some days lie, block by block: {ended_after, ended_by} as public.list_bills takes them.';
-
-REVOKE ALL ON FUNCTION private.number_blocks_of(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.number_blocks_of(p jsonb) TO service_role;
 
 CREATE TRIGGER bills_in_number_blocks AFTER INSERT ON public.bills REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.keep_bill_number_blocks();
 

@@ -271,6 +271,76 @@ ALTER TABLE ONLY public.autopay_attempts
 ALTER TABLE ONLY public.autopay_attempts
     ADD CONSTRAINT autopay_attempts_payment_id_fkey FOREIGN KEY (payment_id) REFERENCES public.payments(id);
 
+CREATE FUNCTION private.owe_autopay_message(p_kind text, p_bill uuid, p_occasion text, p_facts jsonb, p_owed jsonb) RETURNS void
+    LANGUAGE sql
+    SET search_path TO ''
+    AS $$
+    insert into public.outbox (id, bill_id, kind, occasion, facts, steps, status, finished_at)
+    select gen_random_uuid(), p_bill, p_kind, p_occasion, jsonb_strip_nulls(p_facts), p_owed -> 'steps', p_owed ->> 'status',
+           case when p_owed ->> 'status' <> 'open' then now() end
+    where p_bill is not null and p_owed is not null and p_owed <> 'null'::jsonb
+    on conflict (bill_id, kind, occasion) do nothing
+$$;
+
+REVOKE ALL ON FUNCTION private.owe_autopay_message(p_kind text, p_bill uuid, p_occasion text, p_facts jsonb, p_owed jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.owe_autopay_message(p_kind text, p_bill uuid, p_occasion text, p_facts jsonb, p_owed jsonb) TO service_role;
+
+CREATE FUNCTION private.plan_autopay_of_bills() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    if exists (select 1 from public.autopay_mandates where status = 'active') then
+        perform private.plan_autopay(array(
+            select n.id from new_rows n where n.status = 'issued' and n.amount_paid_minor < n.total_minor));
+    end if;
+    return null;
+end $$;
+
+REVOKE ALL ON FUNCTION private.plan_autopay_of_bills() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.plan_autopay_of_bills() TO service_role;
+
+CREATE FUNCTION private.autopay_amounts(p_charges uuid[]) RETURNS TABLE(charge_id uuid, amount_minor bigint, bills jsonb)
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+#variable_conflict use_column
+declare
+    v_bills constant uuid[] := array(select x.bill_id from public.autopay_charge_bills x where x.charge_id = any (p_charges) and x.live);
+    v_in_plan constant uuid[] := private.in_plan_of(v_bills);
+    v_customers constant uuid[] := array(select distinct c.customer_id from public.autopay_charges c where c.id = any (p_charges));
+begin
+    return query
+    with open_bills as (
+        select c.id as charge_id, c.customer_id, c.currency, b.id, b.number, b.total_minor - b.amount_paid_minor as open_minor
+        from public.autopay_charges c
+        join public.autopay_charge_bills x on x.charge_id = c.id and x.live
+        join public.bills b on b.id = x.bill_id and b.status = 'issued' and b.amount_paid_minor < b.total_minor and b.currency = c.currency
+        where c.id = any (p_charges) and b.id <> all (v_in_plan)
+          and not exists (select 1 from public.spared_bills s
+                          where s.bill_id = b.id and s.released_at is null and (s.until is null or s.until > now())
+                            and s.reason <> 'autopay')
+    ), sums as (
+        select o.charge_id, o.customer_id, o.currency, sum(o.open_minor)::bigint as open_minor,
+               jsonb_agg(jsonb_build_object('bill_id', o.id, 'amount_minor', o.open_minor) order by o.number) as bills
+        from open_bills o group by 1, 2, 3
+    ), under_way as (
+        select t.customer_id, t.currency, sum(t.amount_minor)::bigint as minor
+        from public.autopay_attempts t
+        where t.customer_id = any (v_customers) and t.ended_at is null and t.charge_id <> all (p_charges) group by 1, 2
+    )
+    select s.charge_id,
+           least(s.open_minor, greatest(coalesce(o.owed_minor, 0) - coalesce(u.minor, 0), 0))::bigint, s.bills
+    from sums s
+    left join private.owed_of(v_customers) o on o.customer_id = s.customer_id and o.currency = s.currency
+    left join under_way u on u.customer_id = s.customer_id and u.currency = s.currency;
+end $$;
+
+COMMENT ON FUNCTION private.autopay_amounts(p_charges uuid[]) IS 'What some charges come to now: what is open of their bills, without those in plans or paid another way just now, and no more than the account owes beside what other charges are under way for. None: nothing.';
+
+REVOKE ALL ON FUNCTION private.autopay_amounts(p_charges uuid[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.autopay_amounts(p_charges uuid[]) TO service_role;
+
 CREATE FUNCTION private.last_bill_of(p_customer_id uuid) RETURNS uuid
     LANGUAGE sql STABLE
     SET search_path TO ''
@@ -310,51 +380,45 @@ COMMENT ON FUNCTION private.stop_autopay(m public.autopay_mandates, p_status tex
 REVOKE ALL ON FUNCTION private.stop_autopay(m public.autopay_mandates, p_status text, p_code text, p_because text) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.stop_autopay(m public.autopay_mandates, p_status text, p_code text, p_because text) TO service_role;
 
-CREATE FUNCTION private.autopay_to_ask(p_attempts uuid[]) RETURNS jsonb
-    LANGUAGE sql STABLE
+CREATE FUNCTION private.autopay_failed(c public.autopay_charges, t public.autopay_attempts, p_on date, p_owed jsonb) RETURNS void
+    LANGUAGE plpgsql
     SET search_path TO ''
     AS $$
-    select coalesce(jsonb_agg(
-        to_jsonb(t) || jsonb_build_object(
-            'stripe_customer', m.stripe_customer, 'payment_method', m.payment_method, 'kind', m.kind, 'mandate_status', m.status,
-            'bill_number', b.number, 'open_minor', coalesce(a.amount_minor, 0)) order by t.id), '[]')
-    from public.autopay_attempts t
-    left join private.autopay_amounts(array(
-        select x.charge_id from public.autopay_attempts x where x.id = any (p_attempts))) a on a.charge_id = t.charge_id
-    join public.autopay_mandates m on m.id = t.mandate_id
-    join public.autopay_charges c on c.id = t.charge_id
-    join public.bills b on b.id = c.bill_id
-    where t.id = any (p_attempts)
-$$;
+declare
+    m public.autopay_mandates;
+    v_policy constant jsonb := private.autopay_policy();
+    v_next date;
+begin
+    select * into m from public.autopay_mandates where id = c.mandate_id;
+    if t.code = 'superseded' then
+        -- Stripe was never asked, and by now it comes to something else: it is worked out again.
+        update public.autopay_charges set status = 'announced', charge_on = p_on where id = c.id and m.status = 'active';
+        perform private.end_autopay_charges(array[c.id], 'dropped', 'ended', 'Autopay has ended.') where m.status <> 'active';
+        return;
+    end if;
+    if m.status = 'active' and t.decline <> all (array['hard', 'amount']) and t.number <= jsonb_array_length(v_policy -> 'retry_days') then
+        v_next := greatest(c.first_try_on + (v_policy #>> array['retry_days', (t.number - 1)::text])::integer, p_on + 1);
+    end if;
+    if v_next is not null then
+        update public.autopay_charges set status = 'waiting', charge_on = v_next, code = t.code, detail = t.detail where id = c.id;
+    else
+        perform private.end_autopay_charges(array[c.id], 'failed', t.code, t.detail);
+        if m.status = 'active' and t.decline <> 'amount' then
+            m := private.stop_autopay(m, 'paused', 'paused', 'A charge failed: ' || t.detail);
+        end if;
+    end if;
+    -- A charge that waited for a confirmation was told of when it began to wait.
+    perform private.owe_autopay_message('autopay_failed', c.bill_id, t.id || case when v_next is null then '/last' else '' end,
+        jsonb_build_object('amount_minor', t.amount_minor::text, 'currency', t.currency, 'method', private.autopay_method(m),
+                           'decline', t.decline, 'code', t.code, 'again_on', v_next::text,
+                           'paused', case when m.status = 'paused' then 'yes' end), p_owed -> 'autopay_failed')
+    where m.status <> 'ended';
+end $$;
 
-REVOKE ALL ON FUNCTION private.autopay_to_ask(p_attempts uuid[]) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.autopay_to_ask(p_attempts uuid[]) TO service_role;
+COMMENT ON FUNCTION private.autopay_failed(c public.autopay_charges, t public.autopay_attempts, p_on date, p_owed jsonb) IS 'A try failed: it is tried again on a day of the policy, or the charge is over and autopay pauses.';
 
-CREATE FUNCTION private.owe_autopay_message(p_kind text, p_bill uuid, p_occasion text, p_facts jsonb, p_owed jsonb) RETURNS void
-    LANGUAGE sql
-    SET search_path TO ''
-    AS $$
-    insert into public.outbox (id, bill_id, kind, occasion, facts, steps, status, finished_at)
-    select gen_random_uuid(), p_bill, p_kind, p_occasion, jsonb_strip_nulls(p_facts), p_owed -> 'steps', p_owed ->> 'status',
-           case when p_owed ->> 'status' <> 'open' then now() end
-    where p_bill is not null and p_owed is not null and p_owed <> 'null'::jsonb
-    on conflict (bill_id, kind, occasion) do nothing
-$$;
-
-REVOKE ALL ON FUNCTION private.owe_autopay_message(p_kind text, p_bill uuid, p_occasion text, p_facts jsonb, p_owed jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.owe_autopay_message(p_kind text, p_bill uuid, p_occasion text, p_facts jsonb, p_owed jsonb) TO service_role;
-
-CREATE FUNCTION public.autopay_policy(p jsonb) RETURNS jsonb
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    AS $$
-    select private.autopay_policy()
-$$;
-
-COMMENT ON FUNCTION public.autopay_policy(p jsonb) IS 'The policy that holds: {} -> its version.';
-
-REVOKE ALL ON FUNCTION public.autopay_policy(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.autopay_policy(p jsonb) TO service_role;
+REVOKE ALL ON FUNCTION private.autopay_failed(c public.autopay_charges, t public.autopay_attempts, p_on date, p_owed jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.autopay_failed(c public.autopay_charges, t public.autopay_attempts, p_on date, p_owed jsonb) TO service_role;
 
 CREATE FUNCTION public.end_autopay_attempt(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql
@@ -779,6 +843,18 @@ COMMENT ON FUNCTION public.publish_autopay_policy(p jsonb) IS 'Adds a version of
 REVOKE ALL ON FUNCTION public.publish_autopay_policy(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.publish_autopay_policy(p jsonb) TO service_role;
 
+CREATE FUNCTION public.autopay_policy(p jsonb) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select private.autopay_policy()
+$$;
+
+COMMENT ON FUNCTION public.autopay_policy(p jsonb) IS 'The policy that holds: {} -> its version.';
+
+REVOKE ALL ON FUNCTION public.autopay_policy(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.autopay_policy(p jsonb) TO service_role;
+
 CREATE FUNCTION public.autopay_of_customer(p jsonb) RETURNS jsonb
     LANGUAGE sql STABLE
     SET search_path TO ''
@@ -971,102 +1047,6 @@ COMMENT ON FUNCTION private.plan_autopay(p_bills uuid[]) IS 'Plans the charges o
 REVOKE ALL ON FUNCTION private.plan_autopay(p_bills uuid[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.plan_autopay(p_bills uuid[]) TO service_role;
 
-CREATE FUNCTION private.plan_autopay_of_bills() RETURNS trigger
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-begin
-    if exists (select 1 from public.autopay_mandates where status = 'active') then
-        perform private.plan_autopay(array(
-            select n.id from new_rows n where n.status = 'issued' and n.amount_paid_minor < n.total_minor));
-    end if;
-    return null;
-end $$;
-
-REVOKE ALL ON FUNCTION private.plan_autopay_of_bills() FROM PUBLIC;
-GRANT ALL ON FUNCTION private.plan_autopay_of_bills() TO service_role;
-
-CREATE FUNCTION private.autopay_amounts(p_charges uuid[]) RETURNS TABLE(charge_id uuid, amount_minor bigint, bills jsonb)
-    LANGUAGE plpgsql STABLE
-    SET search_path TO ''
-    AS $$
-#variable_conflict use_column
-declare
-    v_bills constant uuid[] := array(select x.bill_id from public.autopay_charge_bills x where x.charge_id = any (p_charges) and x.live);
-    v_in_plan constant uuid[] := private.in_plan_of(v_bills);
-    v_customers constant uuid[] := array(select distinct c.customer_id from public.autopay_charges c where c.id = any (p_charges));
-begin
-    return query
-    with open_bills as (
-        select c.id as charge_id, c.customer_id, c.currency, b.id, b.number, b.total_minor - b.amount_paid_minor as open_minor
-        from public.autopay_charges c
-        join public.autopay_charge_bills x on x.charge_id = c.id and x.live
-        join public.bills b on b.id = x.bill_id and b.status = 'issued' and b.amount_paid_minor < b.total_minor and b.currency = c.currency
-        where c.id = any (p_charges) and b.id <> all (v_in_plan)
-          and not exists (select 1 from public.spared_bills s
-                          where s.bill_id = b.id and s.released_at is null and (s.until is null or s.until > now())
-                            and s.reason <> 'autopay')
-    ), sums as (
-        select o.charge_id, o.customer_id, o.currency, sum(o.open_minor)::bigint as open_minor,
-               jsonb_agg(jsonb_build_object('bill_id', o.id, 'amount_minor', o.open_minor) order by o.number) as bills
-        from open_bills o group by 1, 2, 3
-    ), under_way as (
-        select t.customer_id, t.currency, sum(t.amount_minor)::bigint as minor
-        from public.autopay_attempts t
-        where t.customer_id = any (v_customers) and t.ended_at is null and t.charge_id <> all (p_charges) group by 1, 2
-    )
-    select s.charge_id,
-           least(s.open_minor, greatest(coalesce(o.owed_minor, 0) - coalesce(u.minor, 0), 0))::bigint, s.bills
-    from sums s
-    left join private.owed_of(v_customers) o on o.customer_id = s.customer_id and o.currency = s.currency
-    left join under_way u on u.customer_id = s.customer_id and u.currency = s.currency;
-end $$;
-
-COMMENT ON FUNCTION private.autopay_amounts(p_charges uuid[]) IS 'What some charges come to now: what is open of their bills, without those in plans or paid another way just now, and no more than the account owes beside what other charges are under way for. None: nothing.';
-
-REVOKE ALL ON FUNCTION private.autopay_amounts(p_charges uuid[]) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.autopay_amounts(p_charges uuid[]) TO service_role;
-
-CREATE FUNCTION private.autopay_failed(c public.autopay_charges, t public.autopay_attempts, p_on date, p_owed jsonb) RETURNS void
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-declare
-    m public.autopay_mandates;
-    v_policy constant jsonb := private.autopay_policy();
-    v_next date;
-begin
-    select * into m from public.autopay_mandates where id = c.mandate_id;
-    if t.code = 'superseded' then
-        -- Stripe was never asked, and by now it comes to something else: it is worked out again.
-        update public.autopay_charges set status = 'announced', charge_on = p_on where id = c.id and m.status = 'active';
-        perform private.end_autopay_charges(array[c.id], 'dropped', 'ended', 'Autopay has ended.') where m.status <> 'active';
-        return;
-    end if;
-    if m.status = 'active' and t.decline <> all (array['hard', 'amount']) and t.number <= jsonb_array_length(v_policy -> 'retry_days') then
-        v_next := greatest(c.first_try_on + (v_policy #>> array['retry_days', (t.number - 1)::text])::integer, p_on + 1);
-    end if;
-    if v_next is not null then
-        update public.autopay_charges set status = 'waiting', charge_on = v_next, code = t.code, detail = t.detail where id = c.id;
-    else
-        perform private.end_autopay_charges(array[c.id], 'failed', t.code, t.detail);
-        if m.status = 'active' and t.decline <> 'amount' then
-            m := private.stop_autopay(m, 'paused', 'paused', 'A charge failed: ' || t.detail);
-        end if;
-    end if;
-    -- A charge that waited for a confirmation was told of when it began to wait.
-    perform private.owe_autopay_message('autopay_failed', c.bill_id, t.id || case when v_next is null then '/last' else '' end,
-        jsonb_build_object('amount_minor', t.amount_minor::text, 'currency', t.currency, 'method', private.autopay_method(m),
-                           'decline', t.decline, 'code', t.code, 'again_on', v_next::text,
-                           'paused', case when m.status = 'paused' then 'yes' end), p_owed -> 'autopay_failed')
-    where m.status <> 'ended';
-end $$;
-
-COMMENT ON FUNCTION private.autopay_failed(c public.autopay_charges, t public.autopay_attempts, p_on date, p_owed jsonb) IS 'A try failed: it is tried again on a day of the policy, or the charge is over and autopay pauses.';
-
-REVOKE ALL ON FUNCTION private.autopay_failed(c public.autopay_charges, t public.autopay_attempts, p_on date, p_owed jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.autopay_failed(c public.autopay_charges, t public.autopay_attempts, p_on date, p_owed jsonb) TO service_role;
-
 CREATE FUNCTION private.take_autopay_money(t public.autopay_attempts, p jsonb, p_owed jsonb) RETURNS uuid
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -1232,6 +1212,26 @@ end $$;
 
 REVOKE ALL ON FUNCTION private.drop_autopay(p_rows jsonb, p_owed jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.drop_autopay(p_rows jsonb, p_owed jsonb) TO service_role;
+
+CREATE FUNCTION private.autopay_to_ask(p_attempts uuid[]) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select coalesce(jsonb_agg(
+        to_jsonb(t) || jsonb_build_object(
+            'stripe_customer', m.stripe_customer, 'payment_method', m.payment_method, 'kind', m.kind, 'mandate_status', m.status,
+            'bill_number', b.number, 'open_minor', coalesce(a.amount_minor, 0)) order by t.id), '[]')
+    from public.autopay_attempts t
+    left join private.autopay_amounts(array(
+        select x.charge_id from public.autopay_attempts x where x.id = any (p_attempts))) a on a.charge_id = t.charge_id
+    join public.autopay_mandates m on m.id = t.mandate_id
+    join public.autopay_charges c on c.id = t.charge_id
+    join public.bills b on b.id = c.bill_id
+    where t.id = any (p_attempts)
+$$;
+
+REVOKE ALL ON FUNCTION private.autopay_to_ask(p_attempts uuid[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.autopay_to_ask(p_attempts uuid[]) TO service_role;
 
 CREATE FUNCTION private.take_autopay_event(e public.stripe_events, p_owed jsonb) RETURNS public.stripe_events
     LANGUAGE plpgsql

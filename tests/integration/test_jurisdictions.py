@@ -115,7 +115,7 @@ def test_the_monthly_run_lists_them_and_bills_the_others(utility: Utility, datab
 
 
 def test_drafts_approved_together_pass_over_those_that_cannot_be_issued(
-    utility: Utility, database: str
+    utility: Utility, database: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     change(utility, bill_approval=True)
     for serial in ("M1", "M2", "M3"):
@@ -125,7 +125,7 @@ def test_drafts_approved_together_pass_over_those_that_cannot_be_issued(
     change(utility, jurisdiction="texas")
     approval, book = utility.services.bill_approval, utility.services.database
     mark = book.draft_totals(DraftChoice()).mark
-    with pytest.raises(DraftsChanged, match=r"must say .* Nothing was issued\."):
+    with pytest.raises(DraftsChanged, match="must say"):
         approval.issue_together(choice=DraftChoice(), mark=mark, principal=ADMIN)
     change(utility, **TEXAS)
     approval.issue_together(choice=DraftChoice(), mark=mark, principal=ADMIN)
@@ -135,6 +135,7 @@ def test_drafts_approved_together_pass_over_those_that_cannot_be_issued(
     assert (run.status, run.issued, run.refusal) == ("done", 2, NOWHERE)
     found = [utility.bills_of(serial)[0].status for serial in ("M1", "M2", "M3")]
     assert found == ["issued", "draft", "issued"]
+    assert "Traceback" not in caplog.text
     assert sorted(b.number or 0 for b in book.bills(status="issued").items) == [1, 2]
 
 

@@ -5,13 +5,16 @@ from collections.abc import Iterator
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from pages.bills.bill_card import lines_table
 from scheduler import Scheduler
 from services.bootstrap import run_with
 from services.identity.permissions import Role
+from services.rating import BillLine, RatedBill
 from tests.integration.correcting import Correcting
 from tests.integration.test_utility_settings import change
 from tests.integration.utility import ADMIN, Utility, make_utility
 from tests.ui.test_pages import fill, now, press, signed_in, words
+from tests.unit.bill_documents.bills import line
 
 pytestmark = pytest.mark.postgres
 SETTINGS, NOTES = "settings/settings.py", "bills/credit_notes.py"
@@ -104,3 +107,14 @@ def test_what_the_chosen_rules_ask_for_is_asked_here_and_said_before_a_run(
     assert "All that the rules ask the utility for is set." in words(app)
     app = signed_in(utility.services, Role.ADMIN, "bill_runs/bill_runs.py")
     assert "must say" not in words(app)
+
+
+def test_a_tax_in_several_lines_is_added_up_by_rate_below_them() -> None:
+    def tax(minor: int, base: str) -> BillLine:
+        return line("GST", minor, code="gst", tax=True, unit="%", quantity=base, rate="18")
+
+    rated = RatedBill("INR", (line("Energy", 7_500), tax(900, "50.00"), tax(450, "25.00")))
+    rows = lines_table(rated).replace("\\", "").splitlines()
+    assert rows[-1].count("18% of 75") == 1
+    assert "13.50" in rows[-1]
+    assert "18% of" not in lines_table(RatedBill("INR", rated.lines[:2])).splitlines()[-1]

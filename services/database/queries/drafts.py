@@ -67,8 +67,8 @@ class DraftQueries(Queries):
     ) -> IssueRun | None:
         """Issue the next drafts of a run, all or none; how it stands then, None without a run.
 
-        With `skip` they are passed over instead, for that reason. Raises IllegalChange with the
-        words of `no_address`, if there are any, where one would not say where the supply is.
+        With `skip` they are passed over instead, for that reason; with `no_address` those that
+        could not say where the supply is, for that one.
         """
         answer = self._call(
             "issue_next",
