@@ -1,6 +1,6 @@
 """Statements of account as documents: one for all agreements of a customer."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Final
@@ -72,7 +72,15 @@ class Statements:
     def of_own(self, customer_id: str, *, start: date, end: date) -> bytes:
         """The same for a customer, who was checked before."""
         found = self._found(customer_id, start, end)
-        return render_statement(document_of(found, start=start, end=end, utility=self.sender()))
+        notes: dict[str, str] = {}
+        if any(entry.kind == "bill_void" for entry in found.entries):
+            given = self.database.credit_notes(
+                customer_id=customer_id, start=start, until=end, limit=MOST_ENTRIES
+            )
+            notes = {note.bill_id: note.reference for note in given}
+        return render_statement(
+            document_of(found, start=start, end=end, utility=self.sender(), credit_notes=notes)
+        )
 
     def mail(self, *, customer_id: str, start: date, end: date, principal: Principal) -> bool:
         """Send the statement by mail as a PDF; False where there is no way, or too much waits.
@@ -103,9 +111,15 @@ class Statements:
 
 
 def document_of(
-    found: AccountStatement, *, start: date, end: date, utility: Utility
+    found: AccountStatement,
+    *,
+    start: date,
+    end: date,
+    utility: Utility,
+    credit_notes: Mapping[str, str] | None = None,
 ) -> StatementDocument:
-    """What a statement prints."""
+    """What a statement prints; `credit_notes` are the numbers of those that took bills back."""
+    notes = credit_notes or {}
     return StatementDocument(
         utility=utility,
         language=found.language,
@@ -117,7 +131,7 @@ def document_of(
         end=end,
         opening_minor=found.opening_minor,
         customer_tax_number=found.tax_number,
-        entries=tuple(map(_entry, found.entries)),
+        entries=tuple(_entry(entry, notes) for entry in found.entries),
         bills=tuple(
             StatementBill(
                 number=invoice_reference(bill.number),
@@ -133,9 +147,11 @@ def document_of(
     )
 
 
-def _entry(entry: LedgerEntry) -> StatementEntry:
+def _entry(entry: LedgerEntry, notes: Mapping[str, str]) -> StatementEntry:
     number = invoice_reference(entry.bill_number) if entry.bill_number is not None else ""
     billed = entry.kind in ("bill", "bill_void")
+    if entry.kind == "bill_void" and (note := notes.get(entry.bill_id or "")):
+        number = f"{number} · {note}"
     return StatementEntry(
         kind=entry.kind
         if entry.kind in ("bill", "bill_void")

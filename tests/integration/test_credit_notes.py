@@ -141,6 +141,20 @@ def test_its_pdf_is_of_its_time_and_stays(at: Correcting) -> None:
         services.credit_notes.pdf(credit_note_id=note.id, principal=ENGINEER)
 
 
+def test_the_statement_of_account_names_it_between_the_balances(at: Correcting) -> None:
+    change(at.utility, credit_notes=True, tax_number="DE136695976")
+    first, last = at.chain("M1", 2)
+    void(at, last.id)
+    statements, today = at.utility.services.statements, at.utility.today
+    days = {"start": today - timedelta(days=90), "end": today + timedelta(days=1)}
+    pdf = statements.pdf(customer_id=first.customer_id, principal=ADMIN, **days)
+    text = text_of(pdf).replace("\u200b", "")
+    for said in ("Balance before 0.00", "CN-000001", last.reference, "Tax number: DE136695976"):
+        assert said in text, said
+    left = first.money(at.balance(first)).text
+    assert f"Balance at the end {left}" in text
+
+
 def test_the_register_and_the_tax_by_rate_tie_with_the_notes(at: Correcting) -> None:
     change(at.utility, credit_notes=True)
     bills = [at.chain(f"M{n}", 1)[0] for n in range(3)]
