@@ -40,3 +40,26 @@ def request(named: NamedChange) -> Said:
     closed = _CLOSED.get(str(named.value("state")), "Changed")
     answer = str(named.value("answer") or "")
     return Said(what=f"{closed}: the customer {what}", more=answer, link=link)
+
+
+def autopay(named: NamedChange) -> Said:
+    """A customer agreed to autopay, it began, paused, went on or ended."""
+    method = " ".join(
+        part for part in (str(named.value("brand") or ""), str(named.value("last4") or "")) if part
+    )
+    status = str(named.value("status"))
+    if named.is_new:
+        return Said(what="Autopay: the customer agreed", more=str(named.value("consent") or ""))
+    if not named.changed("status"):
+        return Said(what="Autopay: the card or what Stripe says of it changed", more=method)
+    said = {
+        "active": "Autopay is on",
+        "paused": "Autopay is paused",
+        "ended": "Autopay has ended",
+        "confirming": "Autopay: the customer was at Stripe",
+    }
+    why = {"paused": "paused_because", "ended": "ended_because"}.get(status)
+    return Said(
+        what=said.get(status, "Autopay changed"),
+        more=str(named.value(why) or "") if why else method,
+    )

@@ -36,6 +36,7 @@ TABLES: Final[dict[str, tuple[str, Words]]] = {
     "customer_sessions": ("page", page_words.visit),
     "customer_pages": ("page", page_words.links),
     "customer_requests": ("page", page_words.request),
+    "autopay_mandates": ("page", page_words.autopay),
     "notifications": ("message", customer_words.message),
     "customer_replies": ("message", customer_words.reply),
     "outbox": ("message", money_words.reopened_work),

@@ -49,6 +49,22 @@ class AutopayStripe(Stripe):
         self.happened("checkout.session.completed", session)
         return str(method["id"])
 
+    def pay_session(self, session_id: str) -> None:
+        """A customer pays on a page that was opened for a bill."""
+        session = self.sessions[session_id]
+        assert session["mode"] == "payment"
+        assert session["status"] == "open"
+        price = "line_items[0][price_data]"
+        amount, currency = (
+            session["form"][f"{price}[unit_amount]"],
+            session["form"][f"{price}[currency]"],
+        )
+        intent = self.charge(int(amount), currency, session["metadata"])
+        session |= {"status": "complete", "payment_status": "paid", "payment_link": None}
+        session |= {"payment_intent": intent["id"], "amount_total": int(amount)}
+        session["currency"] = currency
+        self.happened("checkout.session.completed", session)
+
     def bank_ends(self, intent_id: str, *, code: str = "") -> None:
         """The bank has debited an account, or refused to with a code."""
         self._end(self.intents[intent_id], code or OK)

@@ -74,6 +74,9 @@ def whatsapp_error(status: int, code: int, message: str = "(#) an error") -> Rep
     return reply(status, {"error": error})
 
 
+CODE_TEMPLATE = "code_for_your_page"
+
+
 def whatsapp() -> StandIn:
     """The Cloud API for one business number, its templates approved in English."""
 
@@ -111,6 +114,16 @@ def _check_upload(seen: Seen) -> None:
     must(found["file"].get_content().startswith(b"%PDF"), "no PDF")
 
 
+def _check_code(template: dict[str, Any]) -> None:
+    """https://developers.facebook.com/docs/whatsapp/business-management-api/authentication-templates."""
+    body, button = template["components"]
+    must(body["type"] == "body" and len(body["parameters"]) == 1, "the body has the code")
+    must((button["type"], button["sub_type"], button["index"]) == ("button", "url", "0"), "button")
+    must(button["parameters"] == body["parameters"], "the button copies the code")
+    code = body["parameters"][0]
+    must(code["type"] == "text" and 0 < len(code["text"]) <= 15, "132018: the code is too long")
+
+
 def _check_template_message(body: dict[str, Any]) -> str:
     must(
         set(body)
@@ -125,6 +138,9 @@ def _check_template_message(body: dict[str, Any]) -> str:
     must(len(body["biz_opaque_callback_data"]) <= 512, "callback data beyond 512")
     template = body["template"]
     approved = {t.name: t.body for t in TEMPLATES.values()}
+    if template["name"] == CODE_TEMPLATE:
+        _check_code(template)
+        return str(body["to"])
     with_pdf = template["name"].endswith("_pdf")
     plain = template["name"].removesuffix("_pdf")
     must(plain in approved, "132001: no such template")

@@ -371,6 +371,21 @@ def test_tariffs_and_their_versions() -> None:
     )
 
 
+def test_autopay_says_what_was_agreed_and_why_it_ended() -> None:
+    new = {"consent": "I allow Green Valley to charge", "status": "opened"}
+    assert said("autopay_mandates", after=new) == (
+        "Autopay: the customer agreed",
+        "I allow Green Valley to charge",
+    )
+    for status, why, words in (
+        ("active", {"brand": "visa", "last4": "4242"}, ("Autopay is on", "visa 4242")),
+        ("paused", {"paused_because": "No money"}, ("Autopay is paused", "No money")),
+        ("ended", {"ended_because": "Asked by phone"}, ("Autopay has ended", "Asked by phone")),
+    ):
+        change = {"before": {"status": "opened"}, "after": {"status": status, **why}}
+        assert said("autopay_mandates", "update", **change) == words
+
+
 def test_a_table_that_nobody_wrote_words_for_still_reads_well() -> None:
     after = {
         "id": OTHER,
