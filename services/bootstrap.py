@@ -38,6 +38,7 @@ from services.bootstrap_providers import (
     message_rates,
     open_providers,
     twilio_reports,
+    twilio_texts,
     whatsapp_reports,
 )
 from services.container import Services
@@ -95,6 +96,7 @@ from services.importing.full_export.exports import FullExports
 from services.lists.office_lists import OfficeLists
 from services.messages.delivery import Delivery
 from services.messages.direct import DirectMessages
+from services.messages.letters import Letters
 from services.messages.lookups import MessageLookups
 from services.outbox.outbox import Outbox, StepDone, StepHandler
 from services.payments.bank_lines import BankLines
@@ -411,6 +413,13 @@ def wire(
         outbox=outbox,
         alert_book=AlertBook(database),
         messages=MessageLookups(database, delivery.per_minute),
+        letters=Letters(
+            database,
+            archive,
+            current.sender,
+            lambda: current().utility_name,
+            settings.timezone,
+        ),
         delivery=delivery,
         ai_usage=_ai_usage(settings, database, providers.ai),
         assessor=assessor,
@@ -458,6 +467,7 @@ def wire(
         own_account=own_account,
         payment_received=payments,
         twilio_reports=twilio_reports(settings, database),
+        twilio_texts=twilio_texts(settings, database),
         whatsapp_reports=whatsapp_reports(settings, database),
         inbox=inbox(settings, database),
         refunds=refunds,

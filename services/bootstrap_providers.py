@@ -65,6 +65,7 @@ from services.messages.templates import (
     TemplateWriter,
     WriteMessage,
 )
+from services.messages.texts import TwilioTexts
 from services.messages.whatsapp import GRAPH_URL, WhatsApp
 from services.outbox.outbox import StepHandler
 from services.payments.receipts import Receipts
@@ -78,6 +79,8 @@ from services.telemetry import outside_calls
 log = logging.getLogger(__name__)
 
 TWILIO_PATH: Final = "/webhook/twilio"
+# Where a utility lets Twilio hand in the texts that come to its number.
+TEXTS_PATH: Final = f"{TWILIO_PATH}/incoming"
 IN_DEMO: Final = "Not configured: the demo sends nothing to anybody."
 WITHOUT_CHANNEL: Final = "Not configured: no channel to customers has settings."
 
@@ -226,7 +229,7 @@ def message_steps(
             message_rates(settings),
             lambda: datetime.now(settings.timezone),
         ),
-        13: LogNotification(database, channels),
+        13: LogNotification(database, channels, writing),
     }
 
 
@@ -315,7 +318,13 @@ def direct_messages(
     server = mail_server(settings, counted_as=outside_calls.EMAIL)
     if server is not None and settings.customer_email_from is not None:
         ways.append(
-            ByMail(server, settings.customer_email_from, utility_name, lambda: datetime.now(UTC))
+            ByMail(
+                server,
+                settings.customer_email_from,
+                utility_name,
+                lambda: datetime.now(UTC),
+                return_address(settings),
+            )
         )
     provider = sms_provider(settings, at)
     if provider is not None:
@@ -396,6 +405,14 @@ def twilio_reports(settings: Settings, database: DatabaseService) -> TwilioRepor
     if settings.demo or url is None or token is None:
         return None
     return TwilioReports(database, token, url)
+
+
+def twilio_texts(settings: Settings, database: DatabaseService) -> TwilioTexts | None:
+    """Who takes texts of customers, where Twilio is set and reaches us; not in the demo."""
+    url, token = settings.reachable_url, settings.twilio_auth_token
+    if settings.demo or url is None or token is None:
+        return None
+    return TwilioTexts(database, token, f"{url}{TEXTS_PATH}", lambda: datetime.now(UTC))
 
 
 def whatsapp_reports(settings: Settings, database: DatabaseService) -> WhatsAppReports | None:

@@ -56,8 +56,10 @@ from services.importing.full_export.exports import FullExports
 from services.lists.office_lists import OfficeLists
 from services.messages.delivery import Delivery
 from services.messages.inbox import Inbox
+from services.messages.letters import Letters
 from services.messages.lookups import MessageLookups
 from services.messages.reports import TwilioReports, WhatsAppReports
+from services.messages.texts import TwilioTexts
 from services.outbox.outbox import Outbox
 from services.payments.bank_lines import BankLines
 from services.payments.lookups import PaymentLookups
@@ -108,6 +110,7 @@ class Services:
     alert_book: AlertBook
     bank_lines: BankLines
     messages: MessageLookups
+    letters: Letters
     assessor: ReadingAssessor
     issuer: BillIssuer
     billing_cycles: BillingCycles
@@ -169,6 +172,8 @@ class Services:
     # Take what Twilio and WhatsApp report of messages, where those are configured.
     twilio_reports: TwilioReports | None = None
     whatsapp_reports: WhatsAppReports | None = None
+    # Takes the texts that customers send over Twilio, where that is configured.
+    twilio_texts: TwilioTexts | None = None
     # Reads the mailbox of the sender's address, where that is configured.
     inbox: Inbox | None = None
     # Looks at Stripe for what the webhook missed, where Stripe is configured.

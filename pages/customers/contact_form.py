@@ -7,7 +7,7 @@ import streamlit as st
 from pages.shared.form_ids import form_done, form_id
 from pages.shared.format import day, escaped
 from pages.shared.permitted import submit_button
-from pages.shared.session import now, services, zone
+from pages.shared.session import may, now, services, zone
 from services.accounts.contact import InvalidContact
 from services.database.errors import IllegalChange
 from services.identity.auth import Principal
@@ -35,6 +35,7 @@ def show_contact(customer_id: str, principal: Principal) -> None:
             customer_id=customer_id, principal=principal
         )
     seen: ContactDetails = st.session_state[f"seen-{form}"]
+    _show_where_nothing_arrives(customer_id, seen, name, principal)
     with st.form(f"form-{form}", border=False):
         body = _ask(seen, form)
         st.caption("The PDFs of bills that were issued stay as they are.")
@@ -53,6 +54,33 @@ def show_contact(customer_id: str, principal: Principal) -> None:
         return
     form_done(name, "The details are changed.")
     st.rerun()
+
+
+def _show_where_nothing_arrives(
+    customer_id: str, seen: ContactDetails, name: str, principal: Principal
+) -> None:
+    """An address that mail came back from, and a number that stopped texts; and the way back."""
+    if seen.sms_stopped_at is not None:
+        since = day(local_date(seen.sms_stopped_at, zone()))
+        st.info(
+            f"No texts go to {escaped(seen.phone)}: a STOP came from it on {since}. A START from "
+            "that number lets them go again; nobody else can.",
+            icon=":material/speaker_notes_off:",
+        )
+    if seen.email_bounced_at is None:
+        return
+    since = day(local_date(seen.email_bounced_at, zone()))
+    st.warning(
+        f"No mail goes to {escaped(seen.email)}: it came back on {since}. Ask the customer, and "
+        "change the address, or trust it again if it works by now.",
+        icon=":material/mark_email_unread:",
+    )
+    if may(Permission.CHANGE_CUSTOMERS) and st.button(
+        "Trust this address again", icon=":material/mark_email_read:", key=f"trust-{customer_id}"
+    ):
+        services().messages.trust_email(customer_id=customer_id, principal=principal)
+        form_done(name, "Mail goes to the address again.")
+        st.rerun()
 
 
 def _begin_again(name: str) -> None:

@@ -25,4 +25,4 @@ _VIEWS: Final = {
 principal = require_permission(Permission.VIEW_DUNNING)
 show_header(DUNNING.title)
 show_done()
-_VIEWS[chosen_view(tuple(_VIEWS))](principal)
+_VIEWS[chosen_view(tuple(_VIEWS), key="list")](principal)

@@ -6,7 +6,7 @@ from typing import Final
 import streamlit as st
 
 from pages.dunning.words import customer_link
-from pages.registry import CHANGE_SUPPLY, SERVICE_POINT
+from pages.registry import CHANGE_SUPPLY, SERVICE_POINT, SUBMIT_READING
 from pages.shared.format import Color, day, escaped
 from pages.shared.permitted import page_link
 from pages.shared.session import called, services
@@ -28,9 +28,10 @@ def show_orders(principal: Principal) -> None:
     every = st.toggle("Also those that are closed", key="closed", bind="query-params")
     orders = services().dunning.work_orders(principal=principal, open_only=not every)
     st.caption(
-        "An order stands on the round of its route: the engineer does the work and reads the "
-        "meter. Then enter the disconnection or reconnection at its service point. Who pays "
-        "before that is taken off the round."
+        "An order stands on the round of its route, and on the page Work orders: the engineer does "
+        "the work and reads the meter. A smart meter is on no round: it is switched from afar, or "
+        "by a visit. Then enter the disconnection or reconnection at its service point. Who pays "
+        "before that is taken off."
     )
     if not orders:
         st.info("There is no order.", icon=":material/done_all:")
@@ -41,18 +42,23 @@ def show_order_cards(orders: Sequence[WorkOrder], *, with_customer: bool = True)
     """Work orders, one card each."""
     with st.container(gap="small"):
         for order in orders:
-            _show(order, with_customer=with_customer)
+            show_order(order, with_customer=with_customer)
 
 
-def _show(order: WorkOrder, *, with_customer: bool) -> None:
+def show_order(order: WorkOrder, *, with_customer: bool) -> None:
+    """One order: what and where, what the engineer found, and the next step."""
     with st.container(border=True, gap="small"):
         with st.container(horizontal=True, vertical_alignment="center"):
             st.markdown(f"**{_KINDS[order.kind]}**", width="content")
             label, color = _STATES[order.status]
             st.badge(label, color=color)
+            if order.meter_kind == "smart":
+                st.badge("Smart meter", icon=":material/sensors:", color="violet")
             if with_customer:
                 customer_link(order.customer_id, order.customer_name, order.account_no)
         route = f"route {escaped(order.route)}" if order.route else "on no route"
+        if order.meter_kind == "smart":
+            route = "from afar, or by a visit"
         place = escaped(order.address or order.service_point_code)
         st.caption(
             f"{place} · {route} · meter {escaped(order.meter_serial)} · "
@@ -76,6 +82,13 @@ def _show_open(order: WorkOrder) -> None:
         note = f". {escaped(order.missed_note)}" if order.missed_note else ""
         st.warning(f"Not done on {day(order.missed_on)}: {why}{note}", icon=":material/block:")
     with st.container(horizontal=True):
+        if order.read_wh is None:
+            page_link(
+                SUBMIT_READING,
+                label="Read the meter",
+                icon=":material/speed:",
+                query_params={"meter": order.meter_serial},
+            )
         page_link(
             CHANGE_SUPPLY,
             label=f"Enter the {_KINDS[order.kind].lower()}ion",

@@ -1,5 +1,6 @@
 """What the next run sends to whom, as things stand, and holding one back."""
 
+from datetime import date
 from typing import Final
 
 import streamlit as st
@@ -14,12 +15,14 @@ from pages.dunning.words import (
     place_in,
     step_badge,
 )
-from pages.shared.format import day
+from pages.shared.format import count, day, escaped
 from pages.shared.session import now, services, today
+from services.dunning.rules import day_in_words
 from services.identity.auth import Principal
-from services.records.dunning.policy import DueStep, DunningPart
+from services.records.dunning.policy import DueStep, DunningPart, DunningTotals
 
 _AT_ONCE: Final = 25
+_TOTALS: Final = "dunning-totals"
 _PARTS: Final[dict[str, DunningPart]] = {
     "Before the due date": "reminders",
     "First overdue notices": "overdue",
@@ -55,6 +58,8 @@ def show_tonight(principal: Principal) -> None:
         f"What the run of {when}, {_AT[part]}, does as things stand now. Whoever pays before then "
         "hears nothing; it is looked at once more just before a message leaves."
     )
+    if rows:
+        _show_totals(_totals(part, on, principal))
     if not rows:
         said = "Nothing is due." if after is None else "Nothing is due of the first 10,000."
         st.info(said, icon=":material/done_all:")
@@ -62,6 +67,37 @@ def show_tonight(principal: Principal) -> None:
         for row in rows:
             _show(row, principal)
     next_page(key, after)
+
+
+def _totals(part: DunningPart, on: date, principal: Principal) -> DunningTotals:
+    """Looked up once a minute: it goes through all that the run will."""
+    minute = now().replace(second=0, microsecond=0)
+    kept = st.session_state.get(_TOTALS)
+    if kept is None or kept[0] != (part, on, minute):
+        found = services().dunning.totals(part=part, on=on, principal=principal)
+        st.session_state[_TOTALS] = kept = ((part, on, minute), found)
+    totals: DunningTotals = kept[1]
+    return totals
+
+
+def _show_totals(totals: DunningTotals) -> None:
+    """Each step with how many accounts it is taken of, and on what."""
+    if not totals.complete:
+        st.caption("Added up are the first 10,000 that the run looks at.")
+    with st.grid(3, min_column_width=220) as grid:
+        for row in totals.rows:
+            with grid.cell(), st.container(border=True, gap="xsmall", height="stretch"):
+                step_badge(row)
+                st.caption(day_in_words(row.day))
+                amount = escaped(row.money(row.amount_minor).display())
+                st.markdown(f"**{count(row.accounts, 'account')}** · {amount}")
+                if row.steps != row.accounts:
+                    st.caption(count(row.steps, "message"))
+                if row.fee_minor:
+                    fees = escaped(row.money(row.fee_minor).display())
+                    st.caption(f"Late fees: {fees}")
+                if row.waiting:
+                    st.caption(f"{row.waiting:,} of them wait")
 
 
 def _show(step: DueStep, principal: Principal) -> None:

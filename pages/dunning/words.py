@@ -15,7 +15,15 @@ from services.dunning.rules import STEP_NAMES, InvalidPolicy, day_in_words
 from services.history.terms import HOLD_REASONS
 from services.records.bills import invoice_reference
 from services.records.dunning.holds import HoldReason
-from services.records.dunning.policy import DueStep, DunningAction, RowsAfter, StepAction, Wait
+from services.records.dunning.policy import (
+    CHARGES,
+    DueStep,
+    DunningAction,
+    RowsAfter,
+    StepAction,
+    StepTotal,
+    Wait,
+)
 
 STEP_COLORS: Final[dict[StepAction, Color]] = {
     "reminder": "blue",
@@ -42,15 +50,17 @@ def reason_in_words(reason: str) -> str:
     return f"{said[0].upper()}{said[1:]}"
 
 
-def step_badge(step: DueStep | DunningAction) -> None:
+def step_badge(step: DueStep | DunningAction | StepTotal) -> None:
     """Which step it is, in its colour."""
     st.badge(STEP_NAMES[step.action], color=STEP_COLORS[step.action])
 
 
 def about(step: DueStep | DunningAction) -> str:
-    """When in the ladder, and the bill that it is about."""
+    """When in the ladder, and the bill that it is about, or that it is about charges."""
     words = [day_in_words(step.day)]
-    if step.bill_number is not None:
+    if step.occasion.startswith(CHARGES):
+        words.append("fees and other charges")
+    elif step.bill_number is not None:
         words.append(invoice_reference(step.bill_number))
     return " · ".join(words)
 
@@ -65,12 +75,11 @@ def amounts(step: DueStep | DunningAction) -> str:
 
 
 def customer_link(customer_id: str, name: str, account_no: str) -> None:
-    """The way to a customer."""
+    """The way to a customer's dunning."""
     page_link(
         CUSTOMER,
         label=f"{escaped(name)}, {escaped(account_no)}",
-        # The view is a widget's: a link that names it is overruled by the one that was shown last.
-        query_params={"id": customer_id},
+        query_params={"id": customer_id, "view": "Dunning"},
     )
 
 

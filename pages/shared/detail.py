@@ -27,14 +27,18 @@ def detail_header(title: str, *, back: PageEntry, states: Sequence[State] = ()) 
             yield
 
 
-def chosen_view(names: Sequence[str]) -> str:
-    """Which of the views is shown; it is in the address, so that Back finds it."""
+def chosen_view(names: Sequence[str], *, key: str = "view") -> str:
+    """Which of the views is shown; it is in the address, so that Back finds it.
+
+    A page with links to a view of another page has a `key` of its own: one that both pages have
+    keeps what was chosen last, whatever the link says.
+    """
     return st.segmented_control(
         "Show",
         names,
         default=names[0],
         required=True,
         label_visibility="collapsed",
-        key="view",
+        key=key,
         bind="query-params",
     )

@@ -7,6 +7,7 @@ import streamlit as st
 
 from pages.registry import BILL
 from pages.shared.components import chosen_page, page_number, status_badge
+from pages.shared.download import download_button
 from pages.shared.format import OCCASION, Color, count, counted, escaped, moment
 from pages.shared.permitted import page_link
 from pages.shared.session import may, services, zone
@@ -14,22 +15,28 @@ from pages.system.send_again import offer_to_send_again
 from services.history import terms
 from services.identity.auth import Principal
 from services.identity.permissions import Permission
+from services.messages.letters import CHANNEL
 from services.outbox.steps import STEP_NAMES
 from services.records.bills import invoice_reference
 from services.records.messages import FailedWork, Notification, NotificationStatus
 
+_COLORS: dict[str, Color] = {
+    "sent": "blue",
+    "delivered": "green",
+    "read": "green",
+    "undelivered": "red",
+    "bounced": "red",
+    "waiting": "orange",
+    "sending": "blue",
+    "failed": "red",
+    "given_up": "red",
+    "unknown": "orange",
+    "not_configured": "gray",
+}
+# The same words as in timelines, on a badge.
 STATUS: dict[str, tuple[str, Color]] = {
-    "sent": ("Sent", "green"),
-    "delivered": ("Delivered", "green"),
-    "read": ("Read", "green"),
-    "undelivered": ("Not delivered", "red"),
-    "bounced": ("Came back", "red"),
-    "waiting": ("Waiting", "orange"),
-    "sending": ("Being sent", "blue"),
-    "failed": ("Refused", "red"),
-    "given_up": ("Given up", "red"),
-    "unknown": ("May have arrived", "orange"),
-    "not_configured": ("Not sent", "gray"),
+    status: (f"{word[0].upper()}{word[1:]}", _COLORS[status])
+    for status, word in terms.MESSAGE_STATES.items()
 }
 _AFTER_A_FAILURE = STATUS | {"waiting": ("Will be tried again", "orange")}
 CHANNELS = terms.CHANNELS
@@ -131,8 +138,22 @@ def _show_notification(sent: Notification, principal: Principal) -> None:
             and sent.outbox_status != "open"
         ):
             _offer_retry(sent.outbox_id, sent.id, principal)
-        if sent.outbox_id and sent.outbox_status != "open" and sent.channel != "none":
+        if sent.channel == CHANNEL:
+            _offer_letter(sent, principal)
+        elif sent.outbox_id and sent.outbox_status != "open":
             offer_to_send_again(sent.outbox_id, sent.id, principal)
+
+
+def _offer_letter(sent: Notification, principal: Principal) -> None:
+    """The letter as it was printed."""
+    download_button(
+        "Letter as PDF",
+        lambda: services().letters.pdf_of(letter_id=sent.id, principal=principal),
+        file_name=f"letter-{sent.id[:8]}.pdf",
+        mime="application/pdf",
+        key=f"letter-{sent.id}",
+        icon=":material/picture_as_pdf:",
+    )
 
 
 def _show_life(sent: Notification) -> None:

@@ -1,4 +1,4 @@
-"""Sending a message once more, by hand, on a channel that somebody chooses."""
+"""Sending a message once more, by hand, on a channel that somebody chooses, or as a letter."""
 
 from typing import Final
 
@@ -6,13 +6,14 @@ import streamlit as st
 
 from pages.shared.form_ids import form_done, form_id
 from pages.shared.format import escaped
-from pages.shared.session import may, services
+from pages.shared.session import may, now, services
 from services.database.errors import IllegalChange
 from services.history import terms
 from services.identity.auth import Principal
 from services.identity.permissions import Permission
+from services.messages.letters import CHANNEL, NothingToPrint
 
-_OWN: Final = ("email", "sms", "whatsapp", "discord_customer")
+_OWN: Final = ("email", "sms", "whatsapp", "discord_customer", CHANNEL)
 
 
 def offer_to_send_again(work_id: str, key: str, principal: Principal) -> None:
@@ -28,9 +29,15 @@ def offer_to_send_again(work_id: str, key: str, principal: Principal) -> None:
         channel = st.selectbox(
             "By", _OWN, format_func=terms.CHANNELS.__getitem__, key=f"again-by-{form}"
         )
-        st.caption("The customer gets it once more, outside their quiet hours.")
+        st.caption(
+            "The customer gets it once more, outside their quiet hours. A letter is printed once: "
+            "its PDF stands among the messages, and on the page Letters."
+        )
         if not st.form_submit_button("Yes, send it", type="primary"):
             return
+    if channel == CHANNEL:
+        _print(work_id, name, form, principal)
+        return
     try:
         services().messages.send_again(
             work_id=work_id,
@@ -43,4 +50,14 @@ def offer_to_send_again(work_id: str, key: str, principal: Principal) -> None:
         st.error(escaped(error), icon=":material/sync_problem:")
         return
     form_done(name, "The message is sent within a minute.")
+    st.rerun()
+
+
+def _print(work_id: str, name: str, form: str, principal: Principal) -> None:
+    try:
+        services().letters.print_one(work_id=work_id, batch_id=form, principal=principal, now=now())
+    except NothingToPrint as error:
+        st.error(escaped(error), icon=":material/print_disabled:")
+        return
+    form_done(name, "The letter is printed: download it among the messages.")
     st.rerun()

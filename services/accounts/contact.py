@@ -103,6 +103,8 @@ class CustomerContacts:
             quiet_from=contact.quiet_from,
             quiet_until=contact.quiet_until,
             opted_out=contact.opted_out_at is not None,
+            email_bounced_at=contact.email_bounced_at,
+            sms_stopped_at=contact.sms_stopped_at,
         )
 
     def change(

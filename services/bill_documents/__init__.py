@@ -8,6 +8,7 @@ from services.bill_documents.document import (
     BillDocument,
     CreditNoteDocument,
     EntryKind,
+    LetterDocument,
     MonthOfUse,
     ReadKind,
     ReceiptDocument,
@@ -22,6 +23,7 @@ from services.bill_documents.pdf import (
     MissingLetters,
     render,
     render_credit_note,
+    render_letter,
     render_receipt,
     render_statement,
 )
@@ -31,6 +33,7 @@ __all__ = [
     "BillDocument",
     "CreditNoteDocument",
     "EntryKind",
+    "LetterDocument",
     "MissingLetters",
     "MonthOfUse",
     "ReadKind",
@@ -43,6 +46,7 @@ __all__ = [
     "Utility",
     "render",
     "render_credit_note",
+    "render_letter",
     "render_receipt",
     "render_statement",
 ]

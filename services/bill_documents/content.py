@@ -11,6 +11,7 @@ from services.bill_documents.document import (
     AccountEntry,
     BillDocument,
     CreditNoteDocument,
+    LetterDocument,
     ReceiptDocument,
     RegisterLine,
     RegisterRead,
@@ -68,7 +69,11 @@ def content_of(document: BillDocument) -> Content:
 
 
 def sheet_of(
-    document: BillDocument | StatementDocument | ReceiptDocument | CreditNoteDocument,
+    document: BillDocument
+    | StatementDocument
+    | ReceiptDocument
+    | CreditNoteDocument
+    | LetterDocument,
     words: Words,
 ) -> Content:
     """What every document of the utility has: who sends it, to whom, in which language."""

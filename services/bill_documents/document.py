@@ -180,6 +180,21 @@ class CreditNoteDocument:
 
 
 @dataclass(frozen=True, slots=True)
+class LetterDocument:
+    """A message as a letter, written on a local date; `text` has a paragraph in each line."""
+
+    utility: Utility
+    language: str
+    customer_name: str
+    address: str
+    account_no: str
+    currency: str
+    written_on: date
+    subject: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class MonthOfUse:
     """What was used in the bills that ended in a month (its first day); None without a bill."""
 

@@ -16,9 +16,11 @@ from services.bill_documents.credit_note_content import credit_note_content
 from services.bill_documents.document import (
     BillDocument,
     CreditNoteDocument,
+    LetterDocument,
     ReceiptDocument,
     StatementDocument,
 )
+from services.bill_documents.letter_content import letter_content
 from services.bill_documents.receipt_content import receipt_content
 from services.bill_documents.statement_content import statement_content
 
@@ -26,6 +28,7 @@ _BILL: Final = Path(__file__).with_name("bill.typ")
 _STATEMENT: Final = Path(__file__).with_name("statement.typ")
 _RECEIPT: Final = Path(__file__).with_name("receipt.typ")
 _CREDIT_NOTE: Final = Path(__file__).with_name("credit_note.typ")
+_LETTER: Final = Path(__file__).with_name("letter.typ")
 # Noto Sans in the scripts of most of the world; Chinese, Japanese and Korean are a package apart.
 _FONTS: Final = (manimgx_fonts, manimgx_fonts_cjk)
 # PDF for archives (ISO 19005-2): all fonts within it, and no letter without its glyph.
@@ -41,6 +44,7 @@ _idle: Final[dict[Path, list[typst.Compiler]]] = {
     _STATEMENT: [],
     _RECEIPT: [],
     _CREDIT_NOTE: [],
+    _LETTER: [],
 }
 
 
@@ -88,6 +92,14 @@ def render_credit_note(document: CreditNoteDocument) -> bytes:
     Raises MissingLetters.
     """
     return _laid_out(_CREDIT_NOTE, credit_note_content(document))
+
+
+def render_letter(document: LetterDocument) -> bytes:
+    """The PDF (PDF/A-2u) of a letter; the same document gives the same bytes.
+
+    Raises MissingLetters.
+    """
+    return _laid_out(_LETTER, letter_content(document))
 
 
 def _laid_out(layout: Path, content: Content) -> bytes:

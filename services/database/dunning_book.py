@@ -16,6 +16,7 @@ from services.records.dunning.policy import (
     DunningOfAccount,
     DunningPart,
     DunningPolicy,
+    DunningTotals,
     PolicyVersions,
     RowsAfter,
 )
@@ -118,9 +119,10 @@ class DunningBook(Queries):
         )
         return int(answer["count"]), answer["after"]
 
-    def arrears(self, *, bill_id: str) -> Arrears:
-        """What the account of a bill owes overdue in the bill's currency."""
-        return Arrears.model_validate(self._call("arrears_of_bill", bill_id=bill_id))
+    def arrears(self, *, bill_id: str, today: date) -> Arrears:
+        """What the account of a bill owes overdue on a local date in the bill's currency."""
+        answer = self._call("arrears_of_bill", bill_id=bill_id, today=today.isoformat())
+        return Arrears.model_validate(answer)
 
     def note_notices_given(self, *, actor: str, run: RunRef, zone: str) -> int:
         """Keep when disconnection notices reached customers by a message; how many did."""
@@ -146,6 +148,11 @@ class DunningBook(Queries):
             ),
             DueStep,
         )
+
+    def totals(self, *, today: date, part: DunningPart) -> DunningTotals:
+        """What a night's jobs would do, added up by step; 10,000 bills or accounts at most."""
+        answer = self._call("dunning_totals", today=today.isoformat(), part=part)
+        return DunningTotals.model_validate(answer)
 
     def debtors(
         self, *, today: date, after: RowsAfter | None, limit: int

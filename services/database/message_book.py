@@ -6,7 +6,7 @@ from typing import Literal
 from services.database.queries.base import Queries
 from services.database.transport import Filter
 from services.records.base import Page
-from services.records.messages import CustomerReply, MailboxMark
+from services.records.messages import CustomerReply, MailboxMark, ReplyChannel
 
 Reported = Literal["delivered", "read", "undelivered", "bounced"]
 
@@ -96,14 +96,18 @@ class MessageBook(Queries):
         *,
         actor: str,
         reply_id: str,
-        channel: Literal["email", "whatsapp"],
+        channel: ReplyChannel,
         sender: str,
         body: str,
         received_at: datetime,
         subject: str = "",
         notification_id: str | None = None,
+        wants_texts: bool | None = None,
     ) -> bool:
-        """Keep what a customer answered, once; whether it is new."""
+        """Keep what a customer answered, once; whether it is new.
+
+        With `wants_texts` the number of a new one gets texts from now on, or none.
+        """
         answer = self._call(
             "note_reply",
             actor=actor,
@@ -114,8 +118,13 @@ class MessageBook(Queries):
             subject=subject,
             body=body,
             received_at=received_at.isoformat(),
+            wants_texts=wants_texts,
         )
         return bool(answer["new"])
+
+    def note_address_gone(self, *, actor: str, customer_id: str, email: str) -> None:
+        """Send no more mail to an address that a note came back from, if it is still theirs."""
+        self._call("note_address_gone", actor=actor, customer_id=customer_id, email=email)
 
     def open_replies(self, *, page: int = 1, page_size: int = 10) -> Page[CustomerReply]:
         """Answers of customers that nobody has seen to, the last first."""

@@ -2,6 +2,7 @@
 
 from services.database.autopay_book import AutopayBook
 from services.database.dunning_book import DunningBook
+from services.database.letter_book import LetterBook
 from services.database.message_book import MessageBook
 from services.database.operation_log import OperationLog
 from services.database.queries.account_lookups import AccountLookups
@@ -78,6 +79,7 @@ class DatabaseService(
         self.autopay = AutopayBook(transport)
         self.dunning = DunningBook(transport)
         self.message_book = MessageBook(transport)
+        self.letter_book = LetterBook(transport)
 
     def ping(self) -> None:
         """Ask the smallest question there is; raises DatabaseError when it is not answered."""

@@ -21,6 +21,7 @@ from services.records.dunning.policy import (
     DunningOfAccount,
     DunningPart,
     DunningPolicy,
+    DunningTotals,
     LateFee,
     PolicyVersions,
     RowsAfter,
@@ -105,6 +106,11 @@ class Dunning:
         require(principal, Permission.VIEW_DUNNING)
         return self.database.dunning.preview(today=on, part=part, after=after, limit=limit)
 
+    def totals(self, *, part: DunningPart, on: date, principal: Principal) -> DunningTotals:
+        """The same added up by step, of 10,000 bills or accounts at most."""
+        require(principal, Permission.VIEW_DUNNING)
+        return self.database.dunning.totals(today=on, part=part)
+
     def next_run_on(self, *, part: DunningPart, principal: Principal, now: datetime) -> date:
         """The local date of the next run that takes these steps: today's, unless it has ended."""
         require(principal, Permission.VIEW_DUNNING)
@@ -162,6 +168,11 @@ class Dunning:
         """The last 200 work orders, the newest first."""
         require(principal, Permission.VIEW_DUNNING)
         return self.database.dunning.work_orders(customer_id=customer_id, open_only=open_only)
+
+    def open_orders(self, *, principal: Principal) -> list[WorkOrder]:
+        """The open orders for whoever does them: where, and what; the last 200."""
+        require(principal, Permission.SUBMIT_READINGS, Permission.VIEW_DUNNING)
+        return self.database.dunning.work_orders(open_only=True)
 
     def follow_work_orders(self, *, now: datetime) -> None:
         """Order what the ladder came to, cancel what was paid or is held, reconnect who paid.

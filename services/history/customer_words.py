@@ -23,19 +23,6 @@ _WISHES: Final = {
     "quiet_from": "Quiet from",
     "quiet_until": "Quiet until",
 }
-_SENT: Final = {
-    "sent": "sent",
-    "delivered": "delivered",
-    "read": "read",
-    "undelivered": "not delivered",
-    "bounced": "came back",
-    "waiting": "waiting to be sent",
-    "sending": "being sent",
-    "failed": "refused",
-    "given_up": "given up",
-    "unknown": "may have arrived",
-    "not_configured": "not sent: no channel is set up",
-}
 _PLAN_ENDED: Final = {
     "broken": "Instalment plan broken",
     "cancelled": "Instalment plan cancelled",
@@ -69,7 +56,10 @@ def message(named: NamedChange) -> Said:
     kind, channel, status = (str(named.value(c) or "") for c in ("kind", "channel", "status"))
     occasion = terms.OCCASION.get(kind, kind.replace("_", " "))
     about = named.name("bill_id")
-    how = [terms.CHANNELS.get(channel, channel), _SENT.get(status, status.replace("_", " "))]
+    how = [
+        terms.CHANNELS.get(channel, channel),
+        terms.MESSAGE_STATES.get(status, status.replace("_", " ")),
+    ]
     if named.value("recipient"):
         how.insert(1, f"to {named.value('recipient')}")
     if named.value("error"):

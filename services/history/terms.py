@@ -33,6 +33,7 @@ OCCASION: Final = {
     "autopay_failed": "Charge by autopay that failed",
     "autopay_expiring": "Card of autopay that expires",
     "autopay_ended": "End of autopay",
+    "charges_overdue": "Charges overdue",
 }
 HOLD_REASONS: Final[dict[str, str]] = {
     "dispute": "a dispute",
@@ -46,22 +47,28 @@ CHANNELS: Final = {
     "whatsapp": "WhatsApp",
     "email": "E-mail",
     "sms": "SMS",
+    "letter": "Letter",
     "none": "No channel",
 }
-# What happened to a message, step by step.
-BECAME: Final = {
-    "queued": "in the queue",
-    "held": "held back",
-    "sending": "on its way",
-    "sent": "handed over",
+# How a message stands, in one word or few: the same on every page and in every list.
+MESSAGE_STATES: Final = {
+    "waiting": "waiting",
+    "sending": "being sent",
+    "sent": "sent",
     "delivered": "delivered",
     "read": "read",
     "undelivered": "not delivered",
     "bounced": "came back",
-    "waiting": "will be tried again",
     "failed": "refused",
+    "given_up": "given up",
     "unknown": "may have arrived",
     "not_configured": "not sent",
+}
+# What happened to a message, step by step.
+BECAME: Final = MESSAGE_STATES | {
+    "queued": "in the queue",
+    "held": "held back",
+    "waiting": "will be tried again",
 }
 METHOD: Final[dict[PaymentMethod, str]] = {
     "cash": N_("cash"),

@@ -56,7 +56,8 @@ class OpenMailbox:
         with _failures():
             answer, found = self.server.uid("SEARCH", asked)
         _taken(answer, "a search")
-        numbers = {int(one) for part in found if part for one in part.split()}
+        with _failures():
+            numbers = {int(one) for part in found if part for one in part.split()}
         # "12:*" has the last one also where that is before 12.
         return sorted(number for number in numbers if after is None or number > after)
 

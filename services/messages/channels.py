@@ -27,6 +27,8 @@ EMAIL: Final = "email"
 SMS: Final = "sms"
 # As the log has messages that were kept because there is no channel at all.
 NO_CHANNEL: Final = "none"
+# Their bill is paid, or not what they are about.
+_WITHOUT_BILL: Final[frozenset[OutboxKind]] = frozenset({"payment_received", "charges_overdue"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +196,7 @@ class OwnWhatsApp:
 
     def _document(self, message: OutgoingMessage) -> Attachment | None:
         # Who thanks for a payment sends no bill.
-        shown = () if message.kind == "payment_received" else (message.bill.id,)
+        shown = () if message.kind in _WITHOUT_BILL else (message.bill.id,)
         return next(iter(self.documents(shown)), None)
 
 
@@ -258,6 +260,8 @@ class OwnEmail:
         # Who thanks for a payment sends its receipt, and no bill.
         if message.kind == "payment_received":
             return self.receipts(message.facts.get("payment_id", ""))
+        if message.kind in _WITHOUT_BILL:
+            return ()
         return self.documents((message.bill.id, *message.facts.get(TELLS_OF, "").split()))
 
 
@@ -286,6 +290,8 @@ class OwnSms:
             number = e164(message.contact.phone)
         except InvalidPhone as error:
             return NotDeliverable(f"the customer's number {str(error).rstrip('.')}", said)
+        if message.contact.sms_stopped_at is not None:
+            return NotDeliverable("the customer stopped texts (STOP)", said)
         return PreparedMessage(
             masked(number),
             said,

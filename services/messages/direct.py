@@ -20,6 +20,7 @@ from services.integrations.failures import FinalFailure, TemporaryFailure
 from services.integrations.mail import MailServer
 from services.languages.sentence import N_
 from services.messages import addresses, discord, mail, sms
+from services.messages.bounces import ReturnAddress
 from services.messages.discord import Discord
 from services.messages.phones import InvalidPhone, e164
 from services.messages.whatsapp import WhatsApp
@@ -76,17 +77,21 @@ class ByMail:
     sender: str
     sender_name: Callable[[], str]
     clock: Callable[[], datetime]
+    # Marks where mail comes back to.
+    returns: ReturnAddress | None = None
     name: WayName = "email"
 
     def to(self, contact: CustomerContact) -> Callable[[Note], None] | None:
-        """To the customer's address, if it is one."""
+        """To the customer's address, if it is one and mail to it does not come back."""
+        if contact.email_bounced_at is not None:
+            return None
         try:
             recipient = addresses.mail_address(contact.email)
         except addresses.NotAnAddress:
             return None
-        return lambda note: self._send(note, recipient, contact.language)
+        return lambda note: self._send(note, recipient, contact)
 
-    def _send(self, note: Note, recipient: str, language: str) -> None:
+    def _send(self, note: Note, recipient: str, contact: CustomerContact) -> None:
         made = EmailMessage(policy=mail.POLICY)
         made["Subject"] = note.subject
         made["From"] = Address(self.sender_name(), addr_spec=self.sender)
@@ -98,8 +103,11 @@ class ByMail:
         made.set_content(f"{note.text}\n\n{self.sender_name()}\n")
         for one in note.attached:
             made.add_attachment(one.pdf, maintype="application", subtype="pdf", filename=one.name)
-        made["Content-Language"] = language
-        self.server.send(made, sender=self.sender, recipient=recipient)
+        made["Content-Language"] = contact.language
+        envelope = self.sender
+        if self.returns is not None:
+            envelope = self.returns.of_customer(contact.customer_id, recipient)
+        self.server.send(made, sender=envelope, recipient=recipient)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +119,9 @@ class BySms:
     name: WayName = "sms"
 
     def to(self, contact: CustomerContact) -> Callable[[Note], None] | None:
-        """To the customer's number, if it can be dialled from anywhere."""
+        """To the customer's number, if it can be dialled from anywhere and stopped no texts."""
+        if contact.sms_stopped_at is not None:
+            return None
         try:
             number = e164(contact.phone)
         except InvalidPhone:

@@ -20,6 +20,12 @@ from services.integrations.http import (
     post_json,
 )
 from services.languages.language import ENGLISH_LANGUAGE, Language
+from services.messages.charge_texts import (
+    CHARGES_DUE,
+    CHARGES_OVERDUE,
+    CHARGES_SINCE,
+    subject_of,
+)
 from services.messages.facts import NO_FACTS, Correction, Received
 from services.messages.wording import HEADLINES
 from services.quantities.counting import count
@@ -52,6 +58,7 @@ _COLORS: Final[dict[OutboxKind, int]] = {
     "autopay_failed": 0xF9A825,
     "autopay_expiring": 0xF9A825,
     "autopay_ended": 0x1565C0,
+    "charges_overdue": 0xF9A825,
 }
 
 
@@ -125,7 +132,12 @@ def whole_bill(
         fields.append((_("Pay online"), bill.payment_url))
     if page:
         fields.append((_("Your page"), page))
-    title = f"{_(HEADLINES[kind])} {bill.reference}"
+    if kind == CHARGES_OVERDUE:
+        # Of the bill that the message hangs on nothing is to pay.
+        about = ((_("To pay"), CHARGES_DUE), (_("Due"), CHARGES_SINCE))
+        fields = [(name, facts.get(fact, "")) for name, fact in about]
+        fields += [(_("Your page"), page)] if page else []
+    title = f"{_(HEADLINES[kind])} {subject_of(bill, kind)}"
     return _message(content=text, title=title, fields=fields, color=_COLORS[kind])
 
 
@@ -135,7 +147,8 @@ def shared_note(
     """A message for the channel that many read: account number and amount, no name, no link."""
     paid = ("Paid", Received.of(facts).amount) if kind == "payment_received" else None
     name, amount = paid or ("Amount", bill.money(bill.balance_minor))
-    fields = [("Account", escaped(bill.account_no)), (name, amount.display())]
+    owed = facts.get(CHARGES_DUE, "") if kind == CHARGES_OVERDUE else amount.display()
+    fields = [("Account", escaped(bill.account_no)), (name, owed)]
     return _message(content="", title=HEADLINES[kind], fields=fields, color=_COLORS[kind])
 
 

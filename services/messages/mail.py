@@ -9,6 +9,7 @@ from email.message import EmailMessage
 from typing import Final
 
 from services.languages.language import Language
+from services.messages.charge_texts import subject_of
 from services.messages.wording import HEADLINES
 from services.records.bills import Bill
 from services.records.outbox import OutboxKind
@@ -46,7 +47,7 @@ def mail_of(
     Headers after RFC 5322, and after RFC 3834 that no absence note answers it.
     """
     mail = EmailMessage(policy=POLICY)
-    mail["Subject"] = f"{Language.of(language).gettext(HEADLINES[kind])} {bill.reference}"
+    mail["Subject"] = f"{Language.of(language).gettext(HEADLINES[kind])} {subject_of(bill, kind)}"
     mail["From"] = Address(sender_name, addr_spec=sender)
     mail["To"] = recipient
     if reply_to:

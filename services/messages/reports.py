@@ -65,9 +65,9 @@ class TwilioReports:
         A repeat changes nothing. Raises ReportRefused, after which nothing was stored, and
         DatabaseError.
         """
-        wanted = self._signature(f"{self.url}?id={notification_id}", form)
-        if not hmac.compare_digest(wanted.encode(), (signature or "").encode()):
-            raise ReportRefused("The signature is not Twilio's for this report.")
+        check_twilio(
+            f"{self.url}?id={notification_id}", form, signature=signature, token=self.auth_token
+        )
         said = dict(form)
         status = _OF_TWILIO.get(said.get("MessageStatus", ""))
         if status is None or not is_id(notification_id):
@@ -83,13 +83,6 @@ class TwilioReports:
             else "",
             message_id=said.get("MessageSid", "")[:100],
         )
-
-    def _signature(self, url: str, form: Sequence[tuple[str, str]]) -> str:
-        """https://www.twilio.com/docs/usage/security#validating-requests."""
-        signed = url + "".join(name + value for name, value in sorted(set(form)))
-        key = self.auth_token.get_secret_value().encode()
-        # SHA-1 is what Twilio signs with.
-        return base64.b64encode(hmac.new(key, signed.encode(), hashlib.sha1).digest()).decode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +166,22 @@ class WhatsAppReports:
             body=storable(written if isinstance(written, str) else f"({kind}, see WhatsApp)"),
             received_at=datetime.fromtimestamp(min(seconds, _LAST_SECOND), UTC),
         )
+
+
+def check_twilio(
+    url: str, form: Sequence[tuple[str, str]], *, signature: str | None, token: SecretStr
+) -> None:
+    """That Twilio sent a form to our address `url`; raises ReportRefused.
+
+    https://www.twilio.com/docs/usage/security#validating-requests.
+    """
+    signed = url + "".join(name + value for name, value in sorted(set(form)))
+    key = token.get_secret_value().encode()
+    # SHA-1 is what Twilio signs with.
+    made = hmac.new(key, signed.encode("utf-8", "surrogatepass"), hashlib.sha1).digest()
+    given = (signature or "").encode("utf-8", "surrogatepass")
+    if not hmac.compare_digest(base64.b64encode(made), given):
+        raise ReportRefused("The signature is not Twilio's for this request.")
 
 
 def is_id(text: str) -> bool:

@@ -52,7 +52,7 @@ _IN_WORDS: Final[dict[NotificationStatus, str]] = {
     "bounced": "came back",
     "unknown": "may have arrived",
     "failed": "refused",
-    "waiting": "not yet",
+    "waiting": "waiting",
     "not_configured": "not sent",
 }
 
@@ -214,6 +214,7 @@ class LogNotification:
 
     database: DatabaseService
     channels: Sequence[Channel]
+    writing: WriteMessage
 
     def __call__(self, *, bill: Bill, kind: OutboxKind, facts: Mapping[str, str]) -> StepDone:
         """The rows that sending left, and one for each channel that it left out, with the text."""
@@ -225,7 +226,9 @@ class LogNotification:
         )
         logged = {row.channel for row in found.items}
         contact = self.database.customer_contact(bill.customer_id)
-        message = OutgoingMessage(bill, kind, facts.get("text", ""), contact, facts)
+        # What a step of dunning names is looked up on the day.
+        said = self.writing.as_of_today(bill, facts, Language.of(contact.language))
+        message = OutgoingMessage(bill, kind, facts.get("text", ""), contact, said)
         missing = []
         for channel in self.channels:
             prepared = prepared_for(channel, message)

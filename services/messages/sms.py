@@ -22,6 +22,7 @@ from services.integrations.http import (
 )
 from services.languages.language import ENGLISH_LANGUAGE, Language
 from services.messages.autopay_texts import AUTOPAY_KINDS, asks_to_pay, autopay_text
+from services.messages.charge_texts import brief_charges
 from services.messages.facts import BILLS_IN_ARREARS, CUT_FROM, IN_ARREARS, Correction, Received
 from services.messages.wording import how_to_pay
 from services.records.bills import Bill
@@ -300,7 +301,8 @@ def _of_autopay(kind: OutboxKind, bill: Bill, facts: Mapping[str, str], language
     return autopay_text(bill, kind, facts, language)
 
 
-_ASK_FOR_NOTHING: Final = AUTOPAY_KINDS | {"payment_received"}
+# Charges are paid in a way of their own.
+_ASK_FOR_NOTHING: Final = AUTOPAY_KINDS | {"payment_received", "charges_overdue"}
 _SAID: Final[dict[OutboxKind, Callable[[Bill, Mapping[str, str], Language], str]]] = {
     "bill_issued": _issued,
     "payment_reminder": _reminder,
@@ -312,6 +314,7 @@ _SAID: Final[dict[OutboxKind, Callable[[Bill, Mapping[str, str], Language], str]
     "autopay_failed": partial(_of_autopay, "autopay_failed"),
     "autopay_expiring": partial(_of_autopay, "autopay_expiring"),
     "autopay_ended": partial(_of_autopay, "autopay_ended"),
+    "charges_overdue": brief_charges,
 }
 
 

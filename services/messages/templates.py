@@ -9,6 +9,7 @@ from services.database.service import DatabaseService
 from services.languages.language import Language
 from services.languages.sentence import N_
 from services.messages.autopay_texts import CHARGE
+from services.messages.charge_texts import CHARGES_DUE, CHARGES_SINCE
 from services.messages.facts import (
     BILLS_IN_ARREARS,
     CUT_FROM,
@@ -103,10 +104,13 @@ class WriteMessage:
         today = self.today()
         said = {**facts, "today": today.isoformat()}
         if DUNNING in facts:
-            arrears = self.database.dunning.arrears(bill_id=bill.id)
+            arrears = self.database.dunning.arrears(bill_id=bill.id, today=today)
             said[IN_ARREARS] = language.money(bill.money(arrears.overdue_minor))
             said[BILLS_IN_ARREARS] = str(arrears.bills)
             said[CUT_FROM] = language.day(today + timedelta(days=int(facts[NOTICE_DAYS])))
+            if arrears.charges_minor and arrears.charges_since:
+                said[CHARGES_DUE] = language.money(bill.money(arrears.charges_minor))
+                said[CHARGES_SINCE] = language.day(arrears.charges_since)
         if CHARGE in facts and (charge := self.database.autopay.charge(facts[CHARGE])):
             said["amount_minor"] = str(charge.amount_minor)
         return said
@@ -128,7 +132,9 @@ class WriteMessage:
         if CHARGE in facts:
             said += f" {facts['amount_minor']}"
         # The day from which the supply may be cut counts from the day on which it is said.
-        return f"{said} {facts[IN_ARREARS]} {facts[CUT_FROM]}" if DUNNING in facts else said
+        if DUNNING not in facts:
+            return said
+        return f"{said} {facts[IN_ARREARS]} {facts[CUT_FROM]} {facts.get(CHARGES_DUE, '')}"
 
     def _other_bills(
         self, bill: Bill, facts: Mapping[str, str], language: Language

@@ -25,6 +25,12 @@ from services.languages.language import ENGLISH_LANGUAGE, Language
 from services.languages.sentence import N_
 from services.messages.autopay_texts import AUTOPAY_KINDS
 from services.messages.autopay_texts import parts as autopay_parts
+from services.messages.charge_texts import (
+    CHARGES_DUE,
+    CHARGES_OVERDUE,
+    CHARGES_SINCE,
+    how_to_pay_charges,
+)
 from services.messages.facts import CUT_FROM, IN_ARREARS, NO_FACTS, Correction, Received
 from services.messages.mail import Attachment
 from services.messages.wording import how_to_pay, is_late
@@ -52,6 +58,7 @@ class Template:
     supply may be cut, 5 how to pay.
     Of a correction: 1 the bills that no longer hold, 2 those in their place, 3 the difference, 4
     what is left to pay of the last one, 5 its due date, 6 how to pay.
+    Of charges: 1 the account, 2 what is due, 3 since when, 4 how to pay.
     """
 
     name: str
@@ -116,6 +123,14 @@ TEMPLATES: Final[dict[OutboxKind, Template]] = {
     "autopay_failed": Template("electricity_autopay_failed", _ABOUT_AUTOPAY),
     "autopay_expiring": Template("electricity_autopay_expiring", _ABOUT_AUTOPAY),
     "autopay_ended": Template("electricity_autopay_ended", _ABOUT_AUTOPAY),
+    "charges_overdue": Template(
+        "electricity_charges_overdue",
+        N_(
+            "Fees and other charges of your electricity account {{1}} are overdue.\n"
+            "To pay: {{2}}, was due {{3}}.\nPay {{4}}\n"
+            "If you cannot pay at once, please talk to us."
+        ),
+    ),
 }
 
 # Of the published list, those that pass by themselves; all others need a person. The code decides,
@@ -177,9 +192,7 @@ def parameters(
     _ = language.gettext
     left = language.money(bill.money(max(bill.balance_minor, 0)))
     due = _due(bill, kind, facts, language)
-    how = how_to_pay(bill, language) if bill.balance_minor > 0 else _("nothing now")
-    if page:
-        how = " – ".join([how, _("your page: {link}", link=page)])
+    how = _how(bill, kind, language, page)
     if kind in AUTOPAY_KINDS:
         return (*autopay_parts(bill, kind, facts, language), how)
     if kind == "payment_received":
@@ -190,6 +203,8 @@ def parameters(
         correction = Correction.of(facts)
         difference = language.say(correction.in_words)
         return (correction.voided, correction.issued, difference, left, due, how)
+    if kind == CHARGES_OVERDUE:
+        return (bill.account_no, facts[CHARGES_DUE], facts[CHARGES_SINCE], how)
     if kind == "disconnection_notice":
         return (facts[IN_ARREARS], bill.account_no, due, facts[CUT_FROM], how)
     period = f"{language.day(bill.period_start)} – {language.day(bill.period_end)}"
@@ -206,6 +221,15 @@ def parameters(
     if others and in_all:
         left = _("{amount} in all", amount=in_all)
     return (reference, period, left, due, how)
+
+
+def _how(bill: Bill, kind: OutboxKind, language: Language, page: str | None) -> str:
+    """How to pay, and the link to the customer's own page."""
+    _ = language.gettext
+    how = how_to_pay(bill, language) if bill.balance_minor > 0 else _("nothing now")
+    if kind == CHARGES_OVERDUE:
+        how = how_to_pay_charges(bill, language)
+    return " – ".join([how, _("your page: {link}", link=page)]) if page else how
 
 
 def _due(bill: Bill, kind: OutboxKind, facts: Mapping[str, str], language: Language) -> str:

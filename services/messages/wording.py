@@ -13,6 +13,7 @@ from services.messages.autopay_texts import (
     is_autopaid,
     nothing_to_do,
 )
+from services.messages.charge_texts import CHARGES_OVERDUE, charges_beside, charges_text
 from services.messages.facts import (
     BILLS_IN_ARREARS,
     CUT_FROM,
@@ -38,6 +39,7 @@ HEADLINES: Final[dict[OutboxKind, str]] = {
     "autopay_failed": N_("Autopay: charge failed"),
     "autopay_expiring": N_("Autopay: your card expires"),
     "autopay_ended": N_("Autopay has ended"),
+    "charges_overdue": N_("Charges overdue"),
 }
 
 
@@ -65,13 +67,14 @@ def text_of_occasion(
         return _thanks(bill, Received.of(facts), facts, language)
     if kind == "bill_corrected":
         return _corrected(bill, Correction.of(facts), facts, language)
-    if kind == "bill_issued":
-        return _issued(bill, facts, language)
-    if kind == "disconnection_notice":
-        return _disconnection(bill, facts, language)
-    return (
-        _reminder(bill, language) if kind == "payment_reminder" else _overdue(bill, facts, language)
-    )
+    if kind == "payment_reminder":
+        return _reminder(bill, language)
+    by_kind = {
+        CHARGES_OVERDUE: charges_text,
+        "bill_issued": _issued,
+        "disconnection_notice": _disconnection,
+    }
+    return by_kind.get(kind, _overdue)(bill, facts, language)
 
 
 def _issued(bill: Bill, facts: Mapping[str, str], language: Language) -> str:
@@ -180,6 +183,7 @@ def _overdue(bill: Bill, facts: Mapping[str, str], language: Language) -> str:
                 amount=facts[IN_ARREARS],
             )
         )
+    parts += charges_beside(facts, language)
     parts += _late_fee(bill, facts, language)
     parts += [_("Please pay now."), _("If you cannot pay at once, please talk to us.")]
     return f"{' '.join(parts)}\n{_where(bill, language)}"

@@ -28,6 +28,8 @@ CAME_TO_NOTHING: Final[frozenset[NotificationStatus]] = frozenset(
 
 # As the log has the channels that are a customer's own.
 PreferredChannel = Literal["email", "sms", "whatsapp", "discord_customer"]
+# Those on which customers can answer.
+ReplyChannel = Literal["email", "whatsapp", "sms"]
 
 
 class StoredLink(Record):
@@ -60,6 +62,8 @@ class CustomerContact(Record):
     opted_out_at: datetime | None = None
     # Since when mail to the address comes back (UTC).
     email_bounced_at: datetime | None = None
+    # Since when whoever has the number wants no texts (UTC).
+    sms_stopped_at: datetime | None = None
 
 
 class ContactDetails(Record):
@@ -81,6 +85,7 @@ class ContactDetails(Record):
     quiet_until: time | None
     opted_out: bool
     email_bounced_at: datetime | None = None
+    sms_stopped_at: datetime | None = None
 
 
 class NotificationClaim(Record):
@@ -151,7 +156,7 @@ class CustomerReply(Record):
     customer_id: str | None
     account_no: str | None
     customer_name: str | None
-    channel: Literal["email", "whatsapp"]
+    channel: ReplyChannel
     sender: str
     subject: str
     body: str

@@ -25,6 +25,7 @@ OutboxKind = Literal[
     "autopay_failed",
     "autopay_expiring",
     "autopay_ended",
+    "charges_overdue",
 ]
 StepStatus = Literal["running", "done", "pending", "skipped", "failed"]
 # Who does which steps, each on its own: the graph 8, Stripe 9 and 10, messages 11 to 13.
@@ -43,6 +44,7 @@ OUTBOX_STEPS: Final[Mapping[OutboxKind, tuple[int, ...]]] = {
     "autopay_failed": (11, 12, 13),
     "autopay_expiring": (11, 12, 13),
     "autopay_ended": (11, 12, 13),
+    "charges_overdue": (11, 12, 13),
 }
 NOT_CONFIGURED: Final = "not configured"
 

@@ -147,33 +147,6 @@ COMMENT ON FUNCTION public.meters_of_customer(p jsonb) IS 'The meters that a cus
 REVOKE ALL ON FUNCTION public.meters_of_customer(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.meters_of_customer(p jsonb) TO service_role;
 
-CREATE FUNCTION public.customer_contact(p jsonb) RETURNS jsonb
-    LANGUAGE plpgsql STABLE
-    SET search_path TO ''
-    AS $$
-declare
-    v_contact jsonb;
-begin
-    select jsonb_build_object(
-        'customer_id', c.id, 'language', c.language, 'phone', c.phone, 'email', c.email,
-        'discord_webhook_url', k.discord_webhook_url, 'whatsapp_opt_in_at', k.whatsapp_opt_in_at,
-        'preferred', k.preferred, 'quiet_from', k.quiet_from, 'quiet_until', k.quiet_until,
-        'opted_out_at', k.opted_out_at,
-        'email_bounced_at', case when k.bounced_email = c.email then k.bounced_at end)
-    into v_contact
-    from public.customers c left join public.customer_channels k on k.customer_id = c.id
-    where c.id = (p ->> 'customer_id')::uuid;
-    if v_contact is null then
-        perform private.refuse('EB404', 'No such customer.');
-    end if;
-    return v_contact;
-end $$;
-
-COMMENT ON FUNCTION public.customer_contact(p jsonb) IS 'How a customer is reached, for those who send: {customer_id}. The webhook''s address is a secret.';
-
-REVOKE ALL ON FUNCTION public.customer_contact(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.customer_contact(p jsonb) TO service_role;
-
 CREATE FUNCTION public.change_customer(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -307,6 +280,35 @@ COMMENT ON FUNCTION public.import_customers(p jsonb) IS 'Adds customers, or upda
 
 REVOKE ALL ON FUNCTION public.import_customers(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.import_customers(p jsonb) TO service_role;
+
+CREATE FUNCTION public.customer_contact(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+declare
+    v_contact jsonb;
+begin
+    select jsonb_build_object(
+        'customer_id', c.id, 'language', c.language, 'phone', c.phone, 'email', c.email,
+        'discord_webhook_url', k.discord_webhook_url, 'whatsapp_opt_in_at', k.whatsapp_opt_in_at,
+        'preferred', k.preferred, 'quiet_from', k.quiet_from, 'quiet_until', k.quiet_until,
+        'opted_out_at', k.opted_out_at,
+        'email_bounced_at', case when k.bounced_email = c.email then k.bounced_at end,
+        'sms_stopped_at', (select s.stopped_at from public.stopped_numbers s
+                           where s.phone = private.dialled(c.phone) and s.started_at is null))
+    into v_contact
+    from public.customers c left join public.customer_channels k on k.customer_id = c.id
+    where c.id = (p ->> 'customer_id')::uuid;
+    if v_contact is null then
+        perform private.refuse('EB404', 'No such customer.');
+    end if;
+    return v_contact;
+end $$;
+
+COMMENT ON FUNCTION public.customer_contact(p jsonb) IS 'How a customer is reached, for those who send: {customer_id}. The webhook''s address is a secret.';
+
+REVOKE ALL ON FUNCTION public.customer_contact(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.customer_contact(p jsonb) TO service_role;
 
 CREATE TRIGGER audit_insert AFTER INSERT ON public.customers REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.audit();
 

@@ -15,9 +15,10 @@ CREATE TABLE public.outbox (
     finished_at timestamp with time zone,
     occasion text DEFAULT ''::text NOT NULL,
     facts jsonb DEFAULT '{}'::jsonb NOT NULL,
+    unreached_at timestamp with time zone,
     CONSTRAINT outbox_check CHECK (((status = 'open'::text) = (finished_at IS NULL))),
     CONSTRAINT outbox_facts_check CHECK ((jsonb_typeof(facts) = 'object'::text)),
-    CONSTRAINT outbox_kind_check CHECK ((kind = ANY (ARRAY['bill_issued'::text, 'payment_reminder'::text, 'overdue_notice'::text, 'disconnection_notice'::text, 'payment_received'::text, 'balance_changed'::text, 'bill_corrected'::text, 'autopay_notice'::text, 'autopay_failed'::text, 'autopay_expiring'::text, 'autopay_ended'::text]))),
+    CONSTRAINT outbox_kind_check CHECK ((kind = ANY (ARRAY['bill_issued'::text, 'payment_reminder'::text, 'overdue_notice'::text, 'disconnection_notice'::text, 'payment_received'::text, 'balance_changed'::text, 'bill_corrected'::text, 'charges_overdue'::text, 'autopay_notice'::text, 'autopay_failed'::text, 'autopay_expiring'::text, 'autopay_ended'::text]))),
     CONSTRAINT outbox_status_check CHECK ((status = ANY (ARRAY['open'::text, 'finished'::text, 'given_up'::text]))),
     CONSTRAINT outbox_steps_check CHECK ((jsonb_typeof(steps) = 'object'::text))
 );
@@ -33,6 +34,8 @@ COMMENT ON COLUMN public.outbox.lease_until IS 'By the database''s clock: until 
 COMMENT ON COLUMN public.outbox.occasion IS 'Which one, where a bill has several of a kind: of payment_received the payment.';
 
 COMMENT ON COLUMN public.outbox.facts IS 'What the occasion is about, as texts: of payment_received the payment and its amount.';
+
+COMMENT ON COLUMN public.outbox.unreached_at IS 'Of a message that was written and has reached the customer on no channel of their own: since when. Null again once a letter is printed, it goes out after all, or nobody needs it any more.';
 
 ALTER TABLE ONLY public.outbox
     ADD CONSTRAINT outbox_once UNIQUE (bill_id, kind, occasion);
@@ -59,6 +62,8 @@ CREATE INDEX outbox_held_for_statement ON public.outbox USING btree (bill_id) WH
 CREATE INDEX outbox_leased ON public.outbox USING btree (lease_until) WHERE (lease_until IS NOT NULL);
 
 CREATE INDEX outbox_oldest ON public.outbox USING btree (created_at) WHERE (status = 'open'::text);
+
+CREATE INDEX outbox_unreached ON public.outbox USING btree (unreached_at, id) WHERE (unreached_at IS NOT NULL);
 
 ALTER TABLE public.outbox ENABLE ROW LEVEL SECURITY;
 
@@ -180,7 +185,7 @@ CREATE TABLE public.customer_replies (
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     handled_at timestamp with time zone,
     handled_by text,
-    CONSTRAINT customer_replies_channel_check CHECK ((channel = ANY (ARRAY['email'::text, 'whatsapp'::text]))),
+    CONSTRAINT customer_replies_channel_check CHECK ((channel = ANY (ARRAY['email'::text, 'whatsapp'::text, 'sms'::text]))),
     CONSTRAINT customer_replies_check CHECK (((handled_at IS NULL) = (handled_by IS NULL)))
 );
 
@@ -217,6 +222,82 @@ ALTER TABLE public.mailboxes ENABLE ROW LEVEL SECURITY;
 
 GRANT ALL ON TABLE public.mailboxes TO service_role;
 
+CREATE TABLE public.stopped_numbers (
+    phone text NOT NULL,
+    stopped_at timestamp with time zone NOT NULL,
+    started_at timestamp with time zone,
+    CONSTRAINT stopped_numbers_check CHECK ((started_at >= stopped_at)),
+    CONSTRAINT stopped_numbers_phone_check CHECK ((phone ~ '^\+[0-9]{5,15}$'::text))
+);
+
+COMMENT ON TABLE public.stopped_numbers IS 'Numbers (E.164) from which somebody answered STOP to a text: they get none, whosever they are, until a START comes from them. The words themselves are in customer_replies.';
+
+COMMENT ON COLUMN public.stopped_numbers.started_at IS 'When a START came after it; null: no texts go there.';
+
+ALTER TABLE ONLY public.stopped_numbers
+    ADD CONSTRAINT stopped_numbers_pkey PRIMARY KEY (phone);
+
+ALTER TABLE public.stopped_numbers ENABLE ROW LEVEL SECURITY;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.stopped_numbers TO service_role;
+
+CREATE TABLE public.letter_batches (
+    id uuid NOT NULL,
+    made_by text NOT NULL,
+    made_at timestamp with time zone DEFAULT now() NOT NULL,
+    written_on date NOT NULL,
+    letters integer NOT NULL,
+    CONSTRAINT letter_batches_letters_check CHECK ((letters >= 0)),
+    CONSTRAINT letter_batches_made_by_check CHECK ((made_by <> ''::text))
+);
+
+COMMENT ON TABLE public.letter_batches IS 'Letters that were printed together; they can be printed once more as they were.';
+
+ALTER TABLE ONLY public.letter_batches
+    ADD CONSTRAINT letter_batches_pkey PRIMARY KEY (id);
+
+CREATE INDEX letter_batches_recent ON public.letter_batches USING btree (made_at DESC, id);
+
+ALTER TABLE public.letter_batches ENABLE ROW LEVEL SECURITY;
+
+GRANT SELECT,INSERT ON TABLE public.letter_batches TO service_role;
+
+CREATE TABLE public.letters (
+    id uuid NOT NULL,
+    batch_id uuid NOT NULL,
+    place integer NOT NULL,
+    customer_id uuid NOT NULL,
+    bill_id uuid NOT NULL,
+    kind text NOT NULL,
+    customer_name text NOT NULL,
+    address text NOT NULL,
+    account_no text NOT NULL,
+    language text NOT NULL,
+    currency text NOT NULL,
+    subject text NOT NULL,
+    body text NOT NULL,
+    encloses uuid[] DEFAULT '{}'::uuid[] NOT NULL,
+    CONSTRAINT letters_address_check CHECK ((address <> ''::text))
+);
+
+COMMENT ON TABLE public.letters IS 'A message as a letter, as it was printed. The id is that of its row in notifications, of which there is one for each message: so a message is printed in no second batch.';
+
+COMMENT ON COLUMN public.letters.encloses IS 'The bills whose PDFs are printed behind it.';
+
+ALTER TABLE ONLY public.letters
+    ADD CONSTRAINT letters_batch_id_place_key UNIQUE (batch_id, place);
+
+ALTER TABLE ONLY public.letters
+    ADD CONSTRAINT letters_pkey PRIMARY KEY (id);
+
+CREATE INDEX letters_bill ON public.letters USING btree (bill_id);
+
+CREATE INDEX letters_customer ON public.letters USING btree (customer_id);
+
+ALTER TABLE public.letters ENABLE ROW LEVEL SECURITY;
+
+GRANT SELECT,INSERT ON TABLE public.letters TO service_role;
+
 ALTER TABLE ONLY public.notifications
     ADD CONSTRAINT notifications_bill_id_fkey FOREIGN KEY (bill_id) REFERENCES public.bills(id);
 
@@ -228,6 +309,15 @@ ALTER TABLE ONLY public.customer_channels
 
 ALTER TABLE ONLY public.customer_replies
     ADD CONSTRAINT customer_replies_customer_id_fkey FOREIGN KEY (customer_id) REFERENCES public.customers(id);
+
+ALTER TABLE ONLY public.letters
+    ADD CONSTRAINT letters_batch_id_fkey FOREIGN KEY (batch_id) REFERENCES public.letter_batches(id);
+
+ALTER TABLE ONLY public.letters
+    ADD CONSTRAINT letters_bill_id_fkey FOREIGN KEY (bill_id) REFERENCES public.bills(id);
+
+ALTER TABLE ONLY public.letters
+    ADD CONSTRAINT letters_customer_id_fkey FOREIGN KEY (customer_id) REFERENCES public.customers(id);
 
 CREATE VIEW public.owed_work_list WITH (security_invoker='true') AS
  SELECT o.id,
@@ -315,6 +405,39 @@ COMMENT ON FUNCTION public.end_notification(p jsonb) IS 'Says what became of a m
 
 REVOKE ALL ON FUNCTION public.end_notification(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.end_notification(p jsonb) TO service_role;
+
+CREATE FUNCTION public.note_address_gone(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    perform private.set_actor(p);
+    insert into public.customer_channels as k (customer_id, bounced_email, bounced_at)
+    select c.id, c.email, now() from public.customers c
+    -- Unless it was changed since.
+    where c.id = (p ->> 'customer_id')::uuid and c.email <> '' and c.email = p ->> 'email'
+    on conflict (customer_id) do update
+    set bounced_email = excluded.bounced_email, bounced_at = excluded.bounced_at, updated_at = now()
+    where k.bounced_email is distinct from excluded.bounced_email;
+    return '{}'::jsonb;
+end $$;
+
+COMMENT ON FUNCTION public.note_address_gone(p jsonb) IS 'A code or a note that was sent at once came back, for the address is not there: {actor, customer_id, email}.';
+
+REVOKE ALL ON FUNCTION public.note_address_gone(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.note_address_gone(p jsonb) TO service_role;
+
+CREATE FUNCTION private.dialled(p_phone text) RETURNS text
+    LANGUAGE sql IMMUTABLE
+    SET search_path TO ''
+    AS $$
+    select regexp_replace(replace(p_phone, '(0)', ''), '[^0-9+]', '', 'g')
+$$;
+
+COMMENT ON FUNCTION private.dialled(p_phone text) IS 'A number with its country code as it is dialled from anywhere; one without stays what it is.';
+
+REVOKE ALL ON FUNCTION private.dialled(p_phone text) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.dialled(p_phone text) TO service_role;
 
 CREATE FUNCTION private.join_statements() RETURNS trigger
     LANGUAGE plpgsql
@@ -1066,36 +1189,6 @@ COMMENT ON FUNCTION public.mailbox_read(p jsonb) IS 'How far a mailbox was read,
 REVOKE ALL ON FUNCTION public.mailbox_read(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.mailbox_read(p jsonb) TO service_role;
 
-CREATE FUNCTION public.note_reply(p jsonb) RETURNS jsonb
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-declare
-    v_customer uuid;
-    v_notification uuid;
-begin
-    perform private.set_actor(p);
-    select n.id, n.customer_id into v_notification, v_customer
-    from public.notifications n where n.id = (p ->> 'notification_id')::uuid;
-    if v_customer is null then
-        -- Only where no two customers share it.
-        select case when count(*) = 1 then (array_agg(x.id))[1] end into v_customer
-        from (select c.id from public.customers c
-              where case when p ->> 'channel' = 'email' then c.email <> '' and lower(c.email) = lower(p ->> 'sender')
-                         else c.phone = p ->> 'sender' end limit 2) x;
-    end if;
-    insert into public.customer_replies (id, customer_id, notification_id, channel, sender, subject, body, received_at)
-    values ((p ->> 'id')::uuid, v_customer, v_notification, p ->> 'channel', p ->> 'sender', coalesce(p ->> 'subject', ''),
-            coalesce(p ->> 'body', ''), (p ->> 'received_at')::timestamptz)
-    on conflict (id) do nothing;
-    return jsonb_build_object('new', found);
-end $$;
-
-COMMENT ON FUNCTION public.note_reply(p jsonb) IS 'Keeps what a customer answered, once: {actor, id, notification_id?, channel, sender, subject?, body?, received_at} -> {new}.';
-
-REVOKE ALL ON FUNCTION public.note_reply(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.note_reply(p jsonb) TO service_role;
-
 CREATE FUNCTION public.handle_reply(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -1115,6 +1208,169 @@ COMMENT ON FUNCTION public.handle_reply(p jsonb) IS 'Says that somebody saw to a
 REVOKE ALL ON FUNCTION public.handle_reply(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.handle_reply(p jsonb) TO service_role;
 
+CREATE FUNCTION public.note_reply(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_customer uuid;
+    v_notification uuid;
+    v_new boolean;
+    v_at constant timestamptz := (p ->> 'received_at')::timestamptz;
+begin
+    perform private.set_actor(p);
+    select n.id, n.customer_id into v_notification, v_customer
+    from public.notifications n where n.id = (p ->> 'notification_id')::uuid;
+    if v_customer is null then
+        -- Only where no two customers share it.
+        select case when count(*) = 1 then (array_agg(x.id))[1] end into v_customer
+        from (select c.id from public.customers c
+              where case when p ->> 'channel' = 'email' then c.email <> '' and lower(c.email) = lower(p ->> 'sender')
+                         else c.phone = p ->> 'sender' end limit 2) x;
+    end if;
+    insert into public.customer_replies (id, customer_id, notification_id, channel, sender, subject, body, received_at)
+    values ((p ->> 'id')::uuid, v_customer, v_notification, p ->> 'channel', p ->> 'sender', coalesce(p ->> 'subject', ''),
+            coalesce(p ->> 'body', ''), v_at)
+    on conflict (id) do nothing;
+    v_new := found;
+    -- What is delivered twice must not undo what was said in between.
+    if v_new and (p ->> 'wants_texts')::boolean then
+        update public.stopped_numbers set started_at = greatest(v_at, stopped_at)
+        where phone = p ->> 'sender' and started_at is null;
+    elsif v_new and not (p ->> 'wants_texts')::boolean then
+        insert into public.stopped_numbers as s (phone, stopped_at) values (p ->> 'sender', v_at)
+        on conflict (phone) do update set stopped_at = excluded.stopped_at, started_at = null where s.started_at is not null;
+    end if;
+    return jsonb_build_object('new', v_new);
+end $$;
+
+COMMENT ON FUNCTION public.note_reply(p jsonb) IS 'Keeps what a customer answered, once: {actor, id, notification_id?, channel, sender, subject?, body?, received_at, wants_texts?: false for STOP, true for START} -> {new}.';
+
+REVOKE ALL ON FUNCTION public.note_reply(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.note_reply(p jsonb) TO service_role;
+
+CREATE FUNCTION public.unreached_page(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    SET enable_seqscan TO 'off'
+    AS $$
+declare
+    v_limit constant integer := (p ->> 'limit')::integer;
+    v_at constant timestamptz := coalesce((p #>> '{after,at}')::timestamptz, '-infinity');
+    v_id constant uuid := coalesce(p #>> '{after,id}', '00000000-0000-0000-0000-000000000000')::uuid;
+    v_found uuid[];
+    v_rows jsonb;
+begin
+    if p ? 'works' then
+        v_found := array(select o.id from public.outbox o
+                         where o.id = any (array(select jsonb_array_elements_text(p -> 'works')::uuid)) and o.status <> 'open');
+    else
+        v_found := array(select o.id from public.outbox o
+                         where o.unreached_at is not null and (o.unreached_at, o.id) > (v_at, v_id)
+                         order by o.unreached_at, o.id limit v_limit);
+    end if;
+    v_rows := (
+        select jsonb_agg(jsonb_build_object(
+            'work_id', x.id, 'at', coalesce(x.unreached_at, x.finished_at), 'kind', x.kind, 'bill_id', x.bill_id, 'bill_number', b.number,
+            'currency', b.currency, 'customer_id', c.id, 'account_no', c.account_no, 'customer_name', c.name, 'language', c.language,
+            'occasion', x.occasion, 'facts', x.facts || coalesce(x.steps #> '{11,facts}', '{}'),
+            'address', coalesce(nullif(btrim(c.address), ''), btrim(s.address), ''),
+            'why', coalesce((
+                select jsonb_object_agg(n.channel, n.error) from public.notifications n
+                where n.bill_id = x.bill_id and n.kind = x.kind and n.occasion = x.occasion and n.channel <> 'discord'), '{}'))
+            order by x.unreached_at, x.id)
+        from public.outbox x
+        join public.bills b on b.id = x.bill_id
+        join public.customers c on c.id = b.customer_id
+        left join public.service_agreements g on g.id = b.agreement_id
+        left join public.service_points s on s.id = g.service_point_id
+        where x.id = any (v_found));
+    return jsonb_build_object(
+        'rows', coalesce(v_rows, '[]'),
+        'after', case when not p ? 'works' and cardinality(v_found) = v_limit
+                      then jsonb_build_object('at', v_rows -> -1 -> 'at', 'id', v_rows -> -1 -> 'work_id') end,
+        'total', (select count(*) from (select 1 from public.outbox o where o.unreached_at is not null limit 10001) t));
+end $$;
+
+COMMENT ON FUNCTION public.unreached_page(p jsonb) IS 'Messages that reached nobody, those that wait for the longest first: {limit, after?, works?: those of these outbox entries, reached or not} -> {rows: [{work_id, at, kind, bill_id, bill_number, currency, customer_id, account_no, customer_name, language, occasion, facts: with those of the text that was written, address, why: by channel}], after, total: 10,001 at most}.';
+
+REVOKE ALL ON FUNCTION public.unreached_page(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.unreached_page(p jsonb) TO service_role;
+
+CREATE FUNCTION public.print_letters(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_batch public.letter_batches;
+    v_works constant uuid[] := array(select (l ->> 'work_id')::uuid from jsonb_array_elements(p -> 'letters') l
+                                     union select jsonb_array_elements_text(p -> 'dropped')::uuid);
+    v_new uuid[];
+begin
+    perform private.set_actor(p);
+    select * into v_batch from public.letter_batches where id = (p ->> 'id')::uuid;
+    if found then
+        return to_jsonb(v_batch);
+    end if;
+    -- Whoever prints the same at the same time waits here, and finds the letters printed.
+    perform 1 from public.outbox o where o.id = any (v_works) order by o.id for update;
+    with new as (
+        insert into public.notifications (id, bill_id, customer_id, kind, occasion, channel, status, recipient, body)
+        select (l ->> 'id')::uuid, o.bill_id, b.customer_id, o.kind, o.occasion, 'letter', 'sent', 'by post', l ->> 'body'
+        from jsonb_array_elements(p -> 'letters') l
+        join public.outbox o on o.id = (l ->> 'work_id')::uuid and o.status <> 'open'
+        join public.bills b on b.id = o.bill_id
+        on conflict (id) do nothing
+        returning id)
+    select array(select n.id from new n) into v_new;
+    if v_new <> '{}' then
+        insert into public.letter_batches (id, made_by, written_on, letters)
+        values ((p ->> 'id')::uuid, p ->> 'actor', (p ->> 'today')::date, cardinality(v_new)) returning * into v_batch;
+        insert into public.letters (id, batch_id, place, customer_id, bill_id, kind, customer_name, address, account_no, language,
+                                    currency, subject, body, encloses)
+        select (l ->> 'id')::uuid, v_batch.id, x.place, b.customer_id, b.id, o.kind, l ->> 'customer_name', l ->> 'address',
+               l ->> 'account_no', l ->> 'language', b.currency, l ->> 'subject', l ->> 'body',
+               array(select jsonb_array_elements_text(l -> 'encloses')::uuid)
+        from jsonb_array_elements(p -> 'letters') with ordinality x(l, place)
+        join public.outbox o on o.id = (l ->> 'work_id')::uuid
+        join public.bills b on b.id = o.bill_id
+        where (l ->> 'id')::uuid = any (v_new);
+    end if;
+    update public.outbox set unreached_at = null where id = any (v_works) and unreached_at is not null;
+    return case when v_batch.id is null then null else to_jsonb(v_batch) end;
+end $$;
+
+COMMENT ON FUNCTION public.print_letters(p jsonb) IS 'Keeps messages as letters that are printed together, each once, whoever prints it: {actor, id: of the batch, today, letters: [{id: of the notification, work_id, customer_name, address, account_no, language, subject, body, encloses}], dropped: [work_id of what needs no letter any more]} -> the batch, or null where all were printed before.';
+
+REVOKE ALL ON FUNCTION public.print_letters(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.print_letters(p jsonb) TO service_role;
+
+CREATE FUNCTION private.note_unreached() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    new.unreached_at := null;
+    if new.status <> 'open' and coalesce(new.steps #>> '{11,facts,text}', '') <> ''
+       and coalesce(new.steps #>> '{12,facts,sent}', '') <> 'no'
+       and not exists (
+           select 1 from public.notifications n
+           where n.bill_id = new.bill_id and n.kind = new.kind and n.occasion = new.occasion and n.channel <> 'discord'
+             and n.status in ('sending', 'sent', 'delivered', 'read', 'unknown'))
+       -- Who wants no messages wants no letters, but for what the law asks for.
+       and (new.kind = 'disconnection_notice' or not exists (
+           select 1 from public.bills b join public.customer_channels k on k.customer_id = b.customer_id
+           where b.id = new.bill_id and k.opted_out_at is not null)) then
+        new.unreached_at := now();
+    end if;
+    return new;
+end $$;
+
+COMMENT ON FUNCTION private.note_unreached() IS 'Keeps of a message whose work ended whether it reached the customer. Thanks are worth no stamp.';
+
+REVOKE ALL ON FUNCTION private.note_unreached() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.note_unreached() TO service_role;
+
 CREATE TRIGGER bills_owe_on_balance AFTER UPDATE ON public.bills REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.owe_on_balance();
 
 CREATE TRIGGER hand_message_on AFTER UPDATE OF status ON public.bills FOR EACH ROW WHEN (((new.status = 'void'::text) AND (old.status = 'issued'::text))) EXECUTE FUNCTION private.hand_message_on();
@@ -1122,6 +1378,8 @@ CREATE TRIGGER hand_message_on AFTER UPDATE OF status ON public.bills FOR EACH R
 CREATE TRIGGER audit_reopened AFTER UPDATE ON public.outbox FOR EACH ROW WHEN (((old.status <> 'open'::text) AND (new.status = 'open'::text))) EXECUTE FUNCTION private.audit_reopened_work();
 
 CREATE TRIGGER join_statements AFTER INSERT ON public.outbox REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.join_statements();
+
+CREATE TRIGGER note_unreached BEFORE UPDATE OF status ON public.outbox FOR EACH ROW WHEN (((new.status IS DISTINCT FROM old.status) AND (new.kind <> ALL (ARRAY['payment_received'::text, 'balance_changed'::text])))) EXECUTE FUNCTION private.note_unreached();
 
 CREATE TRIGGER refuse_delete BEFORE DELETE ON public.outbox FOR EACH ROW WHEN ((old.status = 'open'::text)) EXECUTE FUNCTION private.refuse_delete();
 
@@ -1132,3 +1390,19 @@ CREATE TRIGGER refuse_delete BEFORE DELETE ON public.notifications FOR EACH ROW 
 CREATE TRIGGER release_statements AFTER UPDATE ON public.job_runs FOR EACH ROW WHEN (((new.job = 'monthly_bills'::text) AND (old.status = 'running'::text) AND (new.status <> 'running'::text))) EXECUTE FUNCTION private.release_statements();
 
 CREATE TRIGGER audit AFTER INSERT OR UPDATE ON public.customer_channels FOR EACH ROW EXECUTE FUNCTION private.audit_customer_channels();
+
+CREATE TRIGGER audit_insert AFTER INSERT ON public.letter_batches REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.audit();
+
+CREATE TRIGGER audit_update AFTER UPDATE ON public.letter_batches REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.audit();
+
+CREATE TRIGGER refuse_delete BEFORE DELETE ON public.letter_batches FOR EACH ROW EXECUTE FUNCTION private.refuse_delete();
+
+CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON public.letter_batches FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_delete();
+
+CREATE TRIGGER refuse_update BEFORE UPDATE ON public.letter_batches FOR EACH ROW EXECUTE FUNCTION private.refuse_change();
+
+CREATE TRIGGER refuse_delete BEFORE DELETE ON public.letters FOR EACH ROW EXECUTE FUNCTION private.refuse_delete();
+
+CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON public.letters FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_delete();
+
+CREATE TRIGGER refuse_update BEFORE UPDATE ON public.letters FOR EACH ROW EXECUTE FUNCTION private.refuse_change();

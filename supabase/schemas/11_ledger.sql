@@ -112,6 +112,8 @@ ALTER TABLE ONLY public.ledger_entries
 
 CREATE INDEX ledger_entries_by_hand ON public.ledger_entries USING btree (customer_id, created_at DESC) WHERE ((book = 'account'::text) AND (kind = ANY (ARRAY['credit'::text, 'credit_undone'::text, 'fee'::text, 'fee_undone'::text, 'deposit_used'::text, 'opening_balance'::text, 'opening_balance_undone'::text])));
 
+CREATE INDEX ledger_entries_charges ON public.ledger_entries USING btree (customer_id) WHERE ((book = 'account'::text) AND (kind = ANY (ARRAY['fee'::text, 'opening_balance'::text])) AND (amount_minor > 0));
+
 CREATE INDEX ledger_entries_credits ON public.ledger_entries USING btree (on_date, posting_no) WHERE (kind = ANY (ARRAY['credit'::text, 'credit_undone'::text]));
 
 CREATE INDEX ledger_entries_in_order ON public.ledger_entries USING brin (posting_no) WITH (pages_per_range='16', autosummarize='on');

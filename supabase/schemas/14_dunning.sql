@@ -401,7 +401,8 @@ CREATE VIEW public.work_order_list WITH (security_invoker='true') AS
     r.submitted_by AS read_by,
     x.reason AS missed_reason,
     x.note AS missed_note,
-    x.missed_on
+    x.missed_on,
+    m.kind AS meter_kind
    FROM ((((((public.work_orders w
      JOIN public.customers c ON ((c.id = w.customer_id)))
      JOIN public.service_points s ON ((s.id = w.service_point_id)))
@@ -427,6 +428,7 @@ CREATE FUNCTION public.why_unsaid(p jsonb) RETURNS jsonb
     select jsonb_build_object('reason', coalesce((
         select case
             when x.kind = 'payment_received' then ''
+            when x.kind = 'charges_overdue' then private.why_charges_unsaid(b.customer_id, b.currency, (p ->> 'today')::date)
             when x.kind in ('autopay_expiring', 'autopay_ended') then ''
             when x.kind = 'autopay_failed' then case when exists (
                 select 1 from public.autopay_attempts t
@@ -969,41 +971,6 @@ COMMENT ON FUNCTION private.reminders_due(p_bills uuid[], p_today date) IS 'Of s
 REVOKE ALL ON FUNCTION private.reminders_due(p_bills uuid[], p_today date) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.reminders_due(p_bills uuid[], p_today date) TO service_role;
 
-CREATE FUNCTION public.note_notices_given(p jsonb) RETURNS jsonb
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    SET enable_seqscan TO 'off'
-    AS $$
-declare
-    v_given integer;
-begin
-    perform private.set_actor(p);
-    perform private.check_run(p -> 'run');
-    -- A message that came back has reached nobody after all.
-    update public.dunning_actions a set given_on = null, given_by = null
-    where a.action = 'notice' and a.given_by = 'system:messages' and a.taken_on > current_date - 120
-      and exists (select 1 from public.notifications x where x.bill_id = a.bill_id and x.kind = 'disconnection_notice')
-      and not exists (select 1 from public.notifications x
-                      where x.bill_id = a.bill_id and x.kind = 'disconnection_notice' and x.status in ('sent', 'delivered', 'read')
-                        and x.channel <> 'discord');
-    update public.dunning_actions a
-    set given_on = (n.sent_at at time zone (p ->> 'zone'))::date, given_by = 'system:messages'
-    from (select x.bill_id, x.occasion, min(x.updated_at) as sent_at
-          from public.notifications x
-          where x.bill_id = any (array(select y.bill_id from public.dunning_actions y where y.action = 'notice' and y.given_on is null))
-            and x.kind = 'disconnection_notice' and x.status in ('sent', 'delivered', 'read') and x.channel <> 'discord'
-          group by 1, 2) n
-    where a.action = 'notice' and a.given_on is null and a.bill_id = n.bill_id
-      and n.occasion = concat_ws('/', nullif(a.occasion, ''), a.step);
-    get diagnostics v_given = row_count;
-    return jsonb_build_object('given', v_given);
-end $$;
-
-COMMENT ON FUNCTION public.note_notices_given(p jsonb) IS 'Keeps of disconnection notices on which day they reached the customer by a message of their own: {actor, run, zone} -> {given}.';
-
-REVOKE ALL ON FUNCTION public.note_notices_given(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.note_notices_given(p jsonb) TO service_role;
-
 CREATE FUNCTION public.give_notice(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -1075,23 +1042,6 @@ COMMENT ON FUNCTION public.dunning_policies_of(p jsonb) IS 'The policy of a curr
 REVOKE ALL ON FUNCTION public.dunning_policies_of(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.dunning_policies_of(p jsonb) TO service_role;
 
-CREATE FUNCTION public.arrears_of_bill(p jsonb) RETURNS jsonb
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    AS $$
-    select jsonb_build_object(
-        'overdue_minor', coalesce(sum(b.total_minor - b.amount_paid_minor), 0)::bigint, 'bills', count(*), 'since', min(b.due_date))
-    from public.bills x
-    join public.bills b on b.customer_id = x.customer_id and b.currency = x.currency and b.status = 'issued'
-        and b.amount_paid_minor < b.total_minor and b.overdue_since is not null
-    where x.id = (p ->> 'bill_id')::uuid
-$$;
-
-COMMENT ON FUNCTION public.arrears_of_bill(p jsonb) IS 'What the account of a bill owes overdue in its currency: {bill_id} -> {overdue_minor, bills, since}.';
-
-REVOKE ALL ON FUNCTION public.arrears_of_bill(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.arrears_of_bill(p jsonb) TO service_role;
-
 CREATE FUNCTION public.days_of_reminders(p jsonb) RETURNS jsonb
     LANGUAGE sql STABLE
     SET search_path TO ''
@@ -1142,6 +1092,31 @@ COMMENT ON FUNCTION private.dunning_occasions(p_bills uuid[]) IS 'Of some bills 
 REVOKE ALL ON FUNCTION private.dunning_occasions(p_bills uuid[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.dunning_occasions(p_bills uuid[]) TO service_role;
 
+CREATE FUNCTION public.arrears_of_bill(p jsonb) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select jsonb_build_object(
+        'overdue_minor', t.overdue_minor, 'bills', t.bills, 'since', t.since,
+        'charges_minor', coalesce(c.open_minor, 0), 'charges_since', c.due_date)
+    from public.bills x
+    cross join lateral (
+        select coalesce(sum(b.total_minor - b.amount_paid_minor), 0)::bigint as overdue_minor, count(*) as bills, min(b.due_date) as since
+        from public.bills b
+        where b.customer_id = x.customer_id and b.currency = x.currency and b.status = 'issued'
+          and b.amount_paid_minor < b.total_minor and b.overdue_since is not null) t
+    left join lateral (
+        select y.open_minor, y.due_date
+        from private.due_charges_of(array[x.customer_id], coalesce((p ->> 'today')::date, current_date)) y
+        where y.currency = x.currency) c on true
+    where x.id = (p ->> 'bill_id')::uuid
+$$;
+
+COMMENT ON FUNCTION public.arrears_of_bill(p jsonb) IS 'What the account of a bill owes overdue in its currency: {bill_id, today?} -> {overdue_minor: of bills, bills, since, charges_minor: of charges that are due, charges_since}.';
+
+REVOKE ALL ON FUNCTION public.arrears_of_bill(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.arrears_of_bill(p jsonb) TO service_role;
+
 CREATE FUNCTION private.overdue_notices_due(p_bills uuid[], p_today date) RETURNS TABLE(customer_id uuid, currency text, bill_id uuid, occasion text, step text, action text, day integer, policy_id uuid, due_date date, amount_minor bigint, bills integer, fee_minor bigint, tax_minor bigint, notice_days integer, wait text)
     LANGUAGE plpgsql STABLE
     SET search_path TO ''
@@ -1191,6 +1166,33 @@ COMMENT ON FUNCTION private.overdue_notices_due(p_bills uuid[], p_today date) IS
 REVOKE ALL ON FUNCTION private.overdue_notices_due(p_bills uuid[], p_today date) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.overdue_notices_due(p_bills uuid[], p_today date) TO service_role;
 
+CREATE FUNCTION private.accounts_in_arrears(p_after uuid, p_limit integer) RETURNS uuid[]
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    SET enable_seqscan TO 'off'
+    AS $$
+declare
+    v_after constant uuid := coalesce(p_after, '00000000-0000-0000-0000-000000000000'::uuid);
+begin
+    return array(
+        select x.customer_id
+        from ((select distinct b.customer_id from public.bills b
+               where b.status = 'issued' and b.amount_paid_minor < b.total_minor and b.overdue_since is not null
+                 and b.customer_id > v_after
+               order by 1 limit p_limit)
+              union
+              (select distinct e.customer_id from public.ledger_entries e
+               where e.book = 'account' and e.kind in ('fee', 'opening_balance') and e.amount_minor > 0 and e.customer_id > v_after
+                 and exists (select 1 from public.open_items o where o.entry_id = e.id and o.open_minor > 0 offset 0)
+               order by 1 limit p_limit)) x
+        order by 1 limit p_limit);
+end $$;
+
+COMMENT ON FUNCTION private.accounts_in_arrears(p_after uuid, p_limit integer) IS 'The next accounts, by id, that have overdue bills or open charges.';
+
+REVOKE ALL ON FUNCTION private.accounts_in_arrears(p_after uuid, p_limit integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.accounts_in_arrears(p_after uuid, p_limit integer) TO service_role;
+
 CREATE FUNCTION private.dunning_due(p_customers uuid[], p_today date) RETURNS TABLE(customer_id uuid, currency text, bill_id uuid, occasion text, step text, action text, day integer, policy_id uuid, due_date date, amount_minor bigint, bills integer, fee_minor bigint, tax_minor bigint, notice_days integer, wait text)
     LANGUAGE plpgsql STABLE
     SET search_path TO ''
@@ -1204,25 +1206,42 @@ declare
     v_held constant uuid[] := private.held_of(p_customers, p_today);
 begin
     return query
-    with debts as materialized (
-        select b.customer_id, b.currency, b.id, b.due_date, b.total_minor - b.amount_paid_minor as open_minor, o.occasion
+    with charges as materialized (select c.* from private.due_charges_of(p_customers, p_today) c
+    ), debts as materialized (
+        select b.customer_id, b.currency, b.id, b.due_date, b.total_minor - b.amount_paid_minor as open_minor, o.occasion,
+               false as of_charges
         from public.bills b join private.dunning_occasions(v_dunned) o on o.bill_id = b.id
         where b.id = any (v_dunned)
+        union all
+        -- Beside an overdue bill, also one in a plan, charges have no ladder of their own.
+        select c.customer_id, c.currency, c.bill_id, c.due_date, c.open_minor, c.occasion, true
+        from charges c
+        where not exists (select 1 from public.bills b
+                          where b.customer_id = c.customer_id and b.currency = c.currency and b.status = 'issued'
+                            and b.amount_paid_minor < b.total_minor and b.overdue_since is not null)
     ), steps as materialized (
         select s.* from private.dunning_steps_on(array(select distinct d.currency from debts d), p_today) s where s.action <> 'reminder'
     ), taken as materialized (
         select a.bill_id, a.occasion, a.action, a.day, a.taken_on, a.given_on, a.fee_minor
         from public.dunning_actions a where a.bill_id = any (v_dunned) and a.action <> 'reminder'
+        union all
+        select a.bill_id, a.occasion, a.action, a.day, a.taken_on, a.given_on, a.fee_minor
+        from public.dunning_actions a
+        where a.customer_id = any (array(select d.customer_id from debts d where d.of_charges)) and a.occasion like 'charges-%'
+          and a.bill_id <> all (v_dunned)
     ), accounts as materialized (
-        select d.customer_id, d.currency, sum(d.open_minor)::bigint as amount, count(*)::integer as bills, min(d.due_date) as due_date,
+        select d.customer_id, d.currency,
+               sum(d.open_minor)::bigint + case when bool_or(d.of_charges) then 0 else coalesce(max(c.open_minor), 0) end as amount,
+               count(*) filter (where not d.of_charges)::integer as bills, min(d.due_date) as due_date,
                (array_agg(d.id order by d.due_date, d.id))[1] as anchor,
-               (array_agg(d.occasion order by d.due_date, d.id))[1] as occasion
-        from debts d group by 1, 2
+               (array_agg(d.occasion order by d.due_date, d.id))[1] as occasion, bool_or(d.of_charges) as of_charges
+        from debts d left join charges c on c.customer_id = d.customer_id and c.currency = d.currency
+        group by 1, 2
     ), reached as materialized (
         -- The account is as far up as any of its debts.
         select d.customer_id, d.currency, max(t.day) as day, max(t.given_on) filter (where t.action = 'notice') as given_on,
                (array_agg(t.taken_on order by t.day desc, t.taken_on desc))[1] as taken_on, max(t.taken_on) as last_on
-        from taken t join debts d on d.id = t.bill_id and d.occasion = t.occasion
+        from taken t join debts d on d.occasion = t.occasion and (d.of_charges or d.id = t.bill_id)
         group by 1, 2
     ), levels as materialized (
         select c.*, r.day, r.taken_on, r.given_on
@@ -1231,30 +1250,33 @@ begin
         -- One step a night.
         where r.last_on is null or r.last_on < p_today
     ), missing as materialized (
-        select d.customer_id, d.currency, d.id as bill_id, d.occasion, d.due_date, d.open_minor, s.*, 1 as bills
+        select d.customer_id, d.currency, d.id as bill_id, d.occasion, d.due_date, d.open_minor, d.of_charges, s.*, l.bills as of_bills
         from debts d
         join levels l on l.customer_id = d.customer_id and l.currency = d.currency
         join (select x.currency as of, x.policy_id, x.minimum_minor, x.notice_days, x.late_fee, x.step, x.action, x.day, x.fee
               from steps x where x.action = 'overdue') s
             on s.of = d.currency and d.due_date + s.day <= p_today
         where coalesce(l.day, 0) <= s.day and l.amount >= s.minimum_minor
-          and not exists (select 1 from taken t where t.bill_id = d.id and t.occasion = d.occasion and t.action = 'overdue')
+          and not exists (select 1 from taken t
+                          where t.occasion = d.occasion and (d.of_charges or t.bill_id = d.id) and t.action = 'overdue')
     ), next as materialized (
         -- In order, and no faster than the policy goes: who was left alone for long begins at the first step.
         select distinct on (l.customer_id, l.currency)
-               l.customer_id, l.currency, l.anchor as bill_id, l.occasion, l.due_date, l.amount as open_minor, s.policy_id, s.minimum_minor,
-               s.notice_days, s.late_fee, s.step, s.action, s.day, s.fee, l.bills, l.day as last_day, l.taken_on, l.given_on
+               l.customer_id, l.currency, l.anchor as bill_id, l.occasion, l.due_date, l.amount as open_minor, l.of_charges, s.policy_id,
+               s.minimum_minor, s.notice_days, s.late_fee, s.step, s.action, s.day, s.fee, l.bills, l.day as last_day, l.taken_on, l.given_on
         from levels l
         join steps s on s.currency = l.currency and s.action <> 'overdue' and s.day > coalesce(l.day, 0)
+             -- Nobody is cut off for charges alone.
+             and (not l.of_charges or s.action = 'demand')
         where not exists (select 1 from missing m where m.customer_id = l.customer_id and m.currency = l.currency)
         order by l.customer_id, l.currency, s.day
     ), found as (
-        select m.customer_id, m.currency, m.bill_id, m.occasion, m.due_date, m.open_minor, m.policy_id, m.notice_days, m.late_fee,
-               m.step, m.action, m.day, m.fee, m.bills, '' as wait
+        select m.customer_id, m.currency, m.bill_id, m.occasion, m.due_date, m.open_minor, m.of_charges, m.policy_id, m.notice_days,
+               m.late_fee, m.step, m.action, m.day, m.fee, case when m.of_charges then 0 else 1 end as bills, '' as wait
         from missing m
         union all
-        select n.customer_id, n.currency, n.bill_id, n.occasion, n.due_date, n.open_minor, n.policy_id, n.notice_days, n.late_fee,
-               n.step, n.action, n.day, n.fee, n.bills,
+        select n.customer_id, n.currency, n.bill_id, n.occasion, n.due_date, n.open_minor, n.of_charges, n.policy_id, n.notice_days,
+               n.late_fee, n.step, n.action, n.day, n.fee, n.bills,
                case when n.action = 'disconnection' and n.given_on is null then 'notice' else '' end
         from next n
         where n.open_minor >= n.minimum_minor and n.due_date + n.day <= p_today
@@ -1262,7 +1284,8 @@ begin
           and (n.action <> 'disconnection' or n.given_on is null or n.given_on + n.notice_days <= p_today)
     ), charged as (
         select f.*,
-               case when f.fee and f.late_fee is not null then greatest(0, least(
+               -- No fee is charged on fees.
+               case when f.fee and f.late_fee is not null and not f.of_charges then greatest(0, least(
                    (f.late_fee ->> 'fixed_minor')::bigint
                    + round(b.base * (f.late_fee ->> 'percent_bp')::numeric / 10000)::bigint,
                    (f.late_fee ->> 'cap_minor')::bigint - b.before)) else 0 end as net
@@ -1270,7 +1293,7 @@ begin
         cross join lateral (
             select coalesce((select sum(t.fee_minor) from taken t where t.bill_id = f.bill_id), 0)::bigint as before,
                    coalesce((select sum(d.open_minor) from debts d
-                             where d.customer_id = f.customer_id and d.currency = f.currency
+                             where d.customer_id = f.customer_id and d.currency = f.currency and not d.of_charges
                                and (f.action <> 'overdue' or d.id = f.bill_id)
                                and d.due_date + (f.late_fee ->> 'grace_days')::integer < p_today), 0)::numeric as base) b)
     select c.customer_id, c.currency, c.bill_id, c.occasion, c.step, c.action, c.day, c.policy_id, c.due_date, c.open_minor, c.bills,
@@ -1279,88 +1302,10 @@ begin
     from charged c;
 end $$;
 
-COMMENT ON FUNCTION private.dunning_due(p_customers uuid[], p_today date) IS 'Of some accounts the step that is due on a local date: the next of the ladder of their oldest unpaid bill, or overdue notices that some bills did not have yet. wait: held, or notice where the disconnection notice has reached nobody.';
+COMMENT ON FUNCTION private.dunning_due(p_customers uuid[], p_today date) IS 'Of some accounts the step that is due on a local date: the next of the ladder of their oldest unpaid bill, or overdue notices that some bills did not have yet; where no bill is overdue, of the charges that are open and due, up to the demands (their occasion begins with charges-). wait: held, or notice where the disconnection notice has reached nobody.';
 
 REVOKE ALL ON FUNCTION private.dunning_due(p_customers uuid[], p_today date) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.dunning_due(p_customers uuid[], p_today date) TO service_role;
-
-CREATE FUNCTION private.take_dunning(p_rows jsonb, p jsonb) RETURNS integer
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    SET enable_seqscan TO 'off'
-    AS $$
-declare
-    v_today constant date := (p ->> 'today')::date;
-    v_new uuid[];
-    v_fees jsonb;
-begin
-    if p_rows is null then
-        return 0;
-    end if;
-    -- Whoever takes a step first has it: another process finds the row and does nothing.
-    with new as (
-        insert into public.dunning_actions (id, customer_id, currency, bill_id, occasion, step, action, day, policy_id, taken_on,
-                                            amount_minor, fee_minor, tax_minor)
-        select gen_random_uuid(), r.customer_id, r.currency, r.bill_id, r.occasion, r.step, r.action, r.day, r.policy_id, v_today,
-               r.amount_minor, r.fee_minor, r.tax_minor
-        from jsonb_to_recordset(p_rows) as r(customer_id uuid, currency text, bill_id uuid, occasion text, step text, action text,
-                                             day integer, policy_id uuid, amount_minor bigint, fee_minor bigint, tax_minor bigint)
-        order by r.bill_id, r.occasion, r.step
-        on conflict (bill_id, occasion, step) do nothing
-        returning id)
-    select array(select n.id from new n) into v_new;
-    v_fees := (
-        select jsonb_agg(jsonb_build_object(
-            'id', a.id, 'customer_id', a.customer_id, 'currency', a.currency, 'kind', 'fee', 'amount_minor', a.fee_minor + a.tax_minor,
-            'on_date', v_today,
-            'note', format('Late payment fee, %s days after the due date%s', v_today - b.due_date,
-                           case when a.tax_minor > 0 then ', with tax' else '' end)) order by a.customer_id, a.id)
-        from public.dunning_actions a join public.bills b on b.id = a.bill_id
-        where a.id = any (v_new) and a.fee_minor > 0);
-    if v_fees is not null then
-        perform private.post_entries(v_fees);
-    end if;
-    insert into public.outbox (id, bill_id, kind, occasion, facts, steps, status, finished_at)
-    select gen_random_uuid(), a.bill_id,
-           case a.action when 'reminder' then 'payment_reminder' when 'notice' then 'disconnection_notice' else 'overdue_notice' end,
-           -- The first of a kind is named as it was before there were several.
-           concat_ws('/', nullif(a.occasion, ''), nullif(nullif(a.step, 'reminder'), 'overdue')),
-           case when a.action in ('demand', 'notice') or a.fee_minor > 0
-                then jsonb_strip_nulls(jsonb_build_object(
-                    'dunning', a.action, 'notice_days', private.dunning_policy_on(a.currency, v_today) ->> 'notice_days',
-                    'late_fee_minor', nullif(a.fee_minor + a.tax_minor, 0)::text))
-                else '{}'::jsonb end,
-           p #> '{owed,steps}', p #>> '{owed,status}', case when p #>> '{owed,status}' <> 'open' then now() end
-    from public.dunning_actions a
-    where a.id = any (v_new) and a.action <> 'disconnection'
-    on conflict (bill_id, kind, occasion) do nothing;
-    return cardinality(v_new);
-end $$;
-
-COMMENT ON FUNCTION private.take_dunning(p_rows jsonb, p jsonb) IS 'Takes steps that are due, once each: rows of private.dunning_due, {today, owed: {steps, status}}. Late fees are posted and messages owed in the same transaction. The caller has locked the bills, and where there are fees the customers. How many were new.';
-
-REVOKE ALL ON FUNCTION private.take_dunning(p_rows jsonb, p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.take_dunning(p_rows jsonb, p jsonb) TO service_role;
-
-CREATE FUNCTION private.accounts_in_arrears(p_after uuid, p_limit integer) RETURNS uuid[]
-    LANGUAGE plpgsql STABLE
-    SET search_path TO ''
-    SET enable_seqscan TO 'off'
-    AS $$
-declare
-    v_after constant uuid := coalesce(p_after, '00000000-0000-0000-0000-000000000000'::uuid);
-begin
-    return array(
-        select distinct b.customer_id from public.bills b
-        where b.status = 'issued' and b.amount_paid_minor < b.total_minor and b.overdue_since is not null
-          and b.customer_id > v_after
-        order by 1 limit p_limit);
-end $$;
-
-COMMENT ON FUNCTION private.accounts_in_arrears(p_after uuid, p_limit integer) IS 'The next accounts, by id, that have overdue bills.';
-
-REVOKE ALL ON FUNCTION private.accounts_in_arrears(p_after uuid, p_limit integer) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.accounts_in_arrears(p_after uuid, p_limit integer) TO service_role;
 
 CREATE FUNCTION public.follow_work_orders(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql
@@ -1698,6 +1643,179 @@ end $$;
 
 REVOKE ALL ON FUNCTION private.close_work_orders() FROM PUBLIC;
 GRANT ALL ON FUNCTION private.close_work_orders() TO service_role;
+
+CREATE FUNCTION public.note_notices_given(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    SET enable_seqscan TO 'off'
+    AS $$
+declare
+    v_given integer;
+begin
+    perform private.set_actor(p);
+    perform private.check_run(p -> 'run');
+    -- A message that came back has reached nobody after all.
+    update public.dunning_actions a set given_on = null, given_by = null
+    where a.action = 'notice' and a.given_by = 'system:messages' and a.taken_on > current_date - 120
+      and exists (select 1 from public.notifications x where x.bill_id = a.bill_id and x.kind = 'disconnection_notice')
+      and not exists (select 1 from public.notifications x
+                      where x.bill_id = a.bill_id and x.kind = 'disconnection_notice' and x.status in ('sent', 'delivered', 'read')
+                        and x.channel not in ('discord', 'letter'));
+    update public.dunning_actions a
+    set given_on = (n.sent_at at time zone (p ->> 'zone'))::date, given_by = 'system:messages'
+    from (select x.bill_id, x.occasion, min(x.updated_at) as sent_at
+          from public.notifications x
+          where x.bill_id = any (array(select y.bill_id from public.dunning_actions y where y.action = 'notice' and y.given_on is null))
+            and x.kind = 'disconnection_notice' and x.status in ('sent', 'delivered', 'read') and x.channel not in ('discord', 'letter')
+          group by 1, 2) n
+    where a.action = 'notice' and a.given_on is null and a.bill_id = n.bill_id
+      and n.occasion = concat_ws('/', nullif(a.occasion, ''), a.step);
+    get diagnostics v_given = row_count;
+    return jsonb_build_object('given', v_given);
+end $$;
+
+COMMENT ON FUNCTION public.note_notices_given(p jsonb) IS 'Keeps of disconnection notices on which day they reached the customer by a message of their own: {actor, run, zone} -> {given}.';
+
+REVOKE ALL ON FUNCTION public.note_notices_given(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.note_notices_given(p jsonb) TO service_role;
+
+CREATE FUNCTION public.dunning_totals(p jsonb) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    with found as materialized (select public.dunning_preview(p || '{"limit": 1000000, "after": null}') as page)
+    select jsonb_build_object(
+        'rows', coalesce((
+            select jsonb_agg(to_jsonb(t) order by t.currency, t.day, t.step)
+            from (select r.currency, r.step, r.action, r.day, count(*)::integer as steps, count(distinct r.customer_id)::integer as accounts,
+                         sum(r.amount_minor)::bigint as amount_minor, sum(r.fee_minor + r.tax_minor)::bigint as fee_minor,
+                         count(*) filter (where r.wait <> '')::integer as waiting
+                  from found f
+                  cross join lateral jsonb_to_recordset(f.page -> 'rows') as r(
+                      customer_id uuid, currency text, step text, action text, day integer, amount_minor bigint, fee_minor bigint,
+                      tax_minor bigint, wait text)
+                  group by 1, 2, 3, 4) t), '[]'),
+        'complete', (select f.page -> 'after' is null or f.page -> 'after' = 'null' from found f))
+$$;
+
+COMMENT ON FUNCTION public.dunning_totals(p jsonb) IS 'What a night''s jobs would do, added up by step: {today, part} -> {rows: [{currency, step, action, day, steps, accounts, amount_minor, fee_minor: with tax, waiting: of them held or waiting for the notice}], complete: whether all was looked at, which are 10,000 bills or accounts at most}.';
+
+REVOKE ALL ON FUNCTION public.dunning_totals(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.dunning_totals(p jsonb) TO service_role;
+
+CREATE FUNCTION private.why_charges_unsaid(p_customer uuid, p_currency text, p_today date) RETURNS text
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select case
+        when not exists (select 1 from private.due_charges_of(array[p_customer], p_today) c where c.currency = p_currency)
+            then 'the charges are paid by now'
+        when exists (select 1 from public.bills b where b.customer_id = p_customer and b.currency = p_currency and b.status = 'issued'
+                       and b.amount_paid_minor < b.total_minor and b.overdue_since is not null)
+            then 'a bill is overdue by now, and its notice names the charges too'
+        when private.owes_nothing(p_customer, p_currency) then 'credit on the account covers the charges'
+        when private.held_of(array[p_customer], p_today) <> '{}' then 'dunning of the account is on hold'
+        when (select coalesce(sum(o.owed_minor), 0) from private.owed_of(array[p_customer]) o where o.currency = p_currency)
+            < (private.dunning_policy_on(p_currency, p_today) ->> 'minimum_minor')::bigint
+            then 'what is left is a small balance, which is left alone'
+        else '' end
+$$;
+
+COMMENT ON FUNCTION private.why_charges_unsaid(p_customer uuid, p_currency text, p_today date) IS 'Why a message about charges that are due is no longer sent, or nothing.';
+
+REVOKE ALL ON FUNCTION private.why_charges_unsaid(p_customer uuid, p_currency text, p_today date) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.why_charges_unsaid(p_customer uuid, p_currency text, p_today date) TO service_role;
+
+CREATE FUNCTION private.due_charges_of(p_customers uuid[], p_today date) RETURNS TABLE(customer_id uuid, currency text, occasion text, due_date date, open_minor bigint, bill_id uuid)
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+#variable_conflict use_column
+begin
+    return query
+    with charges as materialized (
+        select e.customer_id, e.currency, e.id, e.on_date, e.entry_no, o.open_minor
+        from public.ledger_entries e
+        join public.open_items o on o.entry_id = e.id and o.open_minor > 0
+        where e.customer_id = any (p_customers) and e.book = 'account' and e.kind in ('fee', 'opening_balance') and e.amount_minor > 0
+    ), first as materialized (
+        select distinct on (c.customer_id, c.currency) c.* from charges c order by c.customer_id, c.currency, c.on_date, c.entry_no
+    ), anchors as materialized (
+        -- Messages hang on a bill: on the one that was there when the charge was made, else on the next.
+        select f.customer_id, f.currency, f.id as entry_id, b.id, b.term
+        from first f
+        cross join lateral (
+            select x.id, greatest(0, x.due_date - x.issued_on) as term from public.bills x
+            where x.customer_id = f.customer_id and x.currency = f.currency and x.status = 'issued'
+            order by x.issued_on <= f.on_date desc, abs(x.issued_on - f.on_date), x.id limit 1) b)
+    select c.customer_id, c.currency, 'charges-' || a.entry_id, min(c.on_date) + a.term, sum(c.open_minor)::bigint, a.id
+    from charges c join anchors a on a.customer_id = c.customer_id and a.currency = c.currency
+    where c.on_date + a.term < p_today
+    group by c.customer_id, c.currency, a.entry_id, a.term, a.id;
+end $$;
+
+COMMENT ON FUNCTION private.due_charges_of(p_customers uuid[], p_today date) IS 'What is open and due on some accounts beside their bills, such as fees and opening balances: as one debt, which is that of the oldest of them. A charge is due after as many days as the account''s bills are. Accounts without a bill have none: there is nothing that a message could hang on.';
+
+REVOKE ALL ON FUNCTION private.due_charges_of(p_customers uuid[], p_today date) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.due_charges_of(p_customers uuid[], p_today date) TO service_role;
+
+CREATE FUNCTION private.take_dunning(p_rows jsonb, p jsonb) RETURNS integer
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    SET enable_seqscan TO 'off'
+    AS $$
+declare
+    v_today constant date := (p ->> 'today')::date;
+    v_new uuid[];
+    v_fees jsonb;
+begin
+    if p_rows is null then
+        return 0;
+    end if;
+    -- Whoever takes a step first has it: another process finds the row and does nothing.
+    with new as (
+        insert into public.dunning_actions (id, customer_id, currency, bill_id, occasion, step, action, day, policy_id, taken_on,
+                                            amount_minor, fee_minor, tax_minor)
+        select gen_random_uuid(), r.customer_id, r.currency, r.bill_id, r.occasion, r.step, r.action, r.day, r.policy_id, v_today,
+               r.amount_minor, r.fee_minor, r.tax_minor
+        from jsonb_to_recordset(p_rows) as r(customer_id uuid, currency text, bill_id uuid, occasion text, step text, action text,
+                                             day integer, policy_id uuid, amount_minor bigint, fee_minor bigint, tax_minor bigint)
+        order by r.bill_id, r.occasion, r.step
+        on conflict (bill_id, occasion, step) do nothing
+        returning id)
+    select array(select n.id from new n) into v_new;
+    v_fees := (
+        select jsonb_agg(jsonb_build_object(
+            'id', a.id, 'customer_id', a.customer_id, 'currency', a.currency, 'kind', 'fee', 'amount_minor', a.fee_minor + a.tax_minor,
+            'on_date', v_today,
+            'note', format('Late payment fee, %s days after the due date%s', v_today - b.due_date,
+                           case when a.tax_minor > 0 then ', with tax' else '' end)) order by a.customer_id, a.id)
+        from public.dunning_actions a join public.bills b on b.id = a.bill_id
+        where a.id = any (v_new) and a.fee_minor > 0);
+    if v_fees is not null then
+        perform private.post_entries(v_fees);
+    end if;
+    insert into public.outbox (id, bill_id, kind, occasion, facts, steps, status, finished_at)
+    select gen_random_uuid(), a.bill_id,
+           case when a.occasion like 'charges-%' then 'charges_overdue' when a.action = 'reminder' then 'payment_reminder' when a.action = 'notice' then 'disconnection_notice' else 'overdue_notice' end,
+           -- The first of a kind is named as it was before there were several.
+           concat_ws('/', nullif(a.occasion, ''), nullif(nullif(a.step, 'reminder'), 'overdue')),
+           case when a.action in ('demand', 'notice') or a.fee_minor > 0 or a.occasion like 'charges-%'
+                then jsonb_strip_nulls(jsonb_build_object(
+                    'dunning', a.action, 'notice_days', private.dunning_policy_on(a.currency, v_today) ->> 'notice_days',
+                    'late_fee_minor', nullif(a.fee_minor + a.tax_minor, 0)::text))
+                else '{}'::jsonb end,
+           p #> '{owed,steps}', p #>> '{owed,status}', case when p #>> '{owed,status}' <> 'open' then now() end
+    from public.dunning_actions a
+    where a.id = any (v_new) and a.action <> 'disconnection'
+    on conflict (bill_id, kind, occasion) do nothing;
+    return cardinality(v_new);
+end $$;
+
+COMMENT ON FUNCTION private.take_dunning(p_rows jsonb, p jsonb) IS 'Takes steps that are due, once each: rows of private.dunning_due, {today, owed: {steps, status}}. Late fees are posted and messages owed in the same transaction. The caller has locked the bills, and where there are fees the customers. How many were new.';
+
+REVOKE ALL ON FUNCTION private.take_dunning(p_rows jsonb, p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.take_dunning(p_rows jsonb, p jsonb) TO service_role;
 
 CREATE TRIGGER not_overdue AFTER INSERT ON public.plan_bills REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.take_mark_away();
 

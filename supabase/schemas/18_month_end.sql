@@ -133,6 +133,46 @@ ALTER TABLE ONLY public.aged_changes
 ALTER TABLE ONLY public.aged_changes
     ADD CONSTRAINT aged_changes_month_fkey FOREIGN KEY (month) REFERENCES public.aged_months(month) ON DELETE CASCADE;
 
+CREATE FUNCTION public.last_ledger_check(p jsonb) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select jsonb_build_object(
+        'is_large', private.ledger_is_large(),
+        'check', (select to_jsonb(c) from public.ledger_checks c order by c.began_at desc limit 1))
+$$;
+
+COMMENT ON FUNCTION public.last_ledger_check(p jsonb) IS 'The last check of the ledger, and whether it is too large to be checked while somebody waits: {} -> {is_large, check: a row of ledger_checks or null}.';
+
+REVOKE ALL ON FUNCTION public.last_ledger_check(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.last_ledger_check(p jsonb) TO service_role;
+
+CREATE FUNCTION private.require_sound_ledger() RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_check public.ledger_checks;
+begin
+    if not private.ledger_is_large() then
+        if public.check_ledger('{}') -> 'problems' <> '[]' then
+            perform private.refuse('EB005', 'The ledger does not add up: see what is wrong with it first.');
+        end if;
+        return;
+    end if;
+    select * into v_check from public.ledger_checks c order by c.began_at desc limit 1;
+    if v_check.id is null or v_check.began_at < now() - interval '36 hours' then
+        perform private.refuse('EB005', 'The ledger was not checked within the last 36 hours. It is checked each night; run Ledger check on Jobs to have it checked now.');
+    elsif v_check.problems <> '[]' then
+        perform private.refuse('EB005', 'The ledger did not add up at its last check: see what is wrong with it, and run Ledger check on Jobs again.');
+    end if;
+end $$;
+
+COMMENT ON FUNCTION private.require_sound_ledger() IS 'Refuses unless the ledger adds up: a small one now, a large one at its last check, which must be of the last 36 hours.';
+
+REVOKE ALL ON FUNCTION private.require_sound_ledger() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.require_sound_ledger() TO service_role;
+
 CREATE FUNCTION public.month_books(p jsonb) RETURNS jsonb
     LANGUAGE sql STABLE
     SET search_path TO ''
@@ -197,45 +237,6 @@ COMMENT ON FUNCTION public.close_month(p jsonb) IS 'Closes the books of a month 
 
 REVOKE ALL ON FUNCTION public.close_month(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.close_month(p jsonb) TO service_role;
-
-CREATE FUNCTION public.record_ledger_check(p jsonb) RETURNS jsonb
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    SET statement_timeout TO '30min'
-    SET work_mem TO '64MB'
-    AS $$
-declare
-    v_began constant timestamptz := clock_timestamp();
-    v_found jsonb;
-    v_check public.ledger_checks;
-begin
-    v_found := public.check_ledger('{}');
-    insert into public.ledger_checks (began_at, finished_at, checked_by, entries, problems, balances)
-    values (v_began, clock_timestamp(), p ->> 'actor', (v_found ->> 'entries')::bigint, v_found -> 'problems', v_found -> 'balances')
-    returning * into v_check;
-    -- Not before: it holds the row of the run, which is prolonged meanwhile.
-    perform private.check_run(p -> 'run');
-    return to_jsonb(v_check);
-end $$;
-
-COMMENT ON FUNCTION public.record_ledger_check(p jsonb) IS 'Adds up the whole ledger and keeps what came of it: {actor, run?} -> the row of ledger_checks. Takes minutes of a large one.';
-
-REVOKE ALL ON FUNCTION public.record_ledger_check(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.record_ledger_check(p jsonb) TO service_role;
-
-CREATE FUNCTION public.last_ledger_check(p jsonb) RETURNS jsonb
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    AS $$
-    select jsonb_build_object(
-        'is_large', private.ledger_is_large(),
-        'check', (select to_jsonb(c) from public.ledger_checks c order by c.began_at desc limit 1))
-$$;
-
-COMMENT ON FUNCTION public.last_ledger_check(p jsonb) IS 'The last check of the ledger, and whether it is too large to be checked while somebody waits: {} -> {is_large, check: a row of ledger_checks or null}.';
-
-REVOKE ALL ON FUNCTION public.last_ledger_check(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.last_ledger_check(p jsonb) TO service_role;
 
 CREATE FUNCTION public.overview(p jsonb) RETURNS jsonb
     LANGUAGE sql STABLE
@@ -708,31 +709,30 @@ COMMENT ON FUNCTION private.ledger_is_large() IS 'Whether adding up the ledger t
 REVOKE ALL ON FUNCTION private.ledger_is_large() FROM PUBLIC;
 GRANT ALL ON FUNCTION private.ledger_is_large() TO service_role;
 
-CREATE FUNCTION private.require_sound_ledger() RETURNS void
+CREATE FUNCTION public.record_ledger_check(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path TO ''
+    SET statement_timeout TO '30min'
+    SET work_mem TO '64MB'
     AS $$
 declare
+    v_began constant timestamptz := clock_timestamp();
+    v_found jsonb;
     v_check public.ledger_checks;
 begin
-    if not private.ledger_is_large() then
-        if public.check_ledger('{}') -> 'problems' <> '[]' then
-            perform private.refuse('EB005', 'The ledger does not add up: see what is wrong with it first.');
-        end if;
-        return;
-    end if;
-    select * into v_check from public.ledger_checks c order by c.began_at desc limit 1;
-    if v_check.id is null or v_check.began_at < now() - interval '36 hours' then
-        perform private.refuse('EB005', 'The ledger was not checked within the last 36 hours. It is checked each night; run Ledger check on Jobs to have it checked now.');
-    elsif v_check.problems <> '[]' then
-        perform private.refuse('EB005', 'The ledger did not add up at its last check: see what is wrong with it, and run Ledger check on Jobs again.');
-    end if;
+    v_found := public.check_ledger('{}');
+    insert into public.ledger_checks (began_at, finished_at, checked_by, entries, problems, balances)
+    values (v_began, clock_timestamp(), p ->> 'actor', (v_found ->> 'entries')::bigint, v_found -> 'problems', v_found -> 'balances')
+    returning * into v_check;
+    -- Not before: it holds the row of the run, which is prolonged meanwhile.
+    perform private.check_run(p -> 'run');
+    return to_jsonb(v_check);
 end $$;
 
-COMMENT ON FUNCTION private.require_sound_ledger() IS 'Refuses unless the ledger adds up: a small one now, a large one at its last check, which must be of the last 36 hours.';
+COMMENT ON FUNCTION public.record_ledger_check(p jsonb) IS 'Adds up the whole ledger and keeps what came of it: {actor, run?} -> the row of ledger_checks. Takes minutes of a large one.';
 
-REVOKE ALL ON FUNCTION private.require_sound_ledger() FROM PUBLIC;
-GRANT ALL ON FUNCTION private.require_sound_ledger() TO service_role;
+REVOKE ALL ON FUNCTION public.record_ledger_check(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.record_ledger_check(p jsonb) TO service_role;
 
 CREATE TRIGGER entries_age_months AFTER INSERT ON public.ledger_entries REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.note_aged_changes();
 

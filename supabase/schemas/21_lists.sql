@@ -1372,7 +1372,10 @@ CREATE FUNCTION private.recorded_beside_audit(p_of text, p_id uuid, p_from times
              and x.kind in ('credit', 'credit_undone', 'fee', 'fee_undone', 'deposit_used', 'opening_balance', 'opening_balance_undone')
            order by x.created_at desc fetch first p_limit rows with ties)) e
     union all
-    select 'n' || n.id, n.created_at, 'system:owed-work', 'insert', 'notifications', n.id::text, null,
+    select 'n' || n.id, n.created_at,
+           case n.channel when 'letter' then coalesce((
+               select h.made_by from public.letters l join public.letter_batches h on h.id = l.batch_id where l.id = n.id), 'system:owed-work')
+               else 'system:owed-work' end, 'insert', 'notifications', n.id::text, null,
            jsonb_build_object('kind', n.kind, 'channel', n.channel, 'status', n.status, 'recipient', n.recipient, 'error', n.error, 'bill_id', n.bill_id, 'life', n.life)
     from public.notifications n
     where n.id = any (array(

@@ -465,7 +465,7 @@ CREATE FUNCTION private.archived_tables() RETURNS text[]
                  'service_points', 'meters', 'meter_installations', 'service_agreements', 'agreement_tariffs', 'billing_cycles',
                  'reading_routes', 'supply_changes', 'disconnections', 'readings', 'reading_requests', 'missed_reads', 'intervals', 'bills', 'kwh_bank_entries', 'notifications', 'accounts', 'ledger_entries',
                  'open_items', 'allocations', 'payments', 'payment_returns', 'payment_flags', 'past_payments', 'bank_lines',
-                 'instalment_plans', 'plan_bills', 'instalments', 'spared_bills', 'customer_requests', 'dunning_holds', 'dunning_policies', 'dunning_actions', 'autopay_policies', 'autopay_mandates', 'autopay_charges', 'autopay_charge_bills', 'autopay_attempts', 'work_orders', 'corrections', 'corrected_bills', 'credit_notes', 'month_closings', 'suspense_entries', 'cash_closings', 'cash_closing_items',
+                 'instalment_plans', 'plan_bills', 'instalments', 'spared_bills', 'customer_requests', 'stopped_numbers', 'letter_batches', 'letters', 'dunning_holds', 'dunning_policies', 'dunning_actions', 'autopay_policies', 'autopay_mandates', 'autopay_charges', 'autopay_charge_bills', 'autopay_attempts', 'work_orders', 'corrections', 'corrected_bills', 'credit_notes', 'month_closings', 'suspense_entries', 'cash_closings', 'cash_closing_items',
                  'utility_settings', 'users', 'audit_log']
 $$;
 

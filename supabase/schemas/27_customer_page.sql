@@ -453,7 +453,8 @@ begin
     insert into public.customer_requests (id, customer_id, kind, bill_id, agreement_id, wanted_on, note, asked_at)
     values ((p ->> 'id')::uuid, v_customer, p ->> 'kind', (p ->> 'bill_id')::uuid, (p ->> 'agreement_id')::uuid,
             (p ->> 'wanted_on')::date, coalesce(p ->> 'note', ''), (p ->> 'at')::timestamptz);
-    if p ->> 'kind' = 'dispute' then
+    if p ->> 'kind' = 'dispute' and not exists (
+            select 1 from public.customer_requests r where r.customer_id = v_customer and r.bill_id = v_bill.id and r.kind = 'dispute' and r.id <> (p ->> 'id')::uuid) then
         perform public.hold_dunning(jsonb_build_object(
             'actor', p ->> 'actor', 'id', p ->> 'id', 'customer_id', v_customer, 'reason', 'dispute', 'since', p ->> 'today',
             'note', private.invoice_reference(v_bill.number) || ': ' || left(btrim(regexp_replace(p ->> 'note', '\s+', ' ', 'g')), 360)));
@@ -461,43 +462,10 @@ begin
     return '{}'::jsonb;
 end $$;
 
-COMMENT ON FUNCTION public.ask_customer_request(p jsonb) IS 'A customer asks for something, once: {actor, id, customer_id, kind: dispute|move_out, bill_id?, agreement_id?, wanted_on?, note?, at, today}. A dispute holds the account''s dunning, under the same id. EB005 with a sentence for the customer where it cannot be.';
+COMMENT ON FUNCTION public.ask_customer_request(p jsonb) IS 'A customer asks for something, once: {actor, id, customer_id, kind: dispute|move_out, bill_id?, agreement_id?, wanted_on?, note?, at, today}. The first dispute of a bill holds the account''s dunning, under the same id. EB005 with a sentence for the customer where it cannot be.';
 
 REVOKE ALL ON FUNCTION public.ask_customer_request(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.ask_customer_request(p jsonb) TO service_role;
-
-CREATE FUNCTION public.close_customer_request(p jsonb) RETURNS jsonb
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-declare
-    v_request public.customer_requests;
-begin
-    perform private.set_actor(p);
-    select * into v_request from public.customer_requests
-    where id = (p ->> 'id')::uuid and (p ->> 'customer_id' is null or customer_id = (p ->> 'customer_id')::uuid) for update;
-    if not found then
-        perform private.refuse('EB404', 'No such request.');
-    elsif v_request.state = p ->> 'state' and v_request.closed_by = p ->> 'actor' then
-        return jsonb_build_object('request', to_jsonb(v_request));
-    elsif v_request.state <> 'open' then
-        perform private.refuse('EB005', 'This request was closed meanwhile.');
-    end if;
-    update public.customer_requests
-    set state = p ->> 'state', answer = coalesce(p ->> 'answer', ''), closed_at = (p ->> 'at')::timestamptz, closed_by = p ->> 'actor'
-    where id = v_request.id
-    returning * into v_request;
-    if v_request.kind = 'dispute' then
-        perform public.release_dunning(jsonb_build_object(
-            'actor', p ->> 'actor', 'id', v_request.id, 'because', 'The dispute is closed (' || v_request.state || ').'));
-    end if;
-    return jsonb_build_object('request', to_jsonb(v_request));
-end $$;
-
-COMMENT ON FUNCTION public.close_customer_request(p jsonb) IS 'The office answers a request, or the customer takes it back; dunning goes on where a dispute is closed: {actor, id, customer_id?, state: accepted|declined|withdrawn, answer?, at}.';
-
-REVOKE ALL ON FUNCTION public.close_customer_request(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.close_customer_request(p jsonb) TO service_role;
 
 CREATE FUNCTION public.home_band(p jsonb) RETURNS jsonb
     LANGUAGE sql STABLE
@@ -556,6 +524,39 @@ COMMENT ON FUNCTION public.similar_use(p jsonb) IS 'What the homes of a band use
 
 REVOKE ALL ON FUNCTION public.similar_use(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.similar_use(p jsonb) TO service_role;
+
+CREATE FUNCTION public.close_customer_request(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_request public.customer_requests;
+begin
+    perform private.set_actor(p);
+    select * into v_request from public.customer_requests
+    where id = (p ->> 'id')::uuid and (p ->> 'customer_id' is null or customer_id = (p ->> 'customer_id')::uuid) for update;
+    if not found then
+        perform private.refuse('EB404', 'No such request.');
+    elsif v_request.state = p ->> 'state' and v_request.closed_by = p ->> 'actor' then
+        return jsonb_build_object('request', to_jsonb(v_request));
+    elsif v_request.state <> 'open' then
+        perform private.refuse('EB005', 'This request was closed meanwhile.');
+    end if;
+    update public.customer_requests
+    set state = p ->> 'state', answer = coalesce(p ->> 'answer', ''), closed_at = (p ->> 'at')::timestamptz, closed_by = p ->> 'actor'
+    where id = v_request.id
+    returning * into v_request;
+    if v_request.kind = 'dispute' and exists (select 1 from public.dunning_holds h where h.id = v_request.id) then
+        perform public.release_dunning(jsonb_build_object(
+            'actor', p ->> 'actor', 'id', v_request.id, 'because', 'The dispute is closed (' || v_request.state || ').'));
+    end if;
+    return jsonb_build_object('request', to_jsonb(v_request));
+end $$;
+
+COMMENT ON FUNCTION public.close_customer_request(p jsonb) IS 'The office answers a request, or the customer takes it back; dunning goes on where a dispute is closed: {actor, id, customer_id?, state: accepted|declined|withdrawn, answer?, at}.';
+
+REVOKE ALL ON FUNCTION public.close_customer_request(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.close_customer_request(p jsonb) TO service_role;
 
 CREATE TRIGGER audit_insert AFTER INSERT ON public.customer_pages REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.audit();
 

@@ -184,11 +184,18 @@ def test_who_owes_and_what_comes_next_are_the_same_over_both(desk: Desk) -> None
     assert (due.customer_id, due.step, due.fee_minor, after) == (
         *(desk.customer, "demand+3", 100, None),
     )
+    added = book.totals(today=how["today"], part="ladder")
+    assert added == over.direct.dunning.totals(today=how["today"], part="ladder")
+    (total,) = added.rows
+    assert (total.step, total.accounts, total.steps, total.waiting) == ("demand+3", 1, 1, 0)
+    assert (total.amount_minor, total.fee_minor) == (due.amount_minor, 100)
+    assert added.complete
+    assert book.totals(today=on - timedelta(days=30), part="overdue").rows == ()
     assert book.debtors(**how) == over.direct.dunning.debtors(**how)
     ((debtor,), _) = book.debtors(**how)
     assert (debtor.overdue_minor, debtor.bills) == (bill.balance_minor, 1)
     stands = book.of_account(customer_id=desk.customer, today=how["today"])
     assert stands.due == (due,)
-    assert book.arrears(bill_id=bill.id).overdue_minor == bill.balance_minor
+    assert book.arrears(bill_id=bill.id, today=on).overdue_minor == bill.balance_minor
     assert book.follow_work_orders(actor="job", today=on) == (0, 0)
     assert book.work_orders(customer_id=desk.customer, open_only=True) == []

@@ -86,3 +86,54 @@ def test_an_answer_is_kept_once_and_seen_to(over: Over) -> None:
     assert book.open_replies().total == 0
     with pytest.raises(NotFound):
         book.handle_reply(actor=ACTOR, reply_id=str(uuid4()))
+
+
+def test_who_stops_texts_gets_none_until_they_start_them(over: Over) -> None:
+    bill, book = bill_of(over), over.here.message_book
+    with psycopg.connect(dsn_of(over)) as connection:
+        connection.execute("select set_config('billing.actor', 'test', false)")
+        # As it was typed before numbers were brought into one form.
+        connection.execute("update public.customers set phone = '+44 (0)20 7946-0958'")
+
+    def says(reply_id: str, wants: bool | None) -> bool:
+        return book.note_reply(
+            actor=ACTOR,
+            reply_id=reply_id,
+            channel="sms",
+            sender="+442079460958",
+            body="…",
+            received_at=over.utility.now,
+            wants_texts=wants,
+        )
+
+    def stopped() -> bool:
+        return over.same("customer_contact", bill.customer_id).sms_stopped_at is not None
+
+    stop, start = str(uuid4()), str(uuid4())
+    assert says(str(uuid4()), None)
+    assert not stopped()
+    assert says(stop, False)
+    assert stopped()
+    assert says(start, True)
+    assert not stopped()
+    # A STOP that is delivered once more does not undo the START that came after it.
+    assert not says(stop, False)
+    assert not stopped()
+    assert says(str(uuid4()), False)
+    assert stopped()
+    assert book.open_replies().total == 4
+
+
+def test_an_address_is_marked_only_while_it_is_the_customers(over: Over) -> None:
+    bill, book = bill_of(over), over.here.message_book
+    with psycopg.connect(dsn_of(over)) as connection:
+        connection.execute("select set_config('billing.actor', 'test', false)")
+        connection.execute("update public.customers set email = 'leela@post.example'")
+    for email in ("old@post.example", ""):
+        book.note_address_gone(actor=ACTOR, customer_id=bill.customer_id, email=email)
+        assert over.same("customer_contact", bill.customer_id).email_bounced_at is None
+    for _ in range(2):
+        book.note_address_gone(
+            actor=ACTOR, customer_id=bill.customer_id, email="leela@post.example"
+        )
+    assert over.same("customer_contact", bill.customer_id).email_bounced_at is not None

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from pages.registry import CUSTOMER, DUNNING
+from pages.registry import CUSTOMER, DUNNING, WORK_ORDERS
 from scheduler import Scheduler
 from services.bootstrap import run_with
 from services.identity.permissions import Role
@@ -63,7 +63,7 @@ def test_each_role_sees_what_it_may(utility: Utility, role: Role) -> None:
     assert ("House M1" in words(app)) == (role in VIEWERS)
     assert ("Hold" in labels(app)) == (role in HOLDERS)
     if role in VIEWERS:
-        app = page(utility, role, view="Policy")
+        app = page(utility, role, list="Policy")
         assert "The default" in words(app)
         assert ("Publish" in labels(app)) == (role in POLICY_MAKERS)
 
@@ -98,7 +98,7 @@ def test_a_hold_without_a_note_is_refused_in_words(utility: Utility) -> None:
 
 
 def test_a_policy_is_changed_and_what_is_wrong_with_it_is_said(utility: Utility) -> None:
-    app = page(utility, view="Policy")
+    app = page(utility, list="Policy")
     (number,) = [n for n in app.number_input if n.label == "How many steps"]
     app = number.set_value(3).run()
     days = [n for n in app.number_input if n.label.startswith("Days after the due date")]
@@ -118,14 +118,61 @@ def test_a_policy_is_changed_and_what_is_wrong_with_it_is_said(utility: Utility)
 
 def test_each_view_opens_where_there_is_nothing_yet(utility: Utility) -> None:
     for view in ("Tonight", "Who owes", "Taken", "Work orders", "Policy"):
-        app = page(utility, view=view)
+        app = page(utility, list=view)
         assert not app.exception
         assert not app.error
 
 
 @pytest.mark.usefixtures("bill")
 def test_who_owes_is_listed_with_what_was_done(utility: Utility) -> None:
-    app = page(utility, view="Who owes")
+    app = page(utility, list="Who owes")
     said = words(app)
     assert "House M1, A-M1" in said
     assert "No step was taken yet." in said
+
+
+@pytest.mark.usefixtures("bill")
+def test_tonights_steps_are_added_up(utility: Utility) -> None:
+    app = page(utility)
+    assert "**1 account** · ₹540.35" in words(app)
+    fill(app, "Note", "Promised to pay on Friday")
+    app = press(app, "Hold")
+    app.session_state["dunning-totals"] = None
+    assert "1 of them wait" in words(app.run())
+
+
+def ordered(utility: Utility, dsn: str) -> None:
+    """A smart meter whose supply is to be cut, by hand."""
+    utility.add_meter("S1", kind="smart")
+    with psycopg.connect(dsn) as connection:
+        connection.execute("select set_config('billing.actor', 'test', true)")
+        connection.execute(
+            "insert into public.work_orders (id, kind, customer_id, agreement_id,"
+            " service_point_id, meter_id, ordered_on) select gen_random_uuid(), 'disconnect',"
+            " g.customer_id, g.id, g.service_point_id, i.meter_id, current_date"
+            " from public.service_agreements g"
+            " join public.meter_installations i on i.service_point_id = g.service_point_id"
+        )
+
+
+@pytest.mark.parametrize("role", Role)
+def test_whoever_does_the_work_sees_the_orders_of_smart_meters_too(
+    utility: Utility, database: str, role: Role
+) -> None:
+    ordered(utility, database)
+    app = signed_in(utility.services, role, WORK_ORDERS.script)
+    assert not app.exception
+    said = words(app)
+    assert "Disconnect" in said
+    assert "Smart meter" in said
+    assert "meter S1" in said
+    # Whose debt it is concerns the office alone.
+    assert ("House S1" in said) == (role is not Role.ENGINEER)
+
+
+def test_a_link_to_a_customer_opens_their_dunning(utility: Utility, bill: Bill) -> None:
+    app = page(utility)
+    links: list[Any] = list(app.get("page_link"))
+    (link,) = [one for one in links if "House M1" in one.proto.label]
+    assert f"id={bill.customer_id}" in link.proto.query_string
+    assert "view=Dunning" in link.proto.query_string

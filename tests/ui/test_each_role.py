@@ -36,6 +36,7 @@ ENDPOINTS: Final[Mapping[tuple[str, str], Needs]] = {
     ("POST", "/webhook/stripe"): None,
     # So are Twilio's and WhatsApp's; WhatsApp asks for a word of ours first.
     ("POST", "/webhook/twilio"): None,
+    ("POST", "/webhook/twilio/incoming"): None,
     ("GET", "/webhook/whatsapp"): None,
     ("POST", "/webhook/whatsapp"): None,
     ("GET", "/api/bills/<bill_id>"): (Permission.VIEW_BILLS, *SUBMIT),
@@ -88,6 +89,7 @@ CUSTOMER_PAGE: Final = {
     *(("GET", f"/my{path}") for path in (*_SHOWN, *_ASKED, *_ENTRY)),
     *(("POST", f"/my{path}") for path in (*_ASKED, *_ENTRY, *_DONE)),
     *(("GET", f"/my/{path}") for path in ("my.css", "<path:rest>")),
+    ("POST", "/my/language"),
 }
 # Those beside Flask: the session's own routes are how somebody becomes signed in, or leaves.
 ASGI_ROUTES: Final[Mapping[str, Needs]] = {
@@ -232,7 +234,7 @@ def test_each_route_beside_the_api_is_in_the_table_and_keeps_to_it(
         monkeypatch.setenv(name, value)
     routes = importlib.import_module("streamlit_app").app._user_routes
     to_flask = {"/webhook/stripe", "/webhook", "/api/health", "/round", "/api", "/sign-in"}
-    to_flask |= {"/webhook/twilio", "/webhook/whatsapp", "/my"}
+    to_flask |= {"/webhook/twilio", "/webhook/twilio/incoming", "/webhook/whatsapp", "/my"}
     own = [one for one in routes if isinstance(one, Route) and one.path not in to_flask]
     assert {one.path for one in own} == set(ASGI_ROUTES)
     assert {one.path for one in routes if isinstance(one, Mount)} <= to_flask

@@ -13,6 +13,8 @@ OrderStatus = Literal["open", "done", "cancelled"]
 class WorkOrder(Record):
     """A work order, where it is to be done, and what the engineer found there.
 
+    A smart meter is on no round: it is switched from afar, or by a visit.
+
     `read_wh` is the register after the work (Wh); `missed_reason` why it could not be done.
     """
 
@@ -27,6 +29,7 @@ class WorkOrder(Record):
     route: str
     address: str
     meter_serial: str
+    meter_kind: Literal["manual", "smart"]
     ordered_on: date
     closed_at: datetime | None = None
     closed_because: str = ""

@@ -7,6 +7,8 @@ from services.quantities.money import Money
 from services.records.base import Record
 
 StepAction = Literal["reminder", "overdue", "demand", "notice", "disconnection"]
+# How the occasion of a debt of charges begins, which are dunned where no bill is overdue.
+CHARGES: Final = "charges-"
 STEP_ACTIONS: Final[tuple[StepAction, ...]] = get_args(StepAction)
 # Why a step that is due is not taken: the account is on hold; nobody has the notice yet.
 Wait = Literal["", "held", "notice"]
@@ -75,11 +77,16 @@ class PolicyVersions(Record):
 
 
 class Arrears(Record):
-    """What an account owes overdue in one currency, of how many bills, and since which due date."""
+    """What an account owes overdue in one currency, of how many bills, and since which due date.
+
+    `charges_minor` is due beside its bills, such as fees, since another day.
+    """
 
     overdue_minor: int
     bills: int
     since: date | None = None
+    charges_minor: int = 0
+    charges_since: date | None = None
 
 
 class DueStep(Record):
@@ -94,6 +101,7 @@ class DueStep(Record):
     currency: str
     bill_id: str
     bill_number: int | None = None
+    occasion: str = ""
     step: str
     action: StepAction
     day: int
@@ -109,6 +117,34 @@ class DueStep(Record):
         return Money(minor, self.currency)
 
 
+class StepTotal(Record):
+    """A step of a night added up: how many of it, of how many accounts, on what amounts.
+
+    `fee_minor` is the late fees with their tax, `waiting` how many are held or wait for a notice.
+    """
+
+    currency: str
+    step: str
+    action: StepAction
+    day: int
+    steps: int
+    accounts: int
+    amount_minor: int
+    fee_minor: int
+    waiting: int
+
+    def money(self, minor: int) -> Money:
+        """An amount of minor units in the accounts' currency."""
+        return Money(minor, self.currency)
+
+
+class DunningTotals(Record):
+    """A night's steps added up; `complete` is whether all accounts were looked at."""
+
+    rows: tuple[StepTotal, ...]
+    complete: bool
+
+
 class DunningAction(Record):
     """A step that was taken of an account; `given_on` is when its notice reached the customer."""
 
@@ -119,6 +155,7 @@ class DunningAction(Record):
     bill_number: int | None = None
     account_no: str = ""
     customer_name: str = ""
+    occasion: str = ""
     step: str
     action: StepAction
     day: int

@@ -202,7 +202,9 @@ def next_path() -> str:
     """The page of ours that somebody wanted before they were asked for a code."""
     path = request.values.get("next", "")
     good = path == PATH or path.startswith(f"{PATH}/")
-    plain = path.isascii() and path.isprintable() and "\\" not in path and ".." not in path
+    # Browsers take %2e%2e for two dots too.
+    strange = any(part in path for part in ("\\", "..", "%"))
+    plain = path.isascii() and path.isprintable() and not strange
     return path if good and plain and len(path) < _LONGEST_PATH else PATH
 
 

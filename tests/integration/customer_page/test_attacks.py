@@ -6,6 +6,7 @@ import time
 from datetime import timedelta
 from itertools import count
 from typing import Any
+from urllib.parse import quote
 from uuid import uuid4
 
 import pytest
@@ -313,3 +314,52 @@ def test_nobody_signs_in_as_a_customer(town: Town) -> None:
         )
     with pytest.raises(NotSignedIn):
         services.who("a visit's cookie", town.utility.now)
+
+
+def test_who_disputes_a_bill_again_and_again_is_dunned_all_the_same(town: Town) -> None:
+    customer = town.home("M1")
+    bill = town.bill("M1")
+    visitor = town.confirmed("M1")
+    requests = town.utility.services.customer_page.requests
+    holds = town.utility.services.database.dunning.holds
+
+    def dispute() -> str:
+        page = visitor.get(f"/my/bills/{bill.id}/dispute")
+        visitor.post(f"/my/bills/{bill.id}/dispute", id=visitor.form_id, reason="Too much")
+        return page
+
+    assert "you get no reminders and no fees" in dispute()
+    ((first,),) = town.sql("select id::text from public.customer_requests")
+    visitor.post(f"/my/requests/{first}/withdraw")
+    assert "reminders go on" in dispute()
+    (hold,) = holds(customer_id=customer)
+    assert (hold.id, hold.released_by) == (first, "customer:A-M1")
+    # The office sees it and answers all the same.
+    (waiting,) = requests.listed(still_open=True, principal=ADMIN, page=1, page_size=10).items
+    requests.close(
+        request_id=waiting.id,
+        state="declined",
+        answer="It was read by you.",
+        principal=ADMIN,
+        now=town.utility.now,
+    )
+    assert len(holds(customer_id=customer)) == 1
+    # Another bill is another matter.
+    town.utility.now += timedelta(days=31)
+    other = town.bill("M1", 1217)
+    visitor = town.confirmed("M1")
+    visitor.get(f"/my/bills/{other.id}/dispute")
+    visitor.post(f"/my/bills/{other.id}/dispute", id=visitor.form_id, reason="Too much")
+    assert len(holds(customer_id=customer)) == 2
+
+
+@pytest.mark.parametrize(
+    "wanted", ["/my/%2e%2e/session/link?code=x", "/my/..%2fx", "//evil.example", "/my\\x", "/mine"]
+)
+def test_after_a_code_nobody_is_led_out_of_the_page(town: Town, wanted: str) -> None:
+    town.home("M1")
+    town.bill("M1")
+    visitor = town.visitor()
+    visitor.open(town.link("M1"))
+    page = visitor.get(f"/my/confirm?next={quote(wanted)}")
+    assert 'name="next" value="/my"' in page

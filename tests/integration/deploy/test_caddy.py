@@ -28,7 +28,6 @@ GLOBAL = """{
 	https_port %d
 	local_certs
 	skip_install_trust
-}
 """
 
 
@@ -53,7 +52,8 @@ def site(caddy: str, database: str, tmp_path_factory: pytest.TempPathFactory) ->
     folder, port = tmp_path_factory.mktemp("caddy"), free_port()
     with app_behind(database, port) as app:
         file = folder / "Caddyfile"
-        file.write_text(GLOBAL % (free_port(), port) + CADDYFILE.read_text())
+        # Its own options stand in the block of ours.
+        file.write_text(CADDYFILE.read_text().replace("{\n", GLOBAL % (free_port(), port), 1))
         environment = {
             "PATH": os.environ["PATH"],
             "HOME": str(folder),

@@ -29,7 +29,7 @@ def host(shared: Path) -> Iterator[Host]:
     *prepare, up, _, _ = lines.splitlines()
     with podman_host(shared) as found:
         found.run(
-            "sed -i '1i { \\n local_certs \\n skip_install_trust \\n }' deploy/Caddyfile\n"
+            "sed -i 's/^{$/{ \\n local_certs \\n skip_install_trust/' deploy/Caddyfile\n"
             + "\n".join([*prepare, "podman-compose build"]),
             inside=False,
         )

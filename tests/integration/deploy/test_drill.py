@@ -137,7 +137,7 @@ def change_to_caddy(machine: Machine) -> None:
     *before, start = lines.splitlines()
     machine.run("systemctl disable --now nginx")
     machine.run("\n".join([host, *before]), inside=False)
-    machine.run("sed -i '1i { \\n local_certs \\n skip_install_trust \\n }' /etc/caddy/Caddyfile")
+    machine.run("sed -i 's/^{$/{ \\n local_certs \\n skip_install_trust/' /etc/caddy/Caddyfile")
     machine.run(start)
 
 

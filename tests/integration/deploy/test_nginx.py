@@ -44,6 +44,7 @@ def site(database: str, http_port: int) -> Iterator[Site]:
             "/etc/letsencrypt/live/billing.example.org/fullchain.pem": str(files.certificate),
             "/etc/letsencrypt/live/billing.example.org/privkey.pem": str(files.key),
             "server_name billing.example.org;": f"server_name {HOST};",
+            "/var/log/nginx/": f"{files.key.parent}/",
         }.items():
             assert old in text
             text = text.replace(old, new)

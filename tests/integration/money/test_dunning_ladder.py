@@ -248,7 +248,7 @@ def test_an_account_with_several_bills_gets_one_message_of_a_step(nights: Nights
     nights.run(second.due_date + timedelta(days=2))
     steps = [step for step, _ in nights.steps(bill)]
     assert steps == ["overdue", "demand+7", "notice+14"], "no first notice below the account's step"
-    arrears = nights.database.dunning.arrears(bill_id=bill.id)
+    arrears = nights.database.dunning.arrears(bill_id=bill.id, today=nights.utility.today)
     assert (arrears.bills, arrears.overdue_minor) == (2, bill.total_minor + second.total_minor)
     nights.pay(bill, bill.total_minor)
     nights.run(second.due_date + timedelta(days=3))

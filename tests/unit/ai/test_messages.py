@@ -140,7 +140,9 @@ def test_dates_are_written_as_the_language_has_them() -> None:
 TOLD = [
     kind
     for kind in get_args(OutboxKind)
-    if 11 in OUTBOX_STEPS[kind] and kind != "disconnection_notice" and kind not in AUTOPAY_KINDS
+    if 11 in OUTBOX_STEPS[kind]
+    and kind not in ("disconnection_notice", "charges_overdue")
+    and kind not in AUTOPAY_KINDS
 ]
 WORDS: dict[str, str] = {
     "payment_received": "Thank you, {paid} has arrived, {balance} is left.",

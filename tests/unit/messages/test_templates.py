@@ -38,6 +38,9 @@ FACTS |= {"autopay_notice": CHARGED | {"charge_on": "2026-11-27"}}
 FACTS |= {"autopay_failed": CHARGED | {"paused": "yes"}, "autopay_ended": CHARGED}
 FACTS |= {"autopay_expiring": CHARGED | {"expires_on": "2026-12-31"}}
 _ABOUT_NO_BILL = {"disconnection_notice", "payment_received", "autopay_expiring", "autopay_ended"}
+_ABOUT_NO_BILL |= {"charges_overdue"}
+CHARGES = {"charges_due": "₹250.00", "charges_since": "1 Nov 2026"}
+FACTS |= {"charges_overdue": IN_ARREARS | CHARGES}
 
 
 def bill(**changes: Any) -> Bill:
@@ -275,7 +278,8 @@ def test_a_template_begins_and_ends_with_words_and_is_filled_whole(kind: OutboxK
     filled = template.filled(whatsapp.parameters(bill(), kind, FACTS[kind]))
     assert "{{" not in filled
     assert len(filled) <= whatsapp.BODY_LIMIT
-    assert LINK in filled
+    # What no bill has is paid by no link.
+    assert (LINK in filled) == (kind != "charges_overdue")
 
 
 def test_whatsapp_counts_the_earlier_bills_that_the_message_is_about() -> None:
@@ -381,7 +385,8 @@ def test_each_message_is_in_the_customers_language_on_every_channel(
             text_said,
         )
         assert "INV-000042" in text_said or "INV-000007" in text_said or kind in _ABOUT_NO_BILL
-    assert language.money(bill().money(54035)) in said["discord"]
+    owed = language.money(bill().money(54035))
+    assert (owed in said["discord"]) == (kind != "charges_overdue")
     assert english.gettext("Paid") != language.gettext("Paid")
 
 
