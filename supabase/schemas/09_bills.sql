@@ -99,7 +99,7 @@ CREATE INDEX bills_chain ON public.bills USING btree (agreement_id, period_end D
 
 CREATE INDEX bills_created ON public.bills USING brin (created_at);
 
-CREATE INDEX bills_customer ON public.bills USING btree (customer_id, period_end DESC, id DESC) INCLUDE (created_at);
+CREATE INDEX bills_customer ON public.bills USING btree (customer_id, period_end DESC, id DESC);
 
 CREATE INDEX bills_drafts ON public.bills USING btree (period_end DESC, id DESC) WHERE (status = 'draft'::text);
 
@@ -108,6 +108,8 @@ CREATE INDEX bills_in_arrears ON public.bills USING btree (customer_id, due_date
 CREATE INDEX bills_in_arrears_by_day ON public.bills USING btree (due_date, id) WHERE ((status = 'issued'::text) AND (amount_paid_minor < total_minor) AND (overdue_since IS NOT NULL));
 
 CREATE INDEX bills_issued_on ON public.bills USING btree (issued_on);
+
+CREATE INDEX bills_made ON public.bills USING btree (customer_id, created_at DESC);
 
 CREATE INDEX bills_meter ON public.bills USING btree (meter_id, period_end DESC);
 

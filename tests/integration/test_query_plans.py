@@ -2,6 +2,7 @@
 
 import tracemalloc
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date
 from itertools import chain
 from pathlib import Path
@@ -11,7 +12,7 @@ import psycopg
 import pytest
 
 from bench.large.office import fill_office
-from bench.large.pages import OTHER_ORDER, page_questions
+from bench.large.pages import OTHER_ORDER, id_of, page_questions
 from bench.large.reports import add_up, report_questions, work_out
 from bench.large_utility import fill
 from bench.plans import ExplainingTransport, blocks, nodes, scanned, walked
@@ -20,6 +21,8 @@ from services.database.embedded import EmbeddedPostgres
 from services.database.schema.migrations import apply_migrations
 from services.database.service import DatabaseService
 from services.people.users import Users
+from services.records.base import PageRequest
+from services.records.lists import BillFilter
 from services.reports import catalogue
 from services.reports.definitions import Asked
 from services.reports.reports import reports_over
@@ -62,6 +65,7 @@ KEPT = {
     "other order: customers: owing, by overdue": 25_000,
     "other order: customers: owing, by balance": 35_000,
     "bills: open, before, by period": 60,
+    "routes of rounds": 1_500,
 }
 # Of each report's statement; one that walks reads some blocks for each of its 50 rows, one of
 # sums what is kept of its days.
@@ -90,6 +94,16 @@ OF_REPORTS = {
     "journal by day, tax, a year": 600,
     "year": 300,
 }
+# 20,000 bills more, 100 of each of the runs that made them.
+_BILLS_OF_A_LANDLORD = """
+    create temporary table copied on commit drop as
+    select b.*, row_number() over () as n from bills b where b.status = 'issued' limit 20000;
+    update copied set id = gen_random_uuid(), customer_id = %(landlord)s, number = 90000000 + n,
+        opening_reading_id = gen_random_uuid(), closing_reading_id = gen_random_uuid(),
+        agreement_id = gen_random_uuid(), replaces_id = null, created_by = 'job:monthly_bills',
+        created_at = '2026-11-20'::timestamptz + n / 100 * interval '1 second';
+    alter table copied drop column n;
+    insert into bills select * from copied"""
 # Each index that a page needs, dropped, and what then reads a whole table.
 NEEDED = (
     ("payments_by_amount", "payments: all, by amount, last page"),
@@ -145,9 +159,13 @@ def test_nothing_that_is_asked_for_reads_a_whole_table(large: ExplainingTranspor
 def test_what_is_kept_is_read_from_few_blocks(
     large: ExplainingTransport, label: str, most: int
 ) -> None:
-    asked = dict(page_questions(DatabaseService(large), customers=CUSTOMERS))[label]
+    database = DatabaseService(large)
+    asked = {
+        **dict(questions(database, customers=CUSTOMERS)),
+        **dict(page_questions(database, customers=CUSTOMERS)),
+    }
     large.explain(True)
-    asked()
+    asked[label]()
     large.explain(False)
     assert blocks(large.plans) <= most
 
@@ -211,3 +229,55 @@ def test_a_scan_would_be_seen(large: ExplainingTransport) -> None:
     large.connection.execute("select count(*) from bills where payment_url = 'none'")
     large.explain(False)
     assert scanned(large.plans, LARGE) == ["bills"]
+
+
+@pytest.mark.parametrize("descending", [True, False])
+def test_a_month_by_number_is_walked_through_all_its_blocks(
+    large: ExplainingTransport, descending: bool
+) -> None:
+    connection, database = large.connection, DatabaseService(large)
+    connection.execute("reset role")
+    with connection.transaction(force_rollback=True):
+        connection.execute("set local session_replication_role = replica")
+        # Some bills of that month were numbered before it, and others after it.
+        connection.execute(
+            "update bills set period_start = '2026-08-01', period_end = '2026-09-01'"
+            " where number % 997 = 0"
+        )
+        connection.execute(
+            "insert into bill_number_blocks select * from private.bill_numbers_counted"
+            " on conflict do nothing"
+        )
+        rows = connection.execute(
+            "select number from bills where period_end > '2026-08-01'"
+            " and period_end <= '2026-09-01'"
+        ).fetchall()
+        wanted = BillFilter(ended_after=date(2026, 8, 1), ended_by=date(2026, 9, 1))
+        found: list[int | None] = []
+        page = PageRequest("number", descending=descending, limit=1_000, counted_to=0)
+        while True:
+            some = database.list_bills(wanted=wanted, page=page)
+            found += [bill.number for bill in some.items]
+            if some.last is None or not some.has_after:
+                break
+            page = replace(page, after=some.last)
+    assert len(rows) > 11_900
+    assert found == sorted((number for (number,) in rows), reverse=descending)
+
+
+def test_a_landlords_timeline_reads_no_more_than_others(large: ExplainingTransport) -> None:
+    landlord = id_of("c", 7)
+    connection = large.connection
+    connection.execute("reset role")
+    with connection.transaction(force_rollback=True):
+        connection.execute("set local session_replication_role = replica")
+        for step in _BILLS_OF_A_LANDLORD.split(";"):
+            connection.execute(step.encode(), {"landlord": landlord})
+        large.explain(True)
+        found = DatabaseService(large).timeline(
+            of="customer", subject_id=landlord, tables=None, after=None, limit=50
+        )
+        large.explain(False)
+    assert len(found.changes) == 50
+    assert {change.table for change in found.changes} == {"bills"}
+    assert blocks(large.plans) < 6_000
