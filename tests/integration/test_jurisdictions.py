@@ -14,8 +14,10 @@ from services.corrections.affected_bills import CannotRebill
 from services.database.errors import IllegalChange
 from services.jobs.by_hand import run_job
 from services.records.drafts import DraftChoice
+from services.supply.changes import CannotChangeSupply, MoveOut, TypedRead
 from services.utility_settings.current import NO_ADDRESS
 from tests.integration.correcting import Correcting
+from tests.integration.test_supply_changes import Supplied
 from tests.integration.test_utility_settings import change, text_of
 from tests.integration.utility import ADMIN, Utility, make_utility
 
@@ -172,3 +174,21 @@ def test_a_european_bill_says_supply_point_and_contract_end(utility: Utility) ->
     text = text_of(utility.services.bill_archive.pdf(bill.id).pdf)
     for said in ("Supply point", bill.service_point_code, "no fixed end"):
         assert said in text, said
+
+
+def test_a_change_of_supply_keeps_its_final_bill_and_reissues_nothing_that_lacks_something(
+    utility: Utility,
+) -> None:
+    supplied = Supplied(utility)
+    point = supplied.meter("M1")
+    supplied.read("M1", 1100, 30)
+    change(supplied.utility, jurisdiction="texas")
+    late = MoveOut(point, supplied.day(35), TypedRead("1080"))
+    with pytest.raises(CannotChangeSupply, match="must say"):
+        supplied.plan(late)
+    assert [bill.status for bill in supplied.bills("M1")] == ["issued"]
+    supplied.do(MoveOut(point, supplied.day(10), TypedRead("1150")))
+    issued, final = supplied.bills("M1")
+    assert (issued.status, final.status, final.number) == ("issued", "draft", None)
+    assert (final.held_because or "").startswith(LACKS)
+    supplied.ledger_is_whole()
