@@ -93,9 +93,10 @@ from services.identity.sessions import Sessions
 from services.identity.signing_key import load_or_create_signing_key
 from services.importing.file_imports import FileImports
 from services.importing.full_export.exports import FullExports
+from services.languages.language import Language
 from services.lists.office_lists import OfficeLists
 from services.messages.delivery import Delivery
-from services.messages.direct import DirectMessages
+from services.messages.direct import DirectMessages, thanks_note
 from services.messages.letters import Letters
 from services.messages.lookups import MessageLookups
 from services.outbox.outbox import Outbox, StepDone, StepHandler
@@ -129,6 +130,7 @@ from services.readings.review import ReadingReview
 from services.readings.round import ReadingRound
 from services.readings.swapped import SwappedMeters
 from services.records.bills import Bill
+from services.records.ledger import Payment
 from services.records.outbox import OutboxKind
 from services.reports.reports import reports_over
 from services.settings import Settings, SettingsError, load_settings
@@ -455,7 +457,13 @@ def wire(
         books=MonthEnd(database=database, zone=settings.timezone),
         reports=reports_over(database, settings, users),
         lists=OfficeLists(database, archive, currency),
-        office_payments=OfficePayments(database, outbox, settings.timezone, currency),
+        office_payments=OfficePayments(
+            database,
+            outbox,
+            settings.timezone,
+            currency,
+            partial(_thank, database, providers.direct),
+        ),
         bank_lines=BankLines(database, outbox),
         account_adjustments=adjustments,
         dunning=Dunning(database, settings.timezone),
@@ -487,6 +495,17 @@ def wire(
         last_errors=providers.last_errors,
         closers=closers,
     )
+
+
+def _thank(database: DatabaseService, direct: DirectMessages, payment: Payment) -> None:
+    """Thank a customer who has no bill yet for a payment, on one of their ways."""
+    if payment.customer_id is None:
+        return
+    contact = database.customer_contact(payment.customer_id)
+    if contact.opted_out_at is None:
+        amount = payment.money(payment.amount_minor)
+        language = Language.of(contact.language)
+        direct.send(contact, thanks_note(language, amount=amount, on=payment.received_on))
 
 
 def _currency_of(current: CurrentSettings) -> str:

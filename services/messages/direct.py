@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from email.headerregistry import Address
 from email.message import EmailMessage
 from typing import Final, Literal, Protocol
@@ -18,12 +18,14 @@ from pydantic import SecretStr
 
 from services.integrations.failures import FinalFailure, TemporaryFailure
 from services.integrations.mail import MailServer
+from services.languages.language import Language
 from services.languages.sentence import N_
 from services.messages import addresses, discord, mail, sms
 from services.messages.bounces import ReturnAddress
 from services.messages.discord import Discord
 from services.messages.phones import InvalidPhone, e164
 from services.messages.whatsapp import WhatsApp
+from services.quantities.money import Money
 from services.records.messages import CustomerContact
 
 log = logging.getLogger(__name__)
@@ -51,6 +53,16 @@ class Note:
     text: str
     attached: tuple[mail.Attachment, ...] = ()
     code: str = ""
+
+
+def thanks_note(language: Language, *, amount: Money, on: date) -> Note:
+    """The thanks for a payment of who has no bill yet."""
+    _ = language.gettext
+    thanks = _(
+        "Thank you: we have received your payment of {amount} on {day}.", amount=amount, day=on
+    )
+    kept = _("It is on your account, for what is billed next.")
+    return Note(_("Payment received"), f"{thanks} {kept}")
 
 
 class Way(Protocol):

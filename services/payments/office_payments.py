@@ -72,6 +72,8 @@ class OfficePayments:
     zone: ZoneInfo
     # Of an account that has no meter and no money yet.
     currency: Callable[[], str]
+    # Thanks who has no bill yet, of whom the outbox knows nothing.
+    thank: Callable[[Payment], None] = lambda _: None
 
     def find(self, text: str, *, principal: Principal) -> Payers:
         """Who pays: by a bill's number (INV-000117), an account number, or words of a name.
@@ -226,7 +228,14 @@ class OfficePayments:
         if stored is None:
             raise NotFound("EB404", "No such payment.")
         paid = self.database.allocations(payment_id=stored.id)
+        if new and stored.customer_id is not None and stored.book == "account":
+            self._thank_without_bill(stored, stored.customer_id)
         return Receipt(stored, tuple(paid), is_new=bool(new))
+
+    def _thank_without_bill(self, payment: Payment, customer_id: str) -> None:
+        bills, _ = self.database.customer_bills(customer=customer_id, limit=1)
+        if not bills:
+            self.thank(payment)
 
     def _stored(self, row: NewPayment) -> Payment | None:
         """What this form stored before; raises InvalidEntry when that was something else."""

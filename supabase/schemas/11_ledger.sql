@@ -923,6 +923,31 @@ COMMENT ON FUNCTION public.check_ledger(p jsonb) IS 'Adds everything up again: {
 REVOKE ALL ON FUNCTION public.check_ledger(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.check_ledger(p jsonb) TO service_role;
 
+CREATE FUNCTION private.keep_open_totals() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_columns constant text := 'entry_id, book, currency, order_on, open_minor';
+    v_many boolean;
+begin
+    execute 'with added as (
+        insert into public.open_totals (currency, part, order_on, items, open_minor) '
+        || private.sums_of_open('select 1 as sign, ' || v_columns || ' from new_rows'
+            || case tg_op when 'UPDATE' then ' union all select -1, ' || v_columns || ' from old_rows' else '' end)
+        || ' returning id)
+        select bool_or(id % 256 = 0) from added' into v_many;
+    if v_many then
+        perform private.add_up_open_totals();
+    end if;
+    return null;
+end $$;
+
+COMMENT ON FUNCTION private.keep_open_totals() IS 'Adds new open items, and what changed of others, to open_totals; those of bills are in bill_totals.';
+
+REVOKE ALL ON FUNCTION private.keep_open_totals() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.keep_open_totals() TO service_role;
+
 CREATE FUNCTION public.undo_adjustment(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -1963,31 +1988,6 @@ COMMENT ON FUNCTION private.post_bill_rows(p_bills private.new_entry[]) IS 'Post
 
 REVOKE ALL ON FUNCTION private.post_bill_rows(p_bills private.new_entry[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.post_bill_rows(p_bills private.new_entry[]) TO service_role;
-
-CREATE FUNCTION private.keep_open_totals() RETURNS trigger
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-declare
-    v_columns constant text := 'entry_id, book, currency, order_on, open_minor';
-    v_many boolean;
-begin
-    execute 'with added as (
-        insert into public.open_totals (currency, part, order_on, items, open_minor) '
-        || private.sums_of_open('select 1 as sign, ' || v_columns || ' from new_rows'
-            || case tg_op when 'UPDATE' then ' union all select -1, ' || v_columns || ' from old_rows' else '' end)
-        || ' returning id)
-        select bool_or(id % 256 = 0) from added' into v_many;
-    if v_many then
-        perform private.add_up_open_totals();
-    end if;
-    return null;
-end $$;
-
-COMMENT ON FUNCTION private.keep_open_totals() IS 'Adds new open items, and what changed of others, to open_totals; those of bills are in bill_totals.';
-
-REVOKE ALL ON FUNCTION private.keep_open_totals() FROM PUBLIC;
-GRANT ALL ON FUNCTION private.keep_open_totals() TO service_role;
 
 CREATE FUNCTION private.sums_of_open(p_rows text) RETURNS text
     LANGUAGE sql IMMUTABLE

@@ -391,6 +391,7 @@ begin
         e := private.take_autopay_event(e, p_owed);
     else
         e := private.take_stripe_aftermath(e);
+        perform private.pause_disputed_autopay(e) where e.effect ->> 'kind' = 'dispute_opened' and e.outcome = 'applied';
     end if;
     update public.stripe_events set outcome = e.outcome, detail = e.detail, payment_id = e.payment_id where id = e.id;
     return e;

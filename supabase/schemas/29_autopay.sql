@@ -235,6 +235,8 @@ CREATE INDEX autopay_attempts_look ON public.autopay_attempts USING btree (look_
 
 CREATE UNIQUE INDEX autopay_attempts_open ON public.autopay_attempts USING btree (charge_id) WHERE (ended_at IS NULL);
 
+CREATE INDEX autopay_attempts_payment ON public.autopay_attempts USING btree (payment_id) WHERE (payment_id IS NOT NULL);
+
 CREATE INDEX autopay_attempts_recent ON public.autopay_attempts USING btree (started_at DESC, id DESC);
 
 ALTER TABLE public.autopay_attempts ENABLE ROW LEVEL SECURITY;
@@ -1002,6 +1004,7 @@ begin
         join public.autopay_mandates m on m.customer_id = b.customer_id and m.status = 'active' and m.currency = b.currency
         where b.id = any (p_bills) and b.status = 'issued' and b.amount_paid_minor < b.total_minor
           and b.due_date >= m.charges_from
+          and not exists (select 1 from public.plan_bills p where p.bill_id = b.id)
           and (m.limit_minor is null or b.total_minor - b.amount_paid_minor <= m.limit_minor)
           and not exists (
               select 1 from public.autopay_charge_bills x join public.autopay_charges c on c.id = x.charge_id
@@ -1305,6 +1308,26 @@ SET default_table_access_method = heap;
 
 REVOKE ALL ON FUNCTION private.autopay_charge_json(p_id uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.autopay_charge_json(p_id uuid) TO service_role;
+
+CREATE FUNCTION private.pause_disputed_autopay(e public.stripe_events) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    m public.autopay_mandates;
+begin
+    select x.* into m
+    from public.autopay_attempts t join public.autopay_mandates x on x.id = t.mandate_id
+    where t.payment_id = e.payment_id and x.status = 'active';
+    if found then
+        perform private.stop_autopay(m, 'paused', 'paused', 'The customer''s bank disputes a charge.');
+    end if;
+end $$;
+
+COMMENT ON FUNCTION private.pause_disputed_autopay(e public.stripe_events) IS 'A bank disputes what autopay charged: nothing more is charged until the customer says so. The caller has locked the customer.';
+
+REVOKE ALL ON FUNCTION private.pause_disputed_autopay(e public.stripe_events) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.pause_disputed_autopay(e public.stripe_events) TO service_role;
 
 CREATE TRIGGER plan_autopay AFTER INSERT ON public.bills REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.plan_autopay_of_bills();
 

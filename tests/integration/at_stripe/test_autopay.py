@@ -9,7 +9,7 @@ from uuid import uuid4
 import pytest
 
 from services.database.transport import TemporaryDatabaseError
-from services.records.entries import NewPayment
+from services.records.entries import NewPayment, NewPlan
 from tests.integration.at_stripe.autopay_server import AUTHENTICATION, PROCESSING, AutopayStripe
 from tests.integration.at_stripe.autopay_town import AutopayTown, days, due, open_town
 from tests.integration.providers.conftest import links
@@ -456,3 +456,41 @@ def test_a_setup_that_the_webhook_tells_of_needs_no_customer_to_come_back(
     active = town.state(customer).mandate
     assert active is not None
     assert (active.id, active.status) == (mandate_id, "active")
+
+
+def test_a_charge_that_the_bank_disputes_pauses_autopay(town: AutopayTown) -> None:
+    customer = town.customer("M1")
+    mandate = town.sign_up(customer)
+    bill = town.bill("M1")
+    town.day(due(bill) - days(7))
+    town.day(due(bill))
+    (intent,) = town.stripe.charged
+    dispute = {"id": "dp_1", "payment_intent": intent["id"], "amount": intent["amount"]}
+    dispute |= {"currency": "inr", "status": "needs_response", "reason": "fraudulent"}
+    town.stripe.happened("charge.dispute.created", dispute)
+    town.deliver()
+    paused = town.state(customer).mandate
+    assert paused is not None
+    assert (paused.status, paused.paused_because) == (
+        "paused",
+        "The customer's bank disputes a charge.",
+    )
+    resumed = town.utility.services.autopay.sign_up.resume(
+        mandate_id=mandate.id, customer_id=customer, actor="customer:A-M1", now=town.utility.now
+    )
+    assert resumed.status == "active"
+
+
+def test_a_bill_in_an_instalment_plan_is_never_charged(town: AutopayTown) -> None:
+    customer = town.customer("M1")
+    town.sign_up(customer)
+    bill = town.bill("M1")
+    today = town.utility.today
+    parts = [{"due_on": today + days(20), "amount_minor": bill.total_minor - 20_000}]
+    parts.append({"due_on": today + days(40), "amount_minor": 20_000})
+    plan: dict[str, Any] = {"id": str(uuid4()), "customer_id": customer, "currency": "INR"}
+    plan |= {"bills": [bill.id], "instalments": parts, "on": today}
+    town.database.agree_plan(actor=ADMIN.user, plan=NewPlan.model_validate(plan))
+    for day in range(-7, 3):
+        town.day(due(bill) + days(day))
+    assert town.stripe.asked == []
