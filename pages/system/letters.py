@@ -29,7 +29,7 @@ def show_waiting(principal: Principal) -> None:
         principal=principal, after=after if isinstance(after, UnreachedAfter) else None
     )
     if not found.total:
-        st.info("Every message has reached somebody.", icon=":material/done_all:")
+        st.info("No message waits for a letter.", icon=":material/done_all:")
         return
     _offer_to_print(found.total, principal)
     st.caption(f"{counted(found.total, 'message')} that went nowhere.")

@@ -180,7 +180,7 @@ def _title(bill_id: str | None, number: int | None, account_no: str | None, kind
 
 def _in_words(sent: Notification) -> str:
     parts = [CHANNELS.get(sent.channel, escaped(sent.channel))]
-    if sent.recipient:
+    if sent.recipient and sent.channel != CHANNEL:
         parts.append(f"to {escaped(sent.recipient)}")
     parts.append(moment(sent.updated_at, zone()))
     if sent.attempts:

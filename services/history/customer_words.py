@@ -60,7 +60,7 @@ def message(named: NamedChange) -> Said:
         terms.CHANNELS.get(channel, channel),
         terms.MESSAGE_STATES.get(status, status.replace("_", " ")),
     ]
-    if named.value("recipient"):
+    if named.value("recipient") and channel != "letter":
         how.insert(1, f"to {named.value('recipient')}")
     if named.value("error"):
         how.append(str(named.value("error")))

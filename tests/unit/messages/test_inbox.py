@@ -280,3 +280,10 @@ def test_no_mail_keeps_the_next_from_being_read(content: bytes) -> None:
 @given(st.text(alphabet="<>/stylecrip &;=\"' ab\n", max_size=400))
 def test_any_html_is_read(html: str) -> None:
     read(mail(html.encode(), how="text/html"))
+
+
+def test_what_a_person_writes_to_the_return_address_is_their_answer() -> None:
+    content = f"From: leela@post.example\r\nTo: {RETURNS.of(NOTIFICATION)}\r\n\r\nHello".encode()
+    book = read(content)
+    assert not book.deliveries
+    assert [reply["body"] for reply in book.replies] == ["Hello"]
