@@ -5,6 +5,9 @@ from collections.abc import Callable
 import streamlit as st
 
 from pages import registry
+from pages.languages.chosen import speak_to
+from pages.languages.direction import show_direction
+from pages.languages.words import _
 from pages.not_there import show_not_there, unknown_path
 from pages.shared.format import escaped
 from pages.shared.header import name_tab, show_logo
@@ -22,15 +25,16 @@ from pages.shared.session import (
 from pages.sign_ins.sign_in import show_no_role, show_sign_in, show_unavailable
 from services.identity.auth import NotAllowed, NotSignedIn, Principal, SignInUnavailable
 from services.identity.permissions import ROLE_NAMES, in_order
+from services.languages.sentence import N_
 
 # By section. Each page is shown to those who may open it.
 _SECTIONS = {
-    "Field work": (
+    N_("Field work"): (
         registry.SUBMIT_READING,
         registry.MY_READINGS,
         registry.WORK_ORDERS,
     ),
-    "Office": (
+    N_("Office"): (
         registry.OVERVIEW,
         registry.FLAGGED_READINGS,
         registry.ROUNDS,
@@ -41,7 +45,7 @@ _SECTIONS = {
         registry.CREDIT_NOTES,
         registry.APPROVALS,
     ),
-    "Money": (
+    N_("Money"): (
         registry.CUSTOMERS,
         registry.CUSTOMER_REQUESTS,
         registry.LETTERS,
@@ -55,7 +59,7 @@ _SECTIONS = {
         registry.BOOKS,
         registry.REPORTS,
     ),
-    "System": (
+    N_("System"): (
         registry.SETTINGS,
         registry.IMPORTS,
         registry.EXPORT,
@@ -101,8 +105,10 @@ def main() -> None:
     """Show the sign-in page alone, or the page that was asked for."""
     name = services().settings.utility_name
     st.set_page_config(page_title=name, page_icon="⚡", layout="wide")
+    speak_to(None)
     try:
         principal = who_is_signed_in()
+        speak_to(principal)
         exchange_sign_in()
     except NotSignedIn as error:
         _instead_of_pages(show_sign_in, str(error))
@@ -134,13 +140,14 @@ def _instead_of_pages(show: Callable[[str], None], reason: str) -> None:
     show_logo(or_name=False)
 
     def sign_in() -> None:
+        show_direction()
         show(reason)
 
     paths = [page.path for pages in _SECTIONS.values() for page in pages]
     paths += [page.path for page in _DETAILS]
     paths += filter(None, [unknown_path({"home", *paths})])
-    pages = [st.Page(sign_in, title="Sign in", url_path=path) for path in paths]
-    home = st.Page(sign_in, title="Sign in", url_path="home", default=True)
+    pages = [st.Page(sign_in, title=_("Sign in"), url_path=path) for path in paths]
+    home = st.Page(sign_in, title=_("Sign in"), url_path="home", default=True)
     page = st.navigation([home, *pages], position="hidden")
     with error_boundary():
         page.run()
@@ -148,19 +155,19 @@ def _instead_of_pages(show: Callable[[str], None], reason: str) -> None:
 
 def _menu(principal: Principal) -> dict[str, list[st.Page]]:
     """The pages by section; those not for them are hidden, and say so when they are opened."""
-    menu = {"": [st.Page(registry.HOME.script, title="Home", default=True, visibility="hidden")]}
+    menu = {"": [st.Page(registry.HOME.script, title=_("Home"), default=True, visibility="hidden")]}
     menu[""] += [
-        st.Page(page.script, url_path=page.path, title=page.title, visibility="hidden")
+        st.Page(page.script, url_path=page.path, title=_(page.title), visibility="hidden")
         for page in _DETAILS
     ]
     for section, pages in _SECTIONS.items():
         for page in pages:
             seen = principal.may(*page.needs)
-            menu.setdefault(section if seen else "", []).append(
+            menu.setdefault(_(section) if seen else "", []).append(
                 st.Page(
                     page.script,
                     url_path=page.path,
-                    title=page.title,
+                    title=_(page.title),
                     icon=f":material/{page.icon}:",
                     visibility="visible" if seen else "hidden",
                 )
@@ -168,7 +175,7 @@ def _menu(principal: Principal) -> dict[str, list[st.Page]]:
     known = {registry.HOME.path, *(page.url_path for pages in menu.values() for page in pages)}
     if path := unknown_path(known):
         menu[""].append(
-            st.Page(show_not_there, title="Not found", url_path=path, visibility="hidden")
+            st.Page(show_not_there, title=_("Not found"), url_path=path, visibility="hidden")
         )
     return menu
 
@@ -178,13 +185,15 @@ def _sidebar(principal: Principal) -> None:
         # Where a logo stands above the menu, the name stands here.
         if services().settings.logo:
             st.caption(f"{escaped(services().settings.utility_name)}")
-        roles = ", ".join(ROLE_NAMES[role] for role in in_order(principal.roles))
+        roles = ", ".join(_(ROLE_NAMES[role]) for role in in_order(principal.roles))
         st.markdown(f"**{escaped(called(principal.user))}**  \n{roles}")
         st.page_link(
-            registry.MY_ACCOUNT.script, label="My account", icon=":material/account_circle:"
+            registry.MY_ACCOUNT.script, label=_("My account"), icon=":material/account_circle:"
         )
-        if st.button("Sign out", icon=":material/logout:", width="stretch", key="sign-out"):
+        if st.button(_("Sign out"), icon=":material/logout:", width="stretch", key="sign-out"):
             sign_out()
+        # Here, where it moves no title.
+        show_direction()
         keep_history()
         show_numeric_keyboards()
 
@@ -192,8 +201,10 @@ def _sidebar(principal: Principal) -> None:
 def _demo_banner() -> None:
     if services().settings.demo:
         st.markdown(
-            ":small[:blue-background[:material/science: Demo utility — figures are made from real "
-            "load data; nothing is sent to anybody.]]"
+            _(
+                ":small[:blue-background[:material/science: Demo utility — figures are made "
+                "from real load data; nothing is sent to anybody.]]"
+            )
         )
 
 

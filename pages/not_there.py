@@ -4,6 +4,7 @@ from urllib.parse import unquote, urlsplit
 
 import streamlit as st
 
+from pages.languages.words import _
 from pages.registry import HOME
 from pages.shared.header import show_header
 
@@ -17,6 +18,6 @@ def unknown_path(known: set[str]) -> str | None:
 
 def show_not_there() -> None:
     """Say that there is no such page, and lead on."""
-    show_header("This page does not exist")
-    st.markdown("Its address may be mistyped, or the page has moved.")
-    st.page_link(HOME.script, label="Go to my pages", icon=":material/arrow_back:")
+    show_header(_("This page does not exist"))
+    st.markdown(_("Its address may be mistyped, or the page has moved."))
+    st.page_link(HOME.script, label=_("Go to my pages"), icon=":material/arrow_back:")

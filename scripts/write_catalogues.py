@@ -27,6 +27,7 @@ _KEYWORDS: Final = {
     **DEFAULT_KEYWORDS,
     "sentence": None,
     "nsentence": (1, 2),
+    "NN_": (1, 2),
     "P_": ((1, "c"), 2),
 }
 # Babel's rule has the forms of 11 to 99 and of 100 to 102 the wrong way round (CLDR: many, other).

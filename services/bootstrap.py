@@ -114,6 +114,7 @@ from services.payments.stripe.listing import StripeReading
 from services.payments.stripe.lookups import StripeLookups
 from services.people.customer_links import CustomerLinks
 from services.people.hashing import PasswordHashing
+from services.people.languages import UserLanguages
 from services.people.own_account import OwnAccount
 from services.people.secret_box import SecretBox
 from services.people.sign_in import PasswordSignIn, folded_name
@@ -412,6 +413,7 @@ def wire(
         security_log=security_log,
         api_keys=ApiKeys(database, security_log),
         users=users,
+        user_languages=UserLanguages(database, lambda: current().default_language),
         outbox=outbox,
         alert_book=AlertBook(database),
         messages=MessageLookups(database, delivery.per_minute),

@@ -68,6 +68,7 @@ from services.payments.payment_received import PaymentReceived
 from services.payments.reconciliation import Reconciliation
 from services.payments.refunds import Refunds
 from services.payments.stripe.lookups import StripeLookups
+from services.people.languages import UserLanguages
 from services.people.own_account import OwnAccount
 from services.people.sign_in import PasswordSignIn
 from services.people.users import Users
@@ -105,6 +106,7 @@ class Services:
     security_log: SecurityLog
     api_keys: ApiKeys
     users: Users
+    user_languages: UserLanguages
     outbox: Outbox
     delivery: Delivery
     alert_book: AlertBook

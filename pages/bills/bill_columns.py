@@ -1,7 +1,9 @@
 """What a list shows of each bill: its number, whose it is, its period and how it stands."""
 
+from pages.languages.words import _
 from pages.shared.format import BILL_STATUS, Color, day, kwh, money, period
 from pages.shared.list_columns import Column
+from services.languages.sentence import N_
 from services.records.bills import BillSummary
 
 
@@ -12,23 +14,25 @@ def status_color(bill: BillSummary) -> Color:
 
 COLUMNS: tuple[Column[BillSummary], ...] = (
     Column(
-        label="Number",
-        text=lambda bill: bill.reference if bill.number is not None else "Draft",
+        label=N_("Number"),
+        text=lambda bill: bill.reference if bill.number is not None else _("Draft"),
         sort="number",
         largest_first=True,
         place="title",
     ),
-    Column(label="Customer", text=lambda bill: bill.customer_name, sort="customer", place="text"),
-    Column(label="Meter", text=lambda bill: bill.meter_serial),
     Column(
-        label="Period",
+        label=N_("Customer"), text=lambda bill: bill.customer_name, sort="customer", place="text"
+    ),
+    Column(label=N_("Meter"), text=lambda bill: bill.meter_serial),
+    Column(
+        label=N_("Period"),
         text=lambda bill: period(bill.period_start, bill.period_end),
         sort="period",
         largest_first=True,
     ),
-    Column(label="Used", text=lambda bill: kwh(bill.consumption_wh), right=True),
+    Column(label=N_("Used"), text=lambda bill: kwh(bill.consumption_wh), right=True),
     Column(
-        label="Total",
+        label=N_("Total"),
         text=lambda bill: money(bill.total_minor, bill.currency),
         sort="total",
         largest_first=True,
@@ -36,12 +40,12 @@ COLUMNS: tuple[Column[BillSummary], ...] = (
         place="amount",
     ),
     Column(
-        label="Due",
+        label=N_("Due"),
         text=lambda bill: day(bill.due_date) if bill.due_date else "–",
         sort="due",
     ),
     Column(
-        label="Status",
+        label=N_("Status"),
         text=lambda bill: BILL_STATUS[bill.status][0],
         color=status_color,
         place="status",
@@ -51,7 +55,10 @@ COLUMNS: tuple[Column[BillSummary], ...] = (
 
 def summary(bill: BillSummary) -> str:
     """What a card says of a bill."""
-    return (
-        f"{bill.customer_name} · {period(bill.period_start, bill.period_end)} · "
-        f"{kwh(bill.consumption_wh)} · meter {bill.meter_serial}"
+    return _(
+        "{customer_name} · {period_start} · {consumption_wh} · meter {meter_serial}",
+        customer_name=bill.customer_name,
+        period_start=period(bill.period_start, bill.period_end),
+        consumption_wh=kwh(bill.consumption_wh),
+        meter_serial=bill.meter_serial,
     )

@@ -7,6 +7,7 @@ from datetime import date, timedelta
 import streamlit as st
 
 from pages.bills.bill_columns import COLUMNS, summary
+from pages.languages.words import _
 from pages.registry import BILL, BILLS
 from pages.shared.download import download_button
 from pages.shared.format import BILL_STATUS, count, day, month
@@ -32,7 +33,7 @@ STATUS_OF: dict[str, BillStatus] = {
 def months() -> dict[str, date]:
     """The months one can filter by as people write them, newest first, each with its 1st."""
     first, found = first_of_month(today()), {}
-    for _ in range(MONTHS_BACK):
+    for _back in range(MONTHS_BACK):
         found[month(first)] = first
         first = first_of_month(first - timedelta(days=1))
     return found
@@ -43,21 +44,23 @@ def ask_filters() -> BillFilter:
     by_name = months()
     with st.grid(6, min_column_width=150, vertical_alignment="bottom") as grid:
         with grid.cell(column_span=2):
-            text = ask_text("Number, customer, account or meter")
+            text = ask_text(_("Number, customer, account or meter"))
         with grid.cell():
             status = ask_status(STATUS_OF)
         with grid.cell():
             ends_in = st.selectbox(
-                "Month",
+                _("Month"),
                 list(by_name),
                 index=None,
                 key="month",
-                placeholder="Every month",
-                help="The month that the bill is for: its period ends in it, or on the 1st after.",
+                placeholder=_("Every month"),
+                help=_(
+                    "The month that the bill is for: its period ends in it, or on the 1st after."
+                ),
                 bind="query-params",
             )
         with grid.cell(column_span=2):
-            issued_from, issued_to = ask_days("Issued")
+            issued_from, issued_to = ask_days(_("Issued"))
     first = by_name.get(ends_in or "")
     return BillFilter(
         text=text,
@@ -104,6 +107,6 @@ show_list(
             wanted=replace(wanted, ids=ids), page=page, kind=kind, principal=principal
         ),
     ),
-    note=f", overdue as of {day(as_of)}" if as_of else "",
+    note=_(", overdue as of {as_of}", as_of=day(as_of)) if as_of else "",
     actions=offer_pdfs,
 )

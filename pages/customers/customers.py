@@ -5,6 +5,7 @@ from dataclasses import replace
 import streamlit as st
 
 from pages.customers.account_columns import COLUMNS, summary
+from pages.languages.words import _
 from pages.registry import CUSTOMER, CUSTOMERS
 from pages.shared.format import day
 from pages.shared.header import show_header
@@ -19,8 +20,8 @@ principal = require_permission(Permission.VIEW_CUSTOMERS)
 show_header(CUSTOMERS.title)
 with st.grid(4, min_column_width=150, vertical_alignment="bottom") as grid:
     with grid.cell(column_span=3):
-        text = ask_text("Name, account, address or phone")
-    owing = st.toggle("Who owes", key="owing", bind="query-params")
+        text = ask_text(_("Name, account, address or phone"))
+    owing = st.toggle(_("Who owes"), key="owing", bind="query-params")
 wanted = AccountFilter(text=text, owing_only=owing)
 lists = services().lists
 as_of = lists.overdue_as_of(principal=principal)
@@ -38,5 +39,5 @@ show_list(
             wanted=replace(wanted, ids=ids), page=page, kind=kind, principal=principal
         ),
     ),
-    note=f", overdue as of {day(as_of)}" if as_of else "",
+    note=_(", overdue as of {as_of}", as_of=day(as_of)) if as_of else "",
 )

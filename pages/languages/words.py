@@ -31,7 +31,8 @@ def language() -> Language:
 
 def _(text: str, /, **values: object) -> str:
     """A text in the language of this visit, its places filled in."""
-    return language().gettext(text, **values)
+    spoken = language()
+    return spoken.gettext(text, **spoken.isolated(values))
 
 
 def ngettext(one: str, many: str, number: int, /, **values: object) -> str:

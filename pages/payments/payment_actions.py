@@ -6,6 +6,7 @@ from typing import Any, Final
 import streamlit as st
 
 from pages.approvals.asking import asks_first, label_of
+from pages.languages.words import _
 from pages.shared.form_ids import form_done, form_id
 from pages.shared.format import escaped, money
 from pages.shared.money_format import OFFICE_METHODS
@@ -37,20 +38,20 @@ def show_actions(found: PaymentDetail, principal: Principal) -> None:
     """What can be done now, each behind its own heading."""
     payment = found.payment
     if payment.returnable_minor and may(Permission.REFUND_PAYMENTS):
-        with st.expander("Refund it", icon=":material/undo:"):
+        with st.expander(_("Refund it"), icon=":material/undo:"):
             _ask_refund(payment, principal)
     can_be_reversed = payment.returnable_minor and payment.method != "stripe"
     if can_be_reversed and may(Permission.REVERSE_PAYMENTS):
-        with st.expander("Reverse it", icon=":material/block:"):
+        with st.expander(_("Reverse it"), icon=":material/block:"):
             _ask_reverse(payment, principal)
     if not may(Permission.ARRANGE_ACCOUNTS):
         return
     if payment.book == "account" and payment.entry_id and payment.customer_id:
         if payment.open_minor:
-            with st.expander("Use it for a bill", icon=":material/receipt_long:"):
+            with st.expander(_("Use it for a bill"), icon=":material/receipt_long:"):
                 _ask_apply(found, payment.customer_id, payment.entry_id, principal)
         if any(one.debit_kind in ("bill", "fee") for one in found.paid):
-            with st.expander("Free it from the bills it paid", icon=":material/link_off:"):
+            with st.expander(_("Free it from the bills it paid"), icon=":material/link_off:"):
                 _ask_unapply(payment.entry_id, principal)
 
 
@@ -72,24 +73,26 @@ def _ask_refund(payment: Payment, principal: Principal) -> None:
     name = f"refund-{payment.id}"
     form = form_id(name)
     left = escaped(money(payment.returnable_minor, payment.currency))
-    st.markdown(f"The payer gets money back. At most **{left}** can still go back.")
+    st.markdown(_("The payer gets money back. At most **{left}** can still go back.", left=left))
     by_stripe = payment.method == "stripe" and services().refunds.stripe is not None
-    ways: dict[PaymentMethod, str] = {"stripe": "Stripe, to the card it came from"}
-    ways = ways | OFFICE_METHODS if by_stripe else dict(OFFICE_METHODS)
+    ways: dict[PaymentMethod, str] = {"stripe": _("Stripe, to the card it came from")}
+    ways = ways | dict(OFFICE_METHODS) if by_stripe else dict(OFFICE_METHODS)
     with st.form(f"form-{form}", border=False):
         amount = number_field(
-            f"Amount ({payment.currency})",
+            _("Amount ({currency})", currency=payment.currency),
             key=f"refund-amount-{form}",
             value=Money(payment.returnable_minor, payment.currency).text,
         )
         way = st.selectbox(
-            "It goes back by", list(ways), format_func=ways.__getitem__, key=f"refund-way-{form}"
+            _("It goes back by"), list(ways), format_func=ways.__getitem__, key=f"refund-way-{form}"
         )
         reference = st.text_input(
-            "Reference", placeholder="Of the transfer or cheque", key=f"refund-reference-{form}"
+            _("Reference"),
+            placeholder=_("Of the transfer or cheque"),
+            key=f"refund-reference-{form}",
         )
-        reason = st.text_input("Reason", key=f"refund-reason-{form}")
-        label = label_of("Refund", asks=asks_first("refunds"))
+        reason = st.text_input(_("Reason"), key=f"refund-reason-{form}")
+        label = label_of(_("Refund"), asks=asks_first("refunds"))
         if not st.form_submit_button(label, type="primary"):
             return
     how: dict[str, Any] = {"by_stripe": way == "stripe", "method": way, "reference": reference}
@@ -105,24 +108,28 @@ def _ask_refund(payment: Payment, principal: Principal) -> None:
             **how,
         )
 
-    attempt(name, "The refund is stored.", refund)
+    attempt(name, _("The refund is stored."), refund)
 
 
 def _ask_reverse(payment: Payment, principal: Principal) -> None:
     name = f"reverse-{payment.id}"
     st.markdown(
-        "For a cheque that bounced, or a payment entered wrongly. It is taken out of the account; "
-        "what it paid is open again. No money is paid out."
+        _(
+            "For a cheque that bounced, or a payment entered wrongly. It is taken out of the "
+            "account; what it paid is open again. No money is paid out."
+        )
     )
     with st.form(f"form-{form_id(name)}", border=False):
         reason = st.text_input(
-            "Reason", placeholder="Such as: cheque bounced", key=f"reverse-reason-{payment.id}"
+            _("Reason"),
+            placeholder=_("Such as: cheque bounced"),
+            key=f"reverse-reason-{payment.id}",
         )
-        if not st.form_submit_button("Reverse the payment", type="primary"):
+        if not st.form_submit_button(_("Reverse the payment"), type="primary"):
             return
     attempt(
         name,
-        "The payment is reversed.",
+        _("The payment is reversed."),
         lambda: services().refunds.reverse(
             payment_id=payment.id, reason=reason, principal=principal, now=now()
         ),
@@ -133,19 +140,19 @@ def _ask_apply(found: PaymentDetail, customer_id: str, entry_id: str, principal:
     payment, bills = found.payment, found.open_bills
     adjustments = services().account_adjustments
     left = escaped(money(payment.open_minor, payment.currency))
-    st.markdown(f"**{left}** of it pays nothing yet.")
+    st.markdown(_("**{left}** of it pays nothing yet.", left=left))
     if not bills:
-        st.caption("There is no open bill: it pays the next one by itself.")
+        st.caption(_("There is no open bill: it pays the next one by itself."))
         return
     by_id = {bill.id: _open_bill(bill) for bill in bills}
     with st.form(f"apply-{payment.id}", border=False):
-        chosen = st.selectbox("Bill", list(by_id), format_func=by_id.__getitem__, key="apply-to")
-        sent = st.form_submit_button("Pay this bill", type="primary")
-        oldest = st.form_submit_button("Pay the oldest first")
+        chosen = st.selectbox(_("Bill"), list(by_id), format_func=by_id.__getitem__, key="apply-to")
+        sent = st.form_submit_button(_("Pay this bill"), type="primary")
+        oldest = st.form_submit_button(_("Pay the oldest first"))
     if sent:
         attempt(
             "apply",
-            "The bill is paid with it.",
+            _("The bill is paid with it."),
             lambda: adjustments.apply_credit(
                 entry_id=entry_id, bill_id=chosen, principal=principal
             ),
@@ -153,20 +160,22 @@ def _ask_apply(found: PaymentDetail, customer_id: str, entry_id: str, principal:
     if oldest:
         attempt(
             "apply",
-            "It has paid what is open.",
+            _("It has paid what is open."),
             lambda: adjustments.settle(customer_id=customer_id, principal=principal),
         )
 
 
 def _ask_unapply(entry_id: str, principal: Principal) -> None:
     st.markdown(
-        "Its bills are open again, and the money lies on the account until it is put to a bill, "
-        "or the next one comes."
+        _(
+            "Its bills are open again, and the money lies on the account until it is put to a "
+            "bill, or the next one comes."
+        )
     )
-    if st.button("Take it off", key="unapply"):
+    if st.button(_("Take it off"), key="unapply"):
         attempt(
             "unapply",
-            "It lies on the account, unapplied.",
+            _("It lies on the account, unapplied."),
             lambda: services().account_adjustments.leave_unapplied(
                 entry_id=entry_id, principal=principal
             ),
@@ -174,4 +183,8 @@ def _ask_unapply(entry_id: str, principal: Principal) -> None:
 
 
 def _open_bill(bill: Bill) -> str:
-    return f"{bill.reference}, {money(bill.balance_minor, bill.currency)} open"
+    return _(
+        "{reference}, {balance_minor} open",
+        reference=bill.reference,
+        balance_minor=money(bill.balance_minor, bill.currency),
+    )

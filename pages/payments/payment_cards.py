@@ -4,6 +4,7 @@ from typing import Final
 
 import streamlit as st
 
+from pages.languages.words import _
 from pages.registry import PAYMENT
 from pages.shared.components import chosen_page, page_number
 from pages.shared.format import Color, counted, day, escaped, money
@@ -12,6 +13,7 @@ from pages.shared.money_format import FLAG, METHOD_NAME, PAYMENT_STATUS, receive
 from pages.shared.permitted import page_link
 from pages.shared.session import services
 from services.identity.auth import Principal
+from services.languages.sentence import N_
 from services.records.bills import invoice_reference
 from services.records.ledger import Payment, PaymentFlag
 
@@ -27,7 +29,12 @@ def show_flags(principal: Principal) -> None:
     if not found.total:
         return
     with st.container(border=True, gap="small"):
-        st.markdown(f":material/flag: **Needs a look** · {counted(found.total, 'payment')}")
+        st.markdown(
+            _(
+                ":material/flag: **Needs a look** · {counted}",
+                counted=counted(found.total, "payment"),
+            )
+        )
         for flag in found.items:
             _show_flag(flag)
         page_number(total=found.total, page_size=_FLAGS_AT_ONCE, key=_FLAGS_KEY)
@@ -35,7 +42,7 @@ def show_flags(principal: Principal) -> None:
 
 def _show_flag(flag: PaymentFlag) -> None:
     amount = money(flag.amount_minor, flag.currency)
-    whose = f" · account {flag.account_no}" if flag.account_no else ""
+    whose = _(" · account {account_no}", account_no=flag.account_no) if flag.account_no else ""
     with st.container(gap="xxsmall"):
         page_link(
             PAYMENT,
@@ -49,7 +56,11 @@ def _show_flag(flag: PaymentFlag) -> None:
 def summary(payment: Payment) -> str:
     """What a card says of a payment."""
     said = received(payment.method, payment.received_on, payment.reference)
-    return f"{said} · account {payment.account_no}" if payment.account_no else said
+    return (
+        _("{said} · account {account_no}", said=said, account_no=payment.account_no)
+        if payment.account_no
+        else said
+    )
 
 
 def _status_color(payment: Payment) -> Color:
@@ -58,32 +69,32 @@ def _status_color(payment: Payment) -> Color:
 
 COLUMNS: tuple[Column[Payment], ...] = (
     Column(
-        label="Customer",
-        text=lambda payment: payment.customer_name or "Nobody known",
+        label=N_("Customer"),
+        text=lambda payment: payment.customer_name or _("Nobody known"),
         sort="customer",
         place="title",
     ),
-    Column(label="Account", text=lambda payment: payment.account_no or "–"),
+    Column(label=N_("Account"), text=lambda payment: payment.account_no or "–"),
     Column(
-        label="Received",
+        label=N_("Received"),
         text=lambda payment: day(payment.received_on),
         sort="received",
         largest_first=True,
     ),
-    Column(label="By", text=lambda payment: METHOD_NAME[payment.method]),
+    Column(label=N_("By"), text=lambda payment: METHOD_NAME[payment.method]),
     Column(
-        label="Reference",
+        label=N_("Reference"),
         text=lambda payment: payment.reference or payment.provider_id or "–",
         place="text",
     ),
     Column(
-        label="For bill",
+        label=N_("For bill"),
         text=lambda payment: (
             invoice_reference(payment.bill_number) if payment.bill_number is not None else "–"
         ),
     ),
     Column(
-        label="Amount",
+        label=N_("Amount"),
         text=lambda payment: money(payment.amount_minor, payment.currency),
         sort="amount",
         largest_first=True,
@@ -91,10 +102,10 @@ COLUMNS: tuple[Column[Payment], ...] = (
         place="amount",
     ),
     Column(
-        label="Status",
+        label=N_("Status"),
         text=lambda payment: PAYMENT_STATUS[payment.status][0],
         color=_status_color,
-        flag=lambda payment: "Needs a look" if payment.flags else "",
+        flag=lambda payment: _("Needs a look") if payment.flags else "",
         place="status",
     ),
 )

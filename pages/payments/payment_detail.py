@@ -6,6 +6,7 @@ from typing import Final
 import streamlit as st
 
 from pages.approvals.asking import label_of, show_requests
+from pages.languages.words import Said, _
 from pages.payments.payment_actions import attempt, show_actions
 from pages.payments.payment_flags import ask_resolution
 from pages.registry import BILL, CUSTOMER, PAYMENTS
@@ -25,29 +26,32 @@ from pages.shared.session import called, may, now, services, zone
 from pages.shared.timeline import show_timeline
 from services.identity.auth import Principal
 from services.identity.permissions import Permission
+from services.languages.sentence import N_
 from services.records.bills import invoice_reference
 from services.records.ledger import Allocation, Payment, PaymentReturn
 
-_VIEWS: Final = ("Payment", "Timeline")
-_DEBIT: Final = {
-    "fee": "A fee",
-    "opening_balance": "The opening balance",
-    "opening_balance_undone": "An opening balance taken back",
-    "deposit_used": "Used of the deposit",
-    "payout": "Paid out",
-    "refund": "Refunded",
-    "reversal": "Reversed",
-    "dispute": "Disputed",
-    "bill_void": "A void bill",
-    "credit_undone": "A credit taken back",
-}
+_VIEWS: Final = (N_("Payment"), N_("Timeline"))
+_DEBIT: Final = Said(
+    {
+        "fee": N_("A fee"),
+        "opening_balance": N_("The opening balance"),
+        "opening_balance_undone": N_("An opening balance taken back"),
+        "deposit_used": N_("Used of the deposit"),
+        "payout": N_("Paid out"),
+        "refund": N_("Refunded"),
+        "reversal": N_("Reversed"),
+        "dispute": N_("Disputed"),
+        "bill_void": N_("A void bill"),
+        "credit_undone": N_("A credit taken back"),
+    }
+)
 
 
 def show_payment(payment_id: str, principal: Principal) -> None:
     """The payment as it stands now, and what can be done about it."""
     found = services().payments.detail(payment_id=payment_id, principal=principal)
     payment = found.payment
-    what = "Deposit of" if payment.book == "deposit" else "Payment of"
+    what = _("Deposit of") if payment.book == "deposit" else _("Payment of")
     title = f"{what} {money(payment.amount_minor, payment.currency)}"
     with detail_header(title, back=PAYMENTS, states=[PAYMENT_STATUS[payment.status]]):
         pass
@@ -72,20 +76,23 @@ def _show_facts(payment: Payment) -> None:
         if payment.customer_id:
             page_link(
                 CUSTOMER,
-                label=f"**{escaped(payment.customer_name or '')}** · account "
-                f"{escaped(payment.account_no or '')}",
+                label=_(
+                    "**{escaped}** · account {escaped_2}",
+                    escaped=escaped(payment.customer_name or ""),
+                    escaped_2=escaped(payment.account_no or ""),
+                ),
                 icon=":material/person:",
                 query_params={"id": payment.customer_id},
             )
         else:
-            st.markdown("Nobody knows yet whose it is: it is in no account.")
+            st.markdown(_("Nobody knows yet whose it is: it is in no account."))
         description_list(
             [
-                ("Received", day(payment.received_on)),
-                ("Paid by", METHOD_NAME[payment.method]),
-                ("Reference", payment.reference or payment.provider_id or ""),
-                ("Recorded by", called(payment.recorded_by)),
-                ("Recorded", moment(payment.created_at, zone())),
+                (_("Received"), day(payment.received_on)),
+                (_("Paid by"), METHOD_NAME[payment.method]),
+                (_("Reference"), payment.reference or payment.provider_id or ""),
+                (_("Recorded by"), called(payment.recorded_by)),
+                (_("Recorded"), moment(payment.created_at, zone())),
             ],
             least_width=130,
         )
@@ -95,11 +102,11 @@ def _show_paid(payment: Payment, paid: Sequence[Allocation]) -> None:
     if payment.customer_id is None:
         return
     with st.container(border=True, gap="xsmall"):
-        st.markdown("**Where it went**")
+        st.markdown(_("**Where it went**"))
         for one in paid:
             _show_allocation(one)
         if payment.open_minor:
-            what = "Held as a deposit" if payment.book == "deposit" else "Left on the account"
+            what = _("Held as a deposit") if payment.book == "deposit" else _("Left on the account")
             _amount_row(what, payment.open_minor, payment)
 
 
@@ -130,15 +137,31 @@ def _show_returns(returns: Sequence[PaymentReturn], principal: Principal) -> Non
     if not returns:
         return
     with st.container(border=True, gap="small"):
-        st.markdown("**What went back**")
+        st.markdown(_("**What went back**"))
         for row in returns:
             with st.container(gap="xxsmall"):
                 with st.container(horizontal=True, vertical_alignment="center"):
                     amount = escaped(money(row.amount_minor, row.currency))
-                    st.markdown(f"{RETURN_KIND[row.kind]} of **{amount}**", width="content")
+                    st.markdown(
+                        _(
+                            "{RETURN_KIND} of **{amount}**",
+                            RETURN_KIND=RETURN_KIND[row.kind],
+                            amount=amount,
+                        ),
+                        width="content",
+                    )
                     status_badge(row.status, RETURN_STATUS)
                 how = received(row.method, row.on_date, row.reference)
-                st.caption(escaped(f"{how} · by {called(row.created_by)} · {row.reason}"))
+                st.caption(
+                    escaped(
+                        _(
+                            "{how} · by {created_by} · {reason}",
+                            how=how,
+                            created_by=called(row.created_by),
+                            reason=row.reason,
+                        )
+                    )
+                )
                 if row.error:
                     st.markdown(f":red[{escaped(row.error)}]")
                 _offer_retry(row, principal)
@@ -154,10 +177,10 @@ def _offer_retry(row: PaymentReturn, principal: Principal) -> None:
         return
     # One that Stripe may still do is only asked after; one that failed is refunded again.
     asks = row.status == "failed" and "refunds" in services().settings.four_eyes
-    label = label_of("Try again", asks=asks)
+    label = label_of(_("Try again"), asks=asks)
     if st.button(label, icon=":material/refresh:", key=f"retry-{row.id}"):
         attempt(
             f"retry-{row.id}",
-            "Stripe was checked again.",
+            _("Stripe was checked again."),
             lambda: services().refunds.retry(return_id=row.id, principal=principal, now=now()),
         )

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
+from pages.languages.words import _
 from pages.shared.form_ids import form_done
 from pages.shared.format import escaped, moment
 from pages.shared.money_format import FLAG
@@ -34,8 +35,8 @@ def ask_resolution(payment: Payment, flags: Sequence[PaymentFlag], principal: Pr
 
 def _ask_resolved(flag: PaymentFlag, principal: Principal) -> None:
     with st.form(f"flag-{flag.payment_id}-{flag.reason}", border=False):
-        reason = st.text_input("What was found or done", key=f"found-{flag.reason}")
-        if st.form_submit_button("It is settled"):
+        reason = st.text_input(_("What was found or done"), key=f"found-{flag.reason}")
+        if st.form_submit_button(_("It is settled")):
             try:
                 services().refunds.resolve_flag(
                     payment_id=flag.payment_id,
@@ -47,20 +48,20 @@ def _ask_resolved(flag: PaymentFlag, principal: Principal) -> None:
             except ReasonMissing as error:
                 st.error(escaped(error), icon=":material/edit:")
             else:
-                form_done("flag", "The flag is settled.")
+                form_done("flag", _("The flag is settled."))
                 st.rerun()
 
 
 def _ask_whose(payment: Payment, principal: Principal) -> None:
     with st.container(border=True), st.form(f"whose-{payment.id}", border=False):
-        st.markdown("**Whose is it?**")
+        st.markdown(_("**Whose is it?**"))
         to = st.text_input(
-            "Bill or account",
+            _("Bill or account"),
             placeholder="INV-000117, or an account number",
             autocomplete="off",
             key="whose",
         )
-        if st.form_submit_button("Put it in that account", type="primary"):
+        if st.form_submit_button(_("Put it in that account"), type="primary"):
             try:
                 services().refunds.assign(
                     payment_id=payment.id, to=to, principal=principal, now=now()
@@ -68,5 +69,5 @@ def _ask_whose(payment: Payment, principal: Principal) -> None:
             except (NotFound, IllegalChange) as error:
                 st.error(escaped(error), icon=":material/edit:")
             else:
-                form_done("whose", "The payment is in its account and has paid what is open.")
+                form_done("whose", _("The payment is in its account and has paid what is open."))
                 st.rerun()

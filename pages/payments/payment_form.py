@@ -4,6 +4,7 @@ from typing import Any, Final
 
 import streamlit as st
 
+from pages.languages.words import Said, _
 from pages.registry import PAYMENT
 from pages.shared.form_ids import form_done, form_id
 from pages.shared.format import escaped, money
@@ -14,21 +15,26 @@ from pages.shared.permitted import page_link
 from pages.shared.session import now, services, today
 from services.database.errors import IllegalChange
 from services.identity.auth import Principal
+from services.languages.sentence import N_
 from services.payments.entry_forms import EARLIEST, InvalidEntry
 from services.payments.office_payments import LooksLikeTwice, Receipt
 from services.quantities.money import Money
 from services.records.bills import Bill
 from services.records.ledger import Account
 
-_FOR_BILL: Final = {
-    "oldest": "This bill, then the oldest open one",
-    "bill": "This bill only; the rest stays on the account",
-    "none": "Nothing yet: leave it unapplied",
-}
-_FOR_ACCOUNT: Final = {
-    "oldest": "The oldest open bill first",
-    "none": "Nothing yet: leave it unapplied",
-}
+_FOR_BILL: Final = Said(
+    {
+        "oldest": N_("This bill, then the oldest open one"),
+        "bill": N_("This bill only; the rest stays on the account"),
+        "none": N_("Nothing yet: leave it unapplied"),
+    }
+)
+_FOR_ACCOUNT: Final = Said(
+    {
+        "oldest": N_("The oldest open bill first"),
+        "none": N_("Nothing yet: leave it unapplied"),
+    }
+)
 
 
 def ask_payment(
@@ -42,9 +48,9 @@ def ask_payment(
         if not deposit:
             ways = _FOR_BILL if bill else _FOR_ACCOUNT
             body["apply"] = st.radio(
-                "It pays", list(ways), format_func=ways.__getitem__, key=f"apply-{form}"
+                _("It pays"), list(ways), format_func=ways.__getitem__, key=f"apply-{form}"
             )
-        label = "Take the deposit" if deposit else "Record the payment"
+        label = _("Take the deposit") if deposit else _("Record the payment")
         sent = st.form_submit_button(label, type="primary", icon=":material/payments:")
     confirmed = not sent and _asks_again(form, principal)
     if not (sent or confirmed):
@@ -78,21 +84,21 @@ def _ask_fields(form: str, account: Account, bill: Bill | None) -> dict[str, Any
     with st.grid(2, min_column_width=200, vertical_alignment="bottom") as grid:
         with grid.cell():
             body["amount"] = number_field(
-                f"Amount ({_currency(account, bill)})",
+                _("Amount ({account})", account=_currency(account, bill)),
                 key=f"amount-{form}",
                 value=_open_text(bill),
-                placeholder="Such as 540.35",
+                placeholder=_("Such as 540.35"),
             )
         with grid.cell():
             body["method"] = st.selectbox(
-                "Paid by",
+                _("Paid by"),
                 list(OFFICE_METHODS),
                 format_func=OFFICE_METHODS.__getitem__,
                 key=f"method-{form}",
             )
         with grid.cell():
             body["received_on"] = st.date_input(
-                "Received on",
+                _("Received on"),
                 value=today(),
                 min_value=EARLIEST,
                 max_value=today(),
@@ -101,8 +107,8 @@ def _ask_fields(form: str, account: Account, bill: Bill | None) -> dict[str, Any
             )
         with grid.cell():
             body["reference"] = st.text_input(
-                "Reference",
-                placeholder="Cheque or transaction number",
+                _("Reference"),
+                placeholder=_("Cheque or transaction number"),
                 autocomplete="off",
                 key=f"reference-{form}",
             )
@@ -116,15 +122,20 @@ def _asks_again(form: str, principal: Principal) -> bool:
         return False
     with st.container(border=True):
         st.warning(
-            "A payment with this reference, or just like this one, is there already. "
-            "Is this another one?",
+            _(
+                "A payment with this reference, or just like this one, is there already. Is "
+                "this another one?"
+            ),
             icon=":material/content_copy:",
         )
         for one in services().payments.of_ids(alike, principal=principal):
             amount = money(one.amount_minor, one.currency)
-            whose = one.account_no or "nobody known"
-            said = (
-                f"Account {whose}: {amount}, {received(one.method, one.received_on, one.reference)}"
+            whose = one.account_no or _("nobody known")
+            said = _(
+                "Account {whose}: {amount}, {method}",
+                whose=whose,
+                amount=amount,
+                method=received(one.method, one.received_on, one.reference),
             )
             page_link(
                 PAYMENT,
@@ -132,14 +143,14 @@ def _asks_again(form: str, principal: Principal) -> bool:
                 icon=":material/payments:",
                 query_params={"id": one.id},
             )
-        return st.button("Yes, book it all the same", key=f"confirm-{form}")
+        return st.button(_("Yes, book it all the same"), key=f"confirm-{form}")
 
 
 def _said(receipt: Receipt) -> str:
     payment = receipt.payment
     amount = escaped(money(payment.amount_minor, payment.currency))
     what = "deposit" if payment.book == "deposit" else "payment"
-    return f"The {what} of **{amount}** is recorded."
+    return _("The {what} of **{amount}** is recorded.", what=what, amount=amount)
 
 
 def _currency(account: Account, bill: Bill | None) -> str:

@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from pages.languages.words import _
 from pages.registry import CUSTOMER, RECORD_PAYMENT
 from pages.shared.components import description_list
 from pages.shared.format import count, day, escaped, money
@@ -22,12 +23,12 @@ def ask_payer(principal: Principal) -> None:
         st.container(horizontal=True, vertical_alignment="bottom"),
     ):
         text = st.text_input(
-            "Who pays?",
-            placeholder="Bill (INV-000117), account number or name",
+            _("Who pays?"),
+            placeholder=_("Bill (INV-000117), account number or name"),
             autocomplete="off",
             key="payer",
         )
-        sent = st.form_submit_button("Find", type="primary", icon=":material/search:")
+        sent = st.form_submit_button(_("Find"), type="primary", icon=":material/search:")
     if not sent:
         return
     try:
@@ -39,13 +40,17 @@ def ask_payer(principal: Principal) -> None:
         go_on_to(RECORD_PAYMENT, bill=found.bill.id)
     if len(found.accounts) == 1:
         go_on_to(RECORD_PAYMENT, customer=found.accounts[0].id)
-    st.caption("Several fit: choose one, or type more of the name.")
+    st.caption(_("Several fit: choose one, or type more of the name."))
     with st.container(gap="xsmall"):
         for account in found.accounts:
             with st.container(border=True, gap="xxsmall"):
                 page_link(
                     RECORD_PAYMENT,
-                    label=f"**{escaped(account.name)}** · account {escaped(account.account_no)}",
+                    label=_(
+                        "**{name}** · account {account_no}",
+                        name=escaped(account.name),
+                        account_no=escaped(account.account_no),
+                    ),
                     icon=":material/person:",
                     query_params={"customer": account.id},
                 )
@@ -56,25 +61,35 @@ def show_payer(account: Account, bill: Bill | None) -> None:
     """Whose payment it will be, and what is open."""
     page_link(
         CUSTOMER,
-        label=f"**{escaped(account.name)}** · account {escaped(account.account_no)}",
+        label=_(
+            "**{name}** · account {account_no}",
+            name=escaped(account.name),
+            account_no=escaped(account.account_no),
+        ),
         icon=":material/person:",
         query_params={"id": account.id},
     )
-    of_bill = [("Bill", bill.reference), ("Left to pay", _left(bill))] if bill else []
+    of_bill = [(_("Bill"), bill.reference), (_("Left to pay"), _left(bill))] if bill else []
     if bill and bill.due_date:
-        of_bill.append(("Due", day(bill.due_date)))
-    description_list([*of_bill, ("Account", balance_words(account))], least_width=130)
+        of_bill.append((_("Due"), day(bill.due_date)))
+    description_list([*of_bill, (_("Account"), balance_words(account))], least_width=130)
 
 
 def balance_words(account: Account) -> str:
     """What an account owes, as a phrase, as it is: owes ₹540.35 on 2 bills."""
     currency = account.currency or services().settings.currency
     if account.balance_minor > 0:
-        on = f" on {count(account.open_bills, 'bill')}" if account.open_bills else ""
-        return f"owes {money(account.balance_minor, currency)}{on}"
+        on = (
+            _(" on {counted}", counted=count(account.open_bills, "bill"))
+            if account.open_bills
+            else ""
+        )
+        return _(
+            "owes {balance_minor}{on}", balance_minor=money(account.balance_minor, currency), on=on
+        )
     if account.balance_minor < 0:
-        return f"has {money(-account.balance_minor, currency)} in credit"
-    return "owes nothing"
+        return _("has {money} in credit", money=money(-account.balance_minor, currency))
+    return _("owes nothing")
 
 
 def _left(bill: Bill) -> str:

@@ -5,6 +5,7 @@ from dataclasses import replace
 import streamlit as st
 
 from pages.bills.returned_bills import show_returned_bills
+from pages.languages.words import _
 from pages.payments.payment_cards import COLUMNS, show_flags, summary
 from pages.registry import PAYMENT, PAYMENTS, RECORD_PAYMENT
 from pages.shared.form_ids import show_done
@@ -36,18 +37,18 @@ def ask_filters() -> PaymentFilter:
     """What to look for; each filter is part of the address, so a list can be linked to."""
     with st.grid(5, min_column_width=150, vertical_alignment="bottom") as grid:
         with grid.cell(column_span=2):
-            text = ask_text("Customer, account, bill or reference")
+            text = ask_text(_("Customer, account, bill or reference"))
         with grid.cell():
             status = ask_status(STATUS_OF)
         with grid.cell(column_span=2):
-            first, last = ask_days("Received")
+            first, last = ask_days(_("Received"))
     return PaymentFilter(text=text, status=status, received_from=first, received_to=last)
 
 
 principal = require_permission(Permission.VIEW_PAYMENTS)
 with header(PAYMENTS.title):
     if may(Permission.RECORD_PAYMENTS) and st.button(
-        "Record a payment", type="primary", icon=":material/add_circle:"
+        _("Record a payment"), type="primary", icon=":material/add_circle:"
     ):
         st.switch_page(RECORD_PAYMENT.script)
 show_done()

@@ -4,6 +4,7 @@ from datetime import date
 
 import streamlit as st
 
+from pages.languages.words import _
 from pages.shared.components import description_list
 from pages.shared.format import count, day, escaped, kwh, times
 from pages.shared.registers import registers_shown
@@ -23,24 +24,24 @@ _SHOWN = 8
 def search_meter(principal: Principal) -> None:
     """A search box and what it finds; choosing a meter puts its serial into the address."""
     text = st.text_input(
-        "Find the meter",
+        _("Find the meter"),
         key="meter-search",
         type="search",
-        placeholder="Serial, customer, account or address",
+        placeholder=_("Serial, customer, account or address"),
         live=True,
     )
     found = services().readings.find_meters(text=text or "", limit=_SHOWN + 1, principal=principal)
     if not found:
         st.info(
-            "No active meter fits. Try fewer letters, or another part of the name or address."
+            _("No active meter fits. Try fewer letters, or another part of the name or address.")
             if text
-            else "No active meter yet."
+            else _("No active meter yet.")
         )
     with st.container(gap="xsmall"):
         for meter in found[:_SHOWN]:
             _result(meter)
     if len(found) > _SHOWN:
-        st.caption(f"The first {_SHOWN} are shown. Type more to find the right one.")
+        st.caption(_("The first {SHOWN} are shown. Type more to find the right one.", SHOWN=_SHOWN))
 
 
 def _result(meter: Meter) -> None:
@@ -51,7 +52,7 @@ def _result(meter: Meter) -> None:
         with st.container(gap=None):
             st.markdown(f"**{escaped(meter.serial)}** · {escaped(meter.supplied)}")
             st.caption(escaped(meter.address or meter.account_no or ""))
-        if st.button("Read", key=f"meter-{meter.id}", icon=":material/speed:"):
+        if st.button(_("Read"), key=f"meter-{meter.id}", icon=":material/speed:"):
             st.query_params["meter"] = meter.serial
             st.rerun()
 
@@ -70,16 +71,29 @@ def show_meter(context: ReadingContext) -> None:
     meter, last = context.meter, context.last_read
     with st.container(border=True):
         st.subheader(escaped(meter.supplied), anchor=False)
-        account = f" · account {escaped(meter.account_no)}" if meter.account_no else ""
+        account = (
+            _(" · account {account_no}", account_no=escaped(meter.account_no))
+            if meter.account_no
+            else ""
+        )
         st.caption(f"{escaped(meter.address or '')}{account}")
-        shown = [("Meter", meter.serial), ("Tariff", meter.tariff_name or "none")]
+        shown = [(_("Meter"), meter.serial), (_("Tariff"), meter.tariff_name or "none")]
         if last is not None:
-            shown.append(("Last read", f"{kwh(last.register_wh)} on {day(last.read_on)}"))
+            shown.append(
+                (
+                    _("Last read"),
+                    _(
+                        "{register_wh} on {read_on}",
+                        register_wh=kwh(last.register_wh),
+                        read_on=day(last.read_on),
+                    ),
+                )
+            )
             expected = expected_text(_expected(context, today()), dials=meter.dials)
-            shown.append(("Expected today", expected))
+            shown.append((_("Expected today"), expected))
             shown += registers_shown(last.registers)
         if meter.multiplier_milli != 1000:
-            shown.append(("Multiplier", times(meter.multiplier_milli)))
+            shown.append((_("Multiplier"), times(meter.multiplier_milli)))
         description_list(shown, least_width=135)
         if last is not None:
             _explain(context, last)
@@ -89,7 +103,7 @@ def _explain(context: ReadingContext, last: Reading) -> None:
     expected = _expected(context, today())
     days = (today() - last.read_on).days
     if expected is None:
-        st.caption("There are not yet enough reads of this meter to know its usual use.")
+        st.caption(_("There are not yet enough reads of this meter to know its usual use."))
         return
     usual = usual_daily_use(context.history, context.meter.dials, context.meter.multiplier_milli)
     meter = context.meter
@@ -100,12 +114,17 @@ def _explain(context: ReadingContext, last: Reading) -> None:
         multiplier_milli=meter.multiplier_milli,
     )
     if usual is None:
-        why = "what is expected of the first reading of such a meter"
+        why = _("what is expected of the first reading of such a meter")
     else:
-        why = "the most that its past and other meters let expect"
+        why = _("the most that its past and other meters let expect")
     st.caption(
-        f"Up to {kwh(most // 1000 * 1000)} in {count(days, 'day')} is {why}. "
-        "Anything else can be submitted too; the office looks at it first."
+        _(
+            "Up to {kwh} in {counted} is {why}. Anything else can be submitted too; the "
+            "office looks at it first.",
+            kwh=kwh(most // 1000 * 1000),
+            counted=count(days, "day"),
+            why=why,
+        )
     )
 
 

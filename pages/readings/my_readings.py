@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from pages.languages.words import _
 from pages.registry import BILL, SUBMIT_READING
 from pages.shared.components import chosen_page, page_number, status_badge
 from pages.shared.format import READING_STATUS, escaped, kwh, moment, money
@@ -23,16 +24,24 @@ def show_reading(reading: Reading) -> None:
     ):
         with st.container(gap=None):
             st.markdown(f"**{kwh(reading.register_wh)}** · {escaped(reading.meter_serial)}")
-            st.caption(f"{escaped(reading.supplied)}  \nread {moment(reading.read_at, zone())}")
+            st.caption(
+                _(
+                    "{supplied}  \nread {read_at}",
+                    supplied=escaped(reading.supplied),
+                    read_at=moment(reading.read_at, zone()),
+                )
+            )
             if reading.decision_reason:
-                st.caption(f"Office: {escaped(reading.decision_reason)}")
+                st.caption(
+                    _("Office: {decision_reason}", decision_reason=escaped(reading.decision_reason))
+                )
         with st.container(width="content", gap="xsmall", horizontal_alignment="right"):
             status_badge(reading.status, READING_STATUS)
             if reading.bill_id and reading.bill_total_minor is not None:
                 total = money(reading.bill_total_minor, str(reading.bill_currency))
                 page_link(
                     BILL,
-                    label=f"Bill {escaped(total)}",
+                    label=_("Bill {total}", total=escaped(total)),
                     icon=":material/receipt_long:",
                     query_params={"id": reading.bill_id},
                 )
@@ -44,8 +53,8 @@ def show_list(principal: Principal) -> None:
         principal=principal, page=chosen_page("my-page"), page_size=PAGE_SIZE
     )
     if not found.total:
-        st.info("You have not submitted a reading yet.")
-        page_link(SUBMIT_READING, label="Submit a reading", icon=":material/speed:")
+        st.info(_("You have not submitted a reading yet."))
+        page_link(SUBMIT_READING, label=_("Submit a reading"), icon=":material/speed:")
     with st.container(gap="xsmall"):
         for reading in found.items:
             show_reading(reading)
@@ -53,5 +62,5 @@ def show_list(principal: Principal) -> None:
 
 
 principal = require_permission(Permission.SUBMIT_READINGS)
-show_header("My readings")
+show_header(_("My readings"))
 show_list(principal)

@@ -10,6 +10,7 @@ from uuid import uuid4
 
 import streamlit as st
 
+from pages.languages.words import _
 from pages.shared.components import LiveSteps
 from pages.shared.format import escaped
 from pages.shared.number_field import number_field
@@ -25,6 +26,7 @@ from services.database.errors import (
 )
 from services.identity.auth import Principal
 from services.identity.permissions import Permission
+from services.languages.sentence import N_
 from services.metering.recent_use import UnableToCompareReads
 from services.metering.register_arithmetic import ReadingTooLong
 from services.metering.registers import WrongRegisters, plain_registers
@@ -37,9 +39,9 @@ from services.readings.reading_to_bill import Submitted
 from services.readings.submission import InvalidReading, Submission, parse_submission
 from services.records.readings import Meter
 
-_NO_ANSWER = (
-    "The database did not answer in time, so it is not certain yet that the reading is stored. "
-    "Try again: the same reading is never stored twice."
+_NO_ANSWER = N_(
+    "The database did not answer in time, so it is not certain yet that the reading is "
+    "stored. Try again: the same reading is never stored twice."
 )
 _WRONG_INPUT = (
     InvalidEnergy,
@@ -67,14 +69,14 @@ def ask_reading(meter: Meter) -> None:
     with st.form("reading"):
         read_at = _ask_time(form)
         typed = number_field(
-            "Reading (kWh)",
+            _("Reading (kWh)"),
             key=f"reading-{form['key']}",
             value=form["reading_kwh"],
-            placeholder="Such as 1117 or 1117.5",
+            placeholder=_("Such as 1117 or 1117.5"),
         )
         registers = ask_registers(meter.registers, form["registers"], key=form["key"])
         problem = st.empty()
-        sent = st.form_submit_button("Submit reading", type="primary", width="stretch")
+        sent = st.form_submit_button(_("Submit reading"), type="primary", width="stretch")
     if sent:
         form |= {"reading_kwh": typed, "registers": registers, "read_at": read_at}
         _check(form, problem)
@@ -86,9 +88,9 @@ def _ask_time(form: dict[str, Any]) -> datetime | None:
     It stands before the value, since its calendar would lie over a button beneath it.
     """
     is_another = form["read_at"] != form["opened_at"]
-    with st.expander("Read at another time", expanded=is_another, icon=":material/schedule:"):
+    with st.expander(_("Read at another time"), expanded=is_another, icon=":material/schedule:"):
         read_at: datetime | None = st.datetime_input(
-            "Read on",
+            _("Read on"),
             value=form["read_at"],
             format="DD/MM/YYYY",
             step=60,
@@ -113,10 +115,10 @@ def _open_form(serial: str) -> dict[str, Any]:
 def _ask_photo(form: dict[str, Any]) -> None:
     """A photo by the phone's camera, which is asked for only when somebody wants it."""
     form["photo"] = None
-    if st.toggle("Photo of the dial", key=f"with-photo-{form['key']}"):
+    if st.toggle(_("Photo of the dial"), key=f"with-photo-{form['key']}"):
         allow_upload()
         taken = st.camera_input(
-            "Photo of the dial", key=f"photo-{form['key']}", label_visibility="collapsed"
+            _("Photo of the dial"), key=f"photo-{form['key']}", label_visibility="collapsed"
         )
         form["photo"] = taken.getvalue() if taken else None
 
@@ -162,15 +164,15 @@ def _doubts(assessment: ReadingAssessment) -> list[str]:
 def _ask_really() -> None:
     typed = st.session_state[_FORM]["reading_kwh"]
     with st.container(border=True):
-        st.subheader(f"Really {escaped(typed)} kWh?", anchor=False)
+        st.subheader(_("Really {typed} kWh?", typed=escaped(typed)), anchor=False)
         for doubt in st.session_state[_DOUBT]:
             st.warning(escaped(doubt), icon=":material/help:")
-        st.markdown("If it is what the meter shows, submit it: the office looks at it first.")
+        st.markdown(_("If it is what the meter shows, submit it: the office looks at it first."))
         with st.container(horizontal=True):
-            if st.button("Correct it", type="primary", icon=":material/edit:"):
+            if st.button(_("Correct it"), type="primary", icon=":material/edit:"):
                 del st.session_state[_DOUBT]
                 st.rerun()
-            if st.button("Submit anyway", icon=":material/flag:"):
+            if st.button(_("Submit anyway"), icon=":material/flag:"):
                 del st.session_state[_DOUBT]
                 st.session_state[_ACCEPTED_FORM] = True
                 st.rerun()
@@ -182,13 +184,13 @@ def submit_now(principal: Principal) -> None:
     try:
         submitted = _submitted(form, principal)
     except IdempotencyKeyReused:
-        _give_up("An earlier reading from this form was stored. Look at My readings first.")
+        _give_up(_("An earlier reading from this form was stored. Look at My readings first."))
     except _WRONG_INPUT as error:
         _give_up(str(error))
     except DiskFull as error:
         _offer_again(escaped(error))
     except (MeterTooBusy, TemporaryDatabaseError):
-        _offer_again(_NO_ANSWER)
+        _offer_again(_(_NO_ANSWER))
     else:
         _finish(submitted)
 
@@ -203,7 +205,7 @@ def _submitted(form: dict[str, Any], principal: Principal) -> Submitted:
             principal=principal,
         )
     of_office = principal.may(Permission.VIEW_READINGS)
-    with st.status("Submitting the reading …", expanded=of_office):
+    with st.status(_("Submitting the reading …"), expanded=of_office):
         progress: Progress = LiveSteps() if of_office else unobserved
     return services().reading_to_bill.submit(
         submission=_submission(form),
@@ -220,12 +222,12 @@ def _give_up(sentence: str) -> None:
     # A refused key would be refused again.
     st.session_state[_FORM]["key"] = str(uuid4())
     del st.session_state[_ACCEPTED_FORM]
-    st.button("Back to the form", icon=":material/arrow_back:")
+    st.button(_("Back to the form"), icon=":material/arrow_back:")
 
 
 def _offer_again(sentence: str) -> None:
     st.error(sentence, icon=":material/cloud_off:")
-    st.button("Try again", type="primary", icon=":material/refresh:")
+    st.button(_("Try again"), type="primary", icon=":material/refresh:")
 
 
 def _finish(submitted: Submitted) -> None:

@@ -7,6 +7,7 @@ import streamlit as st
 
 from pages.bills.bill_card import show_bill
 from pages.bills.stored_reading import offer_billing
+from pages.languages.words import _
 from pages.shared.components import doubts_of, show_steps
 from pages.shared.format import count, escaped, kwh, moment, money, period
 from pages.shared.session import services, zone
@@ -32,7 +33,7 @@ def show_result(principal: Principal) -> None:
     _say(result["outcome"], found.reading, found.bill, result["explanation"])
     if principal.may(Permission.DECIDE_READINGS):
         offer_billing(found.reading, principal)
-    if st.button("Read the next meter", type="primary", icon=":material/arrow_forward:"):
+    if st.button(_("Read the next meter"), type="primary", icon=":material/arrow_forward:"):
         del st.session_state["reading-result"]
         st.query_params.clear()
         st.rerun()
@@ -45,29 +46,58 @@ def show_result(principal: Principal) -> None:
 
 
 def _say(outcome: str, reading: Reading, bill: Bill | None, explanation: str) -> None:
-    what = f"{kwh(reading.register_wh)} at meter {escaped(reading.meter_serial)}"
+    what = _(
+        "{register_wh} at meter {meter_serial}",
+        register_wh=kwh(reading.register_wh),
+        meter_serial=escaped(reading.meter_serial),
+    )
     if outcome in ("billed", "needs_review") and bill is not None and bill.number is None:
-        said = f"{what} is stored, and not billed yet. {escaped(explanation)}"
+        said = _(
+            "{what} is stored, and not billed yet. {explanation}",
+            what=what,
+            explanation=escaped(explanation),
+        )
         st.warning(said, icon=":material/flag:")
     elif outcome == "billed" and bill is not None:
         total = escaped(money(bill.total_minor, bill.currency))
-        said = f"{what} is stored and billed: **{total}**. {escaped(explanation)}"
+        said = _(
+            "{what} is stored and billed: **{total}**. {explanation}",
+            what=what,
+            total=total,
+            explanation=escaped(explanation),
+        )
         st.success(said.strip(), icon=":material/check_circle:")
     elif outcome == "needs_review":
         why = " ".join(doubts_of(reading.validation))
         st.warning(
-            f"{what} is stored and waits for the office, which looks at it first. {escaped(why)} "
-            "Nothing is billed until then; there is nothing more for you to do.",
+            _(
+                "{what} is stored and waits for the office, which looks at it first. {why} "
+                "Nothing is billed until then; there is nothing more for you to do.",
+                what=what,
+                why=escaped(why),
+            ),
             icon=":material/flag:",
         )
     elif outcome == "replay":
         sent = moment(reading.created_at, zone())
         st.info(
-            f"{what} was stored on {sent}. {escaped(explanation)}",
+            _(
+                "{what} was stored on {sent}. {explanation}",
+                what=what,
+                sent=sent,
+                explanation=escaped(explanation),
+            ),
             icon=":material/content_copy:",
         )
     else:
-        st.info(f"{what} is stored without a bill. {escaped(explanation)}", icon=":material/save:")
+        st.info(
+            _(
+                "{what} is stored without a bill. {explanation}",
+                what=what,
+                explanation=escaped(explanation),
+            ),
+            icon=":material/save:",
+        )
 
 
 def _show_earlier(bills: Sequence[Bill]) -> None:
@@ -75,7 +105,7 @@ def _show_earlier(bills: Sequence[Bill]) -> None:
     if not bills:
         return
     with st.container(border=True, gap="xxsmall"):
-        st.markdown(f"**{count(len(bills), 'earlier month')} billed as well**")
+        st.markdown(_("**{counted} billed as well**", counted=count(len(bills), "earlier month")))
         for bill in bills:
             amount = escaped(money(bill.total_minor, bill.currency))
             spans = period(bill.period_start, bill.period_end)
@@ -83,5 +113,5 @@ def _show_earlier(bills: Sequence[Bill]) -> None:
 
 
 def _show_steps_of(result: dict[str, Any]) -> None:
-    with st.expander("Details: what happened, step by step"):
+    with st.expander(_("Details: what happened, step by step")):
         show_steps([StepOutcome(*step) for step in sorted(result["steps"])])

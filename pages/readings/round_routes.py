@@ -5,6 +5,7 @@ from typing import Final
 
 import streamlit as st
 
+from pages.languages.words import _
 from pages.registry import METER
 from pages.shared.format import count, day, escaped
 from pages.shared.session import now, services
@@ -26,17 +27,23 @@ def show_routes(principal: Principal) -> None:
     after = st.query_params.get(_AFTER)
     routes = services().reading_round.routes(principal=principal, now=now(), after=after)
     if not routes:
-        st.info("No place has a meter that is read by hand.", icon=":material/route:")
+        st.info(_("No place has a meter that is read by hand."), icon=":material/route:")
     elif after is None and len(routes) < ROUTES_AT_ONCE:
         still = sum(one.still for one in routes)
-        st.caption(f"{count(len(routes), 'route')}, {count(still, 'meter')} to read.")
+        st.caption(
+            _(
+                "{counted}, {counted_2} to read.",
+                counted=count(len(routes), "route"),
+                counted_2=count(still, "meter"),
+            )
+        )
     with st.container(gap="xsmall"):
         for one in routes:
             _show_row(one)
     with st.container(horizontal=True):
-        if after is not None and st.button("First routes", icon=":material/first_page:"):
+        if after is not None and st.button(_("First routes"), icon=":material/first_page:"):
             _go()
-        if len(routes) == ROUTES_AT_ONCE and st.button("Next routes", icon=":material/east:"):
+        if len(routes) == ROUTES_AT_ONCE and st.button(_("Next routes"), icon=":material/east:"):
             _go(**{_AFTER: routes[-1].route})
 
 
@@ -48,27 +55,38 @@ def _show_row(one: Round) -> None:
     ):
         with st.container(gap=None):
             st.markdown(f"**{_name(one.route)}**")
-            parts = [f"{one.meters - due:,} read", f"{one.still:,} to read"]
-            parts += [f"{one.asked:,} asked for again"] if one.asked else []
-            parts += [f"{one.missed:,} could not be read today"] if one.missed else []
+            parts = [
+                _("{value} read", value=f"{one.meters - due:,}"),
+                _("{still} to read", still=f"{one.still:,}"),
+            ]
+            parts += [_("{asked} asked for again", asked=f"{one.asked:,}")] if one.asked else []
+            parts += (
+                [_("{missed} could not be read today", missed=f"{one.missed:,}")]
+                if one.missed
+                else []
+            )
             st.caption(f"{count(one.meters, 'meter')}: {', '.join(parts)}")
             if one.meters:
                 st.progress((one.meters - due) / one.meters)
-        if st.button("Show", key=f"route-{one.route}", help=f"Meters of {_name(one.route)}"):
+        if st.button(
+            _("Show"), key=f"route-{one.route}", help=_("Meters of {route}", route=_name(one.route))
+        ):
             _go(**{_ROUTE: one.route})
 
 
 def _show_route(route: str, principal: Principal) -> None:
-    if st.button("All routes", icon=":material/arrow_back:", type="tertiary"):
+    if st.button(_("All routes"), icon=":material/arrow_back:", type="tertiary"):
         _go()
     meters = services().reading_round.all_meters(route=route, principal=principal, now=now())
     due = [one for one in meters if one.meter.is_due]
     st.subheader(_name(route), anchor=False)
-    st.caption(f"{len(due):,} of {count(len(meters), 'meter')} to read.")
-    only_due = st.toggle("Only those to read", value=True, key="only-due")
+    st.caption(
+        _("{due} of {counted} to read.", due=f"{len(due):,}", counted=count(len(meters), "meter"))
+    )
+    only_due = st.toggle(_("Only those to read"), value=True, key="only-due")
     shown: Sequence[DueMeter] = due if only_due else meters
     if not shown:
-        st.success("Every meter of this route is read.", icon=":material/check_circle:")
+        st.success(_("Every meter of this route is read."), icon=":material/check_circle:")
         return
     table = st.dataframe(
         [_cells(one) for one in shown],
@@ -89,7 +107,7 @@ def _cells(due: DueMeter) -> dict[str, str]:
         "State": _state(due),
         "Place": meter.code,
         "Address": meter.address,
-        "Customer": meter.customer_name or "Vacant",
+        "Customer": meter.customer_name or _("Vacant"),
         "Last read": day(meter.last_read.read_on) if meter.last_read else "never",
     }
 
@@ -97,17 +115,17 @@ def _cells(due: DueMeter) -> dict[str, str]:
 def _state(due: DueMeter) -> str:
     meter = due.meter
     if meter.missed is not None and meter.is_due:
-        said = f"Not read today: {MISSED_READ[meter.missed.reason]}"
+        said = _("Not read today: {MISSED_READ}", MISSED_READ=MISSED_READ[meter.missed.reason])
         return f"{said}. {meter.missed.note}" if meter.missed.note else said
     if meter.request is not None:
-        return f"To read again: {meter.request.reason}"
+        return _("To read again: {reason}", reason=meter.request.reason)
     if meter.was_read_on is None:
-        return "To read"
+        return _("To read")
     return f"{'Needs review' if meter.waits else 'Read'}, {day(meter.was_read_on)}"
 
 
 def _name(route: str) -> str:
-    return f"Route {escaped(route)}" if route else "Without a route"
+    return _("Route {route}", route=escaped(route)) if route else _("Without a route")
 
 
 def _go(**where: str) -> None:

@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from pages.languages.words import _
 from pages.readings.missed_reads import show_missed_reads
 from pages.readings.refused_reads import show_refused_reads
 from pages.readings.round_routes import show_routes
@@ -19,13 +20,13 @@ _VIEWS = {
 principal = require_permission(Permission.VIEW_READINGS)
 with header(ROUNDS.title):
     if principal.may(Permission.SUBMIT_READINGS) and st.button(
-        "Open the round", icon=":material/directions_walk:", type="tertiary"
+        _("Open the round"), icon=":material/directions_walk:", type="tertiary"
     ):
         open_round()
 view = st.segmented_control(
-    "View",
+    _("View"),
     list(_VIEWS),
-    default="Routes",
+    default=_("Routes"),
     required=True,
     label_visibility="collapsed",
     key="view",

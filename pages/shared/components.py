@@ -7,6 +7,7 @@ from typing import Any, Final, TypeVar
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from pages.languages.words import _
 from pages.shared.format import Color, escaped
 from services.outbox.steps import STEP_NAMES, StepOutcome
 from services.records.base import COUNTED_TO
@@ -27,7 +28,7 @@ Status = TypeVar("Status")
 def status_badge(status: str, names: dict[str, tuple[str, Color]]) -> None:
     """A status as people call it, in its colour; the words alone say it too."""
     label, color = names.get(status, (status, "gray"))
-    st.badge(label, color=color)
+    st.badge(_(label), color=color)
 
 
 def search_and_status(
@@ -37,7 +38,7 @@ def search_and_status(
     with st.grid(3, min_column_width=150, vertical_alignment="bottom") as grid:
         with grid.cell(column_span=2):
             text = st.text_input(
-                "Search",
+                _("Search"),
                 key="q",
                 type="search",
                 placeholder=placeholder,
@@ -46,11 +47,12 @@ def search_and_status(
             )
         with grid.cell():
             status = st.selectbox(
-                "Status",
+                _("Status"),
                 list(status_of),
+                format_func=_,
                 index=None,
                 key="status",
-                placeholder="Every status",
+                placeholder=_("Every status"),
                 bind="query-params",
             )
     return text or "", status_of.get(status or "")
@@ -83,7 +85,7 @@ def doubts_of(validation: Mapping[str, Any]) -> list[str]:
 
 def ai_opinion(ai: Mapping[str, Any]) -> str:
     """What AI thinks of a reading, from its verdict as it is kept."""
-    sure = f"AI finds it {ai['verdict']} ({ai['confidence']}% sure)"
+    sure = _("AI finds it {ai} ({ai_2}% sure)", ai=ai["verdict"], ai_2=ai["confidence"])
     return f"{sure}: {' '.join(ai['reasons'])}" if ai["reasons"] else f"{sure}."
 
 

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 
 import streamlit as st
 
+from pages.languages.words import _
 from pages.registry import PageEntry
 from pages.shared.format import Color, escaped
 from pages.shared.header import name_tab
@@ -18,11 +19,11 @@ def detail_header(title: str, *, back: PageEntry, states: Sequence[State] = ()) 
     """The way back to the list, the title with how it stands, and at the right end of the line what
     the block draws: the one main action. The browser's tab shows the title too."""
     name_tab(title)
-    page_link(back, label=f"All {back.title.lower()}", icon=":material/arrow_back:")
+    page_link(back, label=_("All: {pages}", pages=_(back.title)), icon=":material/arrow_back:")
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.title(escaped(title), anchor=False, width="content")
         for label, color in states:
-            st.badge(label, color=color)
+            st.badge(_(label), color=color)
         with st.container(horizontal=True, horizontal_alignment="right"):
             yield
 
@@ -34,8 +35,9 @@ def chosen_view(names: Sequence[str], *, key: str = "view") -> str:
     keeps what was chosen last, whatever the link says.
     """
     return st.segmented_control(
-        "Show",
+        _("Show"),
         names,
+        format_func=_,
         default=names[0],
         required=True,
         label_visibility="collapsed",

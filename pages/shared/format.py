@@ -1,10 +1,16 @@
 """How the pages write things: names, dates, amounts, energy and states, in people's words."""
 
 import re
+from datetime import date, datetime
 from typing import Final, Literal
+from zoneinfo import ZoneInfo
 
+from pages.languages.words import Said, _, language, ngettext
 from services.history import terms
-from services.quantities import counting, written
+from services.languages.sentence import N_
+from services.quantities import written
+from services.quantities.energy import format_kwh
+from services.quantities.money import Money
 from services.quantities.quality import Quality
 from services.records.base import COUNTED_TO
 from services.records.readings import Reading
@@ -19,55 +25,89 @@ _ADDRESS: Final = re.compile(r"(?i)(www)(?=\.)|(https?)(?=://)|(?<=[\w.+-])@(?=[
 _NOTHING_WIDE: Final = "\u200b"
 
 BILL_STATUS: Final[dict[str, tuple[str, Color]]] = {
-    "draft": ("Draft", "gray"),
-    "issued": ("Issued", "blue"),
-    "partially_paid": ("Partly paid", "violet"),
-    "overdue": ("Overdue", "red"),
-    "paid": ("Paid", "green"),
-    "void": ("Void", "gray"),
+    "draft": (N_("Draft"), "gray"),
+    "issued": (N_("Issued"), "blue"),
+    "partially_paid": (N_("Partly paid"), "violet"),
+    "overdue": (N_("Overdue"), "red"),
+    "paid": (N_("Paid"), "green"),
+    "void": (N_("Void"), "gray"),
 }
 READING_STATUS: Final[dict[str, tuple[str, Color]]] = {
-    "accepted": ("Accepted", "green"),
-    "needs_review": ("Needs review", "orange"),
-    "rejected": ("Rejected", "red"),
-    "superseded": ("Corrected", "gray"),
+    "accepted": (N_("Accepted"), "green"),
+    "needs_review": (N_("Needs review"), "orange"),
+    "rejected": (N_("Rejected"), "red"),
+    "superseded": (N_("Corrected"), "gray"),
 }
-READING_SOURCE: Final = terms.READING_SOURCE
+READING_SOURCE: Final = Said(terms.READING_SOURCE)
 RUN_STATUS: Final[dict[str, tuple[str, Color]]] = {
-    "running": ("Running", "blue"),
-    "paused": ("Paused", "orange"),
-    "done": ("Done", "green"),
-    "failed": ("Failed", "red"),
-    "interrupted": ("Interrupted", "orange"),
-    "disregarded": ("Wrong clock", "gray"),
+    "running": (N_("Running"), "blue"),
+    "paused": (N_("Paused"), "orange"),
+    "done": (N_("Done"), "green"),
+    "failed": (N_("Failed"), "red"),
+    "interrupted": (N_("Interrupted"), "orange"),
+    "disregarded": (N_("Wrong clock"), "gray"),
 }
-_WEEKDAYS: Final = {
-    "mon": "Monday",
-    "tue": "Tuesday",
-    "wed": "Wednesday",
-    "thu": "Thursday",
-    "fri": "Friday",
-    "sat": "Saturday",
-    "sun": "Sunday",
-}
+_WEEKDAYS: Final = Said(
+    {
+        "mon": N_("Monday"),
+        "tue": N_("Tuesday"),
+        "wed": N_("Wednesday"),
+        "thu": N_("Thursday"),
+        "fri": N_("Friday"),
+        "sat": N_("Saturday"),
+        "sun": N_("Sunday"),
+    }
+)
 _ORDINALS: Final = {1: "1st", 2: "2nd", 3: "3rd", 21: "21st", 22: "22nd", 23: "23rd", 31: "31st"}
-OCCASION: Final = terms.OCCASION
-count: Final = counting.count
-day: Final = written.day
-moment: Final = written.moment
-month: Final = written.month
-period: Final = written.period
-grouped: Final = written.grouped
-kwh: Final = written.kwh
+OCCASION: Final = Said(terms.OCCASION)
 times: Final = written.times
-money: Final = written.money
+
+
+def count(number: int, thing: str, things: str | None = None) -> str:
+    """1 day, 2 days, 1,000 days, as the visit's language counts; see pages/languages/nouns.py."""
+    return ngettext(f"{{count}} {thing}", f"{{count}} {things or f'{thing}s'}", number)
+
+
+def day(value: date) -> str:
+    """A local date: 12 Nov 2026."""
+    return language().day(value)
+
+
+def moment(value: datetime, zone: ZoneInfo) -> str:
+    """An instant in the utility's zone: 12 Nov 2026, 14:05."""
+    return language().moment(value, zone)
+
+
+def month(value: date) -> str:
+    """The month of a local date: Nov 2026."""
+    return language().month(value)
+
+
+def period(start: date, end: date) -> str:
+    """A billing period by its two reading dates: 12 Oct – 12 Nov 2026 (31 days)."""
+    return language().period(start, end)
+
+
+def grouped(decimal_text: str) -> str:
+    """An exact decimal text with its thousands grouped: 1,300."""
+    return language().number(decimal_text)
+
+
+def kwh(wh: int) -> str:
+    """Energy: 1,117.5 kWh."""
+    return f"{grouped(format_kwh(wh))} kWh"
+
+
+def money(minor: int, currency: str) -> str:
+    """An amount of minor units: ₹540.35."""
+    return language().money(Money(minor, currency))
 
 
 def counted(total: int, thing: str, things: str | None = None, *, to: int = COUNTED_TO) -> str:
     """The length of a list: 1,000 days, and more than 10,000 days where it is not counted on."""
     if total <= to:
         return count(total, thing, things)
-    return f"more than {count(to, thing, things)}"
+    return _("more than {counted}", counted=count(to, thing, things))
 
 
 def how_read(reading: Reading) -> str:
@@ -94,16 +134,18 @@ def cron_in_words(cron: str) -> str:
     minute, hour, of_month, months, of_week = cron.split()
     if not (minute.isdigit() and hour.isdigit() and months == "*"):
         return cron
-    at = f"at {int(hour):02}:{int(minute):02}"
+    at = _("at {hour}:{minute}", hour=f"{int(hour):02}", minute=f"{int(minute):02}")
     if (of_month, of_week) == ("*", "*"):
-        return f"daily {at}"
+        return _("daily {at}", at=at)
     if of_month == "*" and of_week in _WEEKDAYS:
         return f"{_WEEKDAYS[of_week]}s {at}"
     if of_week == "*" and of_month.isdigit():
-        return f"on the {ordinal(int(of_month))} of the month {at}"
+        return _("on the {ordinal} of the month {at}", ordinal=ordinal(int(of_month)), at=at)
     if of_week == "*" and of_month.replace(",", "").isdigit():
         *days, last = (ordinal(int(one)) for one in of_month.split(","))
-        return f"on the {', '.join(days)} and {last} of the month {at}"
+        return _(
+            "on the {days} and {last} of the month {at}", days=", ".join(days), last=last, at=at
+        )
     return cron
 
 

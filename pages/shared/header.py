@@ -7,6 +7,7 @@ from typing import Final
 
 import streamlit as st
 
+from pages.languages.words import _
 from pages.shared.format import escaped
 from pages.shared.session import services
 from services.database.errors import DatabaseError
@@ -24,6 +25,7 @@ def show_header(title: str) -> None:
 def header(title: str) -> Iterator[None]:
     """The title of a page, and at the right end of its line what the block draws: the page's one
     main action."""
+    title = _(title)
     name_tab(title)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.title(escaped(title), anchor=False, width="content")

@@ -1,14 +1,16 @@
 """A list as a file: all that is filtered, or the rows that were chosen."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 import streamlit as st
 
+from pages.languages.words import Said, _
 from pages.shared.download import download_button
 from pages.shared.format import file_name
 from pages.shared.list_columns import Listing, Row
 from pages.shared.session import today
+from services.languages.sentence import N_
 from services.lists.office_lists import ROWS_IN_A_FILE, FileKind
 from services.records.base import KeyPage, PageRequest
 
@@ -16,7 +18,7 @@ _MIME: Final[dict[FileKind, str]] = {
     "csv": "text/csv",
     "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
 }
-_FILES: Final[dict[FileKind, str]] = {"csv": "CSV", "xlsx": "Excel (XLSX)"}
+_FILES: Final[Mapping[FileKind, str]] = Said({"csv": "CSV", "xlsx": N_("Excel (XLSX)")})
 
 
 def offer_files(
@@ -24,11 +26,16 @@ def offer_files(
 ) -> None:
     """Buttons for a file of the rows chosen, or of all that fit; it is made when asked for."""
     ids = tuple(row.id for row in chosen) or None
-    label = f"Export {len(chosen)} chosen" if chosen else "Export"
+    label = _("Export {chosen} chosen", chosen=len(chosen)) if chosen else _("Export")
     name = f"{listing.noun}s-{today().isoformat()}"
     with st.popover(label, icon=":material/download:"):
         if not chosen and not found.is_counted:
-            st.caption(f"What is filtered, in this order; the first {ROWS_IN_A_FILE:,} rows.")
+            st.caption(
+                _(
+                    "What is filtered, in this order; the first {ROWS_IN_A_FILE} rows.",
+                    ROWS_IN_A_FILE=f"{ROWS_IN_A_FILE:,}",
+                )
+            )
         for kind, called in _FILES.items():
             download_button(
                 called,

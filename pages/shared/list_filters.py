@@ -6,6 +6,7 @@ from typing import TypeVar
 
 import streamlit as st
 
+from pages.languages.words import _
 from pages.shared.session import today
 
 Status = TypeVar("Status")
@@ -14,7 +15,7 @@ Status = TypeVar("Status")
 def ask_text(placeholder: str) -> str:
     """The text to look for; it is in the address."""
     text = st.text_input(
-        "Search", key="q", type="search", placeholder=placeholder, live=True, bind="query-params"
+        _("Search"), key="q", type="search", placeholder=placeholder, live=True, bind="query-params"
     )
     return text or ""
 
@@ -36,11 +37,12 @@ def ask_days(label: str) -> tuple[date | None, date | None]:
 def ask_status(status_of: Mapping[str, Status]) -> Status | None:
     """The status to look for, by the words that people see, which also stand in the address."""
     status = st.selectbox(
-        "Status",
+        _("Status"),
         list(status_of),
+        format_func=_,
         index=None,
         key="status",
-        placeholder="Every status",
+        placeholder=_("Every status"),
         bind="query-params",
     )
     return status_of.get(status or "")

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import streamlit as st
 
+from pages.languages.words import _
 from pages.shared.list_columns import Listing, Row
 from services.database.errors import DatabaseRefused
 from services.records.base import Key, KeyPage, PageRequest
@@ -127,7 +128,16 @@ def position_words(shown: Place, found: KeyPage[Any]) -> str:
     if found.total is None:
         of = "many" if found.has_before or found.has_after else f"{len(found.items):,}"
     else:
-        of = f"{found.total:,}" if found.is_counted else f"more than {found.counted_to:,}"
+        of = (
+            f"{found.total:,}"
+            if found.is_counted
+            else _("more than {counted_to}", counted_to=f"{found.counted_to:,}")
+        )
     if shown.before is None:
-        return f"The last {len(found.items)} of {of}"
-    return f"{shown.before + 1:,}–{shown.before + len(found.items):,} of {of}"
+        return _("The last {items} of {of}", items=len(found.items), of=of)
+    return _(
+        "{value}–{value_2} of {of}",
+        value=f"{shown.before + 1:,}",
+        value_2=f"{shown.before + len(found.items):,}",
+        of=of,
+    )

@@ -77,7 +77,7 @@ export default function ({ data, parentElement, setStateValue, setTriggerValue }
   };
 
   const chooseAll = (name) => {
-    const input = box(name, false, "Choose all on this page");
+    const input = box(name, false, data.words.chooseAll);
     input.classList.add("all");
     input.onchange = () => choose([...shown], input.checked);
     return input;
@@ -91,7 +91,7 @@ export default function ({ data, parentElement, setStateValue, setTriggerValue }
     const arrow = element("span", { "aria-hidden": "true" }, asked ? (data.descending ? "↓" : "↑") : "\u00a0");
     const button = element(
       "button",
-      { type: "button", "data-focus": `sort-${column.sort}`, title: `Sort by ${column.label.toLowerCase()}` },
+      { type: "button", "data-focus": `sort-${column.sort}`, title: `${data.words.sortBy} ${column.label.toLowerCase()}` },
       ...(column.right ? [arrow, column.label] : [column.label, arrow]),
     );
     button.onclick = () => setTriggerValue("sort", sorted === first ? other : first);
@@ -99,7 +99,7 @@ export default function ({ data, parentElement, setStateValue, setTriggerValue }
     return element("th", { ...attributes, "aria-sort": order }, button);
   };
   const line = (row) => {
-    const input = box(`row-${row.id}`, chosen.has(row.id), `Choose ${row.name}`);
+    const input = box(`row-${row.id}`, chosen.has(row.id), `${data.words.choose} ${row.name}`);
     input.onchange = () => choose([row.id], input.checked);
     const made = element(
       "tr",
@@ -127,20 +127,20 @@ export default function ({ data, parentElement, setStateValue, setTriggerValue }
     element("tbody", {}, ...data.rows.map(line)),
   );
 
-  const order = select("order", "Sort by", orders(data), sorted);
+  const order = select("order", data.words.sortBy, orders(data), sorted);
   order.onchange = () => setTriggerValue("sort", order.value);
   const narrow = element(
     "div",
     { class: "narrow" },
-    element("label", {}, chooseAll("all-narrow"), "All"),
-    element("label", {}, "Sort", order),
+    element("label", {}, chooseAll("all-narrow"), data.words.all),
+    element("label", {}, data.words.sort, order),
   );
 
   const steps = [
-    ["first", "First page", "«"],
-    ["previous", "Previous page", "‹"],
-    ["next", "Next page", "›"],
-    ["last", "Last page", "»"],
+    ["first", data.words.first, data.words.rtl ? "»" : "«"],
+    ["previous", data.words.previous, data.words.rtl ? "›" : "‹"],
+    ["next", data.words.next, data.words.rtl ? "‹" : "›"],
+    ["last", data.words.last, data.words.rtl ? "«" : "»"],
   ].map(([name, label, sign]) => {
     const page = data.pages[name];
     const button = element(
@@ -151,8 +151,8 @@ export default function ({ data, parentElement, setStateValue, setTriggerValue }
     button.onclick = () => turn(page);
     return button;
   });
-  const sizes = data.sizes.map((size) => ({ value: size, label: `${size} a page` }));
-  const size = select("size", "Rows on a page", sizes, data.size);
+  const sizes = data.sizes.map((size) => ({ value: size, label: data.words.aPage.replace("{size}", size) }));
+  const size = select("size", data.words.rows, sizes, data.size);
   size.onchange = () => setTriggerValue("size", Number(size.value));
   const foot = element(
     "div",

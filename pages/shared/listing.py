@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import streamlit as st
 
+from pages.languages.words import _, language
 from pages.shared.format import count, counted
 from pages.shared.list_columns import Column, Listing, Row
 from pages.shared.list_files import offer_files
@@ -64,13 +65,24 @@ def show_list(
 def _length(found: KeyPage[Row], listing: Listing[Row]) -> str:
     noun = listing.noun
     if found.is_part:
-        here = count(len(found.items), noun) if found.items else f"No {noun}"
-        further = "the page before" if found.has_before and not found.has_after else "the next page"
-        return f"{here} so far; {further} looks further. A rarer word or a filter finds it sooner."
+        here = count(len(found.items), noun)
+        if found.has_before and not found.has_after:
+            return _(
+                "{count_so_far} so far; the page before looks further. A rarer word or a filter "
+                "finds it sooner.",
+                count_so_far=here,
+            )
+        return _(
+            "{count_so_far} so far; the next page looks further. A rarer word or a filter finds it "
+            "sooner.",
+            count_so_far=here,
+        )
     if found.total is None and found.items:
-        return f"Many {noun}s"
+        return _(f"Many {noun}s")
     if not found.total:
-        return f"No {noun} fits." if listing.is_narrowed else listing.nothing or f"No {noun} yet."
+        # Whole sentences, which pages/languages/nouns.py marks for the catalogues.
+        fits_none, none = _(f"No {noun} fits."), _(f"No {noun} yet.")
+        return fits_none if listing.is_narrowed else listing.nothing or none
     said = counted(found.total, noun, to=found.counted_to)
     return f"{said[0].upper()}{said[1:]}"
 
@@ -80,10 +92,11 @@ def _data(listing: Listing[Row], shown: Place, found: KeyPage[Row]) -> dict[str,
     columns = [(f"c{n}", column) for n, column in enumerate(listing.columns)]
     return {
         "name": f"{listing.noun}s".capitalize(),
+        "words": _words(),
         "columns": [
             {
                 "key": key,
-                "label": column.label,
+                "label": _(column.label),
                 "sort": column.sort,
                 "largest_first": column.largest_first,
                 "right": column.right,
@@ -101,12 +114,33 @@ def _data(listing: Listing[Row], shown: Place, found: KeyPage[Row]) -> dict[str,
     }
 
 
+def _words() -> dict[str, Any]:
+    """What the list says by itself; `rtl` where it runs from right to left."""
+    return {
+        "all": _("All"),
+        "sort": _("Sort"),
+        "sortBy": _("Sort by"),
+        "choose": _("Choose"),
+        "chooseAll": _("Choose all on this page"),
+        "first": _("First page"),
+        "previous": _("Previous page"),
+        "next": _("Next page"),
+        "last": _("Last page"),
+        "rows": _("Rows on a page"),
+        "aPage": _("{size} a page", size="{size}"),
+        "rtl": language().is_right_to_left,
+    }
+
+
 def _row(
     listing: Listing[Row], columns: Sequence[tuple[str, Column[Row]]], row: Row
 ) -> dict[str, Any]:
     cells = {
-        key: {"text": column.text(row), "color": column.color(row), "flag": column.flag(row)}
+        key: {"text": text, "color": color, "flag": column.flag(row)}
         for key, column in columns
+        for color in [column.color(row)]
+        # A state is one of our own words.
+        for text in [_(column.text(row)) if color else column.text(row)]
     }
     name = next(column.text(row) for column in listing.columns if column.place == "title")
     href = f"{listing.page.path}?id={row.id}"

@@ -4,6 +4,7 @@ from typing import Any
 
 import streamlit as st
 
+from pages.languages.words import _
 from pages.registry import PageEntry
 from pages.shared.session import may, people_with
 from services.identity.permissions import Permission
@@ -20,5 +21,8 @@ def submit_button(label: str, permission: Permission, **how: Any) -> bool:
     if may(permission):
         return st.form_submit_button(label, **how)
     return st.form_submit_button(
-        label, disabled=True, help=f"This is for {people_with(permission)}.", **how
+        label,
+        disabled=True,
+        help=_("This is for {permission}.", permission=people_with(permission)),
+        **how,
     )

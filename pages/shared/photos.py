@@ -5,6 +5,7 @@ from typing import Final
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from pages.languages.words import _
 from pages.shared.format import escaped, moment
 from pages.shared.session import services, zone
 from services.identity.auth import Principal
@@ -27,14 +28,21 @@ def show_meter_photos(meter_id: str, principal: Principal) -> None:
     )
     if photos:
         with st.container(border=True):
-            st.markdown("**Photos**")
+            st.markdown(_("**Photos**"))
             for column, photo in zip(st.columns(_SHOWN_OF_METER), photos, strict=False):
                 _show(photo, principal, column)
 
 
 def _show(photo: MeterPhoto, principal: Principal, where: DeltaGenerator) -> None:
-    what = "Could not be read" if photo.missed_read_id else "Reading"
-    said = escaped(f"{what}, {moment(photo.created_at, zone())}, by {photo.taken_by}")
+    what = _("Could not be read") if photo.missed_read_id else _("Reading")
+    said = escaped(
+        _(
+            "{what}, {created_at}, by {taken_by}",
+            what=what,
+            created_at=moment(photo.created_at, zone()),
+            taken_by=photo.taken_by,
+        )
+    )
     try:
         jpeg = services().meter_photos.content(photo, principal=principal)
     except PhotoDamaged as error:

@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 import streamlit as st
 
+from pages.languages.words import _
 from pages.shared.format import escaped
 from pages.shared.number_field import number_field
 from services.metering.registers import measure_of
@@ -39,20 +40,22 @@ def show_used_registers(usage: Mapping[str, Any], *, meters: int = 1) -> None:
     """
     registers = usage.get("registers", {})
     if registers:
-        rows = ["| Register | Reads | Used |", "|:---|---:|---:|"]
+        rows = [_("| Register | Reads | Used |"), "|:---|---:|---:|"]
         rows += [_used_row(name, of, is_sum=meters > 1) for name, of in _in_order(registers)]
         st.markdown("\n".join(rows), width="stretch")
     elif "by_period" in usage or "peak_w" in usage:
-        st.caption("The hours and the highest demand are from the meter's interval data.")
+        st.caption(_("The hours and the highest demand are from the meter's interval data."))
 
 
 def _used_row(name: str, of: Mapping[str, int], *, is_sum: bool) -> str:
     if measure_of(name).is_maximum:
         reads, used = "highest", _value(name, of["maximum"])
     elif is_sum:
-        reads, used = "in all", _value(name, of["used"])
+        reads, used = _("in all"), _value(name, of["used"])
     else:
-        reads = f"{_number(of['opening'])} to {_number(of['closing'])}"
+        reads = _(
+            "{number} to {number_2}", number=_number(of["opening"]), number_2=_number(of["closing"])
+        )
         used = _value(name, of["used"])
     return f"| {escaped(measure_of(name).label)} | :small[{escaped(reads)}] | {escaped(used)} |"
 

@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from pages.languages.words import _
 from pages.registry import SEARCH
 
 _KEY = "search-everywhere"
@@ -11,10 +12,10 @@ _ASKED = "search-everywhere-asked"
 def offer_search() -> None:
     """One box for customers, meters, bills and payments; Enter opens what it finds."""
     text = st.text_input(
-        "Search everywhere",
+        _("Search everywhere"),
         key=_KEY,
         type="search",
-        placeholder="Customer, meter, bill, payment",
+        placeholder=_("Customer, meter, bill, payment"),
         label_visibility="collapsed",
         width=300,
     )

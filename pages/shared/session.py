@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
+from pages.languages.words import _, language, say
 from pages.registry import HOME
 from pages.shared.format import escaped
 from services import bootstrap
@@ -33,6 +34,8 @@ from services.identity.auth import (
 )
 from services.identity.openid import is_of_our_own
 from services.identity.permissions import ROLE_NAMES, Permission, roles_with
+from services.languages.sentence import N_
+from services.languages.writing import ENGLISH
 from services.quantities.period import local_date
 from services.telemetry.context import begin
 from services.web.asgi import BEGIN_PATH, END_PATH, SESSION_COOKIE, utc_now
@@ -44,7 +47,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _TOKEN: Final = "token"  # noqa: S105 - the name under which the session keeps it
-_DATABASE_AWAY: Final = (
+_DATABASE_AWAY: Final = N_(
     "The database cannot be reached just now. Nothing is lost; it usually takes a moment."
 )
 _SIGNED_OUT: Final = "signed_out"
@@ -213,18 +216,20 @@ def require_permission(*permissions: Permission) -> Principal:
     try:
         principal = who_is_signed_in()
     except NotSignedIn as error:
-        st.warning(escaped(error) or "Sign in first.")
+        st.warning(escaped(say(error)) or _("Sign in first."))
         st.stop()
     except (NotAllowed, SignInUnavailable) as error:
-        st.warning(escaped(error))
+        st.warning(escaped(say(error)))
         st.stop()
     try:
         return require(principal, *permissions)
     except NotAllowed:
-        reason = f"Not allowed: this page is for {people_with(*permissions)}."
+        reason = _(
+            "Not allowed: this page is for {people_with}.", people_with=people_with(*permissions)
+        )
         note_denied(principal, reason)
         st.error(reason, icon=":material/lock:")
-        st.page_link(HOME.script, label="Go to my pages", icon=":material/arrow_back:")
+        st.page_link(HOME.script, label=_("Go to my pages"), icon=":material/arrow_back:")
         st.stop()
 
 
@@ -235,7 +240,10 @@ def called(actor: str) -> str:
 
 def people_with(*permissions: Permission) -> str:
     """Those whose role has one of `permissions`, such as: managers and administrators."""
-    *others, last = (f"{ROLE_NAMES[role].lower()}s" for role in roles_with(*permissions))
+    names = [ROLE_NAMES[role] for role in roles_with(*permissions)]
+    if language().tag != ENGLISH:
+        return ", ".join(_(name) for name in names)
+    *others, last = (f"{name.lower()}s" for name in names)
     return f"{', '.join(others)} and {last}" if others else last
 
 
@@ -253,25 +261,28 @@ def error_boundary() -> Iterator[None]:
     try:
         yield
     except NotFound as error:
-        st.warning(f"{escaped(error)} Look for it in the list.")
+        st.warning(_("{error} Look for it in the list.", error=escaped(say(error))))
     except IllegalChange as error:
-        st.warning(f"{escaped(error)} Nothing was changed.")
-        _try_again("Show it as it is now")
+        st.warning(_("{error} Nothing was changed.", error=escaped(say(error))))
+        _try_again(_("Show it as it is now"))
     except DatabaseRefused as error:
         log.warning("the database refused (%s): %s", error.code, error)
-        st.error("That could not be stored as it stands. Nothing was changed.")
-        _try_again("Try again")
+        st.error(_("That could not be stored as it stands. Nothing was changed."))
+        _try_again(_("Try again"))
     except DatabaseError as error:
         log.warning("the database could not be asked (%s): %s", error.code, error)
         st.error(
-            "The database cannot be reached just now. Nothing is lost; it usually takes a moment.",
+            _(
+                "The database cannot be reached just now. Nothing is lost; it usually takes a "
+                "moment."
+            ),
             icon=":material/cloud_off:",
         )
-        _try_again("Try again")
+        _try_again(_("Try again"))
     except Exception:
         log.exception("a page failed unexpectedly")
-        st.error("Something went wrong on our side. What was stored before is safe.")
-        _try_again("Try again")
+        st.error(_("Something went wrong on our side. What was stored before is safe."))
+        _try_again(_("Try again"))
 
 
 def _try_again(label: str) -> None:

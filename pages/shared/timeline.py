@@ -8,6 +8,7 @@ from typing import Final
 
 import streamlit as st
 
+from pages.languages.words import _
 from pages.registry import BILL, CUSTOMER, METER, PAYMENT, SERVICE_POINT, PageEntry
 from pages.shared.format import day, escaped
 from pages.shared.permitted import page_link
@@ -57,7 +58,9 @@ def show_timeline(subject: Subject, subject_id: str, principal: Principal) -> No
     kind = _ask_kind(subject)
     found = _page(subject, subject_id, kind, principal)
     if not found.entries:
-        st.caption("Nothing of this kind has happened." if kind else "Nothing has happened yet.")
+        st.caption(
+            _("Nothing of this kind has happened.") if kind else _("Nothing has happened yet.")
+        )
     for on, of_day in groupby(found.entries, key=lambda entry: local_date(entry.at, zone())):
         _show_day(on, list(of_day), (subject, subject_id))
     _show_ways_on(found)
@@ -69,10 +72,10 @@ def _ask_kind(subject: Subject) -> str | None:
         return None
     names = {KINDS[kind]: kind for kind in kinds}
     chosen = st.selectbox(
-        "Kind",
+        _("Kind"),
         list(names),
         index=None,
-        placeholder="Everything",
+        placeholder=_("Everything"),
         key="kind",
         bind="query-params",
         label_visibility="collapsed",
@@ -135,21 +138,33 @@ def _show(entry: Entry, here: tuple[str, str]) -> None:
             st.markdown(escaped(said.more))
         for detail in said.details:
             st.markdown(_in_words(detail))
-        st.caption(escaped(f"{entry.at.astimezone(zone()):%H:%M} · by {called(entry.by)}"))
+        st.caption(
+            escaped(
+                _(
+                    "{astimezone} · by {by}",
+                    astimezone=f"{entry.at.astimezone(zone()):%H:%M}",
+                    by=called(entry.by),
+                )
+            )
+        )
 
 
 def _in_words(detail: Detail) -> str:
     label, before, after = (escaped(x) for x in (detail.label, detail.before, detail.after))
     if before and after:
         return f"{label}: {before} → **{after}**"
-    return f"{label}: **{after}**" if after else f"{label}: {before} → **none**"
+    return (
+        f"{label}: **{after}**"
+        if after
+        else _("{label}: {before} → **none**", label=label, before=before)
+    )
 
 
 def _show_ways_on(found: TimelinePage) -> None:
     with st.container(horizontal=True):
-        if _OLDER in st.query_params and st.button("Newest", icon=":material/first_page:"):
+        if _OLDER in st.query_params and st.button(_("Newest"), icon=":material/first_page:"):
             del st.query_params[_OLDER]
             st.rerun()
-        if found.older and st.button("Older", icon=":material/chevron_right:"):
+        if found.older and st.button(_("Older"), icon=":material/chevron_right:"):
             st.query_params[_OLDER] = json.dumps(found.older)
             st.rerun()

@@ -6,6 +6,7 @@ from urllib.parse import urlencode, urlsplit
 
 import streamlit as st
 
+from pages.languages.words import _
 from pages.shared.format import escaped
 from pages.shared.session import (
     address,
@@ -24,6 +25,7 @@ from services.identity.auth import (
 )
 from services.identity.login_secrets import PROVIDER
 from services.identity.permissions import ROLE_NAMES, Role
+from services.languages.sentence import N_
 from services.web.asgi import BEGIN_PATH, SESSION_COOKIE
 from services.web.callers import from_this_machine
 from services.web.link_route import CHOICE_COOKIE, USED_LINK
@@ -32,9 +34,9 @@ from services.web.people.routes import PATH as SIGN_IN_PATH
 from services.web.sign_in import PROBLEM, REFUSED, UNREACHABLE
 
 _PROBLEMS = {
-    UNREACHABLE: "The sign-in service cannot be reached just now. Try again in a minute.",
-    USED_LINK: "That sign-in link has been used already, or is too old.",
-    REFUSED: "The sign-in service did not let you in. Try again, or ask an administrator.",
+    UNREACHABLE: N_("The sign-in service cannot be reached just now. Try again in a minute."),
+    USED_LINK: N_("That sign-in link has been used already, or is too old."),
+    REFUSED: N_("The sign-in service did not let you in. Try again, or ask an administrator."),
 }
 _ICONS = {
     Role.ENGINEER: ":material/engineering:",
@@ -56,13 +58,16 @@ def show_sign_in(reason: str) -> None:
     with_password = _address_of_password_form(problem, reason)
     if with_password and problem != WITH_TOKEN and not services().roles_can_be_chosen():
         go_to(with_password)
-    reason = _PROBLEMS.get(problem, reason)
+    reason = _(_PROBLEMS.get(problem, reason))
     with _at_the_door():
         if reason:
             st.warning(escaped(reason), icon=":material/schedule:")
             _offer_to_load_again()
         if with_password and st.button(
-            "Sign in with a password", icon=":material/password:", width="stretch", key="password"
+            _("Sign in with a password"),
+            icon=":material/password:",
+            width="stretch",
+            key="password",
         ):
             go_to(with_password)
         _roles_or_the_way_to_them()
@@ -82,8 +87,8 @@ def _address_of_password_form(problem: str, reason: str) -> str | None:
 def show_no_role(reason: str) -> None:
     """Tell somebody who is known but has no role here, and let them sign in as somebody else."""
     with _at_the_door():
-        st.error(f"Not allowed: {escaped(reason)}", icon=":material/lock:")
-        if st.button("Sign out", icon=":material/logout:", width="stretch", key="sign-out"):
+        st.error(_("Not allowed: {reason}", reason=escaped(reason)), icon=":material/lock:")
+        if st.button(_("Sign out"), icon=":material/logout:", width="stretch", key="sign-out"):
             sign_out()
 
 
@@ -91,14 +96,14 @@ def show_unavailable(reason: str) -> None:
     """Tell somebody whose sign-in cannot be verified just now; it is kept for the next try."""
     with _at_the_door():
         st.warning(escaped(reason), icon=":material/cloud_off:")
-        st.button("Try again", icon=":material/refresh:", width="stretch", key="try-again")
+        st.button(_("Try again"), icon=":material/refresh:", width="stretch", key="try-again")
 
 
 @contextmanager
 def _at_the_door() -> Iterator[None]:
     with st.container(width="stretch", horizontal_alignment="center"), st.container(width=440):
         st.title(escaped(services().settings.utility_name), anchor=False)
-        st.caption("Meter readings, bills and payments.")
+        st.caption(_("Meter readings, bills and payments."))
         yield
 
 
@@ -106,43 +111,48 @@ def _provider_button() -> None:
     settings = services().settings
     if not settings.openid:
         return
-    account = "Auth0" if settings.auth0_domain else "your organisation's account"
-    label, icon = f"Sign in with {account}", ":material/login:"
+    account = _("Auth0") if settings.auth0_domain else _("your organisation's account")
+    label, icon = _("Sign in with {account}", account=account), ":material/login:"
     if not _is_at(settings.public_url):
         # Streamlit believes a sign-in only at the address that the provider leads back to.
         there = f"{settings.public_url}{_asked_for()}"
-        st.link_button(f"{label} at {settings.public_url}", there, icon=icon, width="stretch")
+        st.link_button(
+            _("{label} at {public_url}", label=label, public_url=settings.public_url),
+            there,
+            icon=icon,
+            width="stretch",
+        )
     elif st.button(label, icon=icon, type="primary", width="stretch", key="provider"):
         st.login(PROVIDER)
-    st.caption("Or with your user id and a token:")
+    st.caption(_("Or with your user id and a token:"))
 
 
 def _offer_to_load_again() -> None:
     """A tab goes on with the cookies with which it was opened, whatever happened in another."""
     if SESSION_COOKIE not in st.context.cookies.to_dict():
         return
-    label = "Signed in in another tab? Load this page again"
+    label = _("Signed in in another tab? Load this page again")
     if st.button(label, icon=":material/refresh:", width="stretch", key="load-again"):
         load_again()
 
 
 def _token_form() -> None:
     with st.form("sign-in"):
-        user = st.text_input("User id", key="user-id", autocomplete="username")
+        user = st.text_input(_("User id"), key="user-id", autocomplete="username")
         token = st.text_input(
-            "Token",
+            _("Token"),
             key="sign-in-token",
             type="password",
             autocomplete="current-password",
-            help="The JWT that your administrator gave you.",
+            help=_("The JWT that your administrator gave you."),
         )
-        if st.form_submit_button("Sign in", type="primary", width="stretch"):
+        if st.form_submit_button(_("Sign in"), type="primary", width="stretch"):
             _sign_in(user.strip(), token.strip())
 
 
 def _sign_in(user: str, token: str) -> None:
     if not user or not token:
-        st.error("Fill in both: your user id and your token.")
+        st.error(_("Fill in both: your user id and your token."))
         return
     try:
         principal = services().tokens.verify(token, now())
@@ -170,14 +180,14 @@ def _roles_or_the_way_to_them() -> None:
         _say_where_the_link_is()
         return
     with st.container(border=True):
-        st.markdown("**On this machine**")
+        st.markdown(_("**On this machine**"))
         _offer_first_administrator()
-        st.caption("No password: this browser opened the link from the terminal.")
+        st.caption(_("No password: this browser opened the link from the terminal."))
         for role in Role:
-            label, icon = ROLE_NAMES[role], _ICONS[role]
+            label, icon = _(ROLE_NAMES[role]), _ICONS[role]
             if st.button(label, icon=icon, width="stretch", key=f"demo-{role}"):
                 _enter(services().tokens.issue(f"demo.{role}", role, now(), via="demo"))
-    st.caption("Or sign in with a token:")
+    st.caption(_("Or sign in with a token:"))
 
 
 def _first_account_or_the_way_to_it() -> None:
@@ -186,11 +196,11 @@ def _first_account_or_the_way_to_it() -> None:
         return
     right = st.context.cookies.to_dict().get(CHOICE_COOKIE)
     if not services().may_create_first_user(right, now(), address=address()):
-        _say_where_the_link_is("No accounts yet", "wrote to its log")
+        _say_where_the_link_is(_("No accounts yet"), _("wrote to its log"))
         return
     with st.container(border=True):
         _offer_first_administrator()
-    st.caption("Or sign in with a token:")
+    st.caption(_("Or sign in with a token:"))
 
 
 def _offer_first_administrator() -> None:
@@ -198,7 +208,7 @@ def _offer_first_administrator() -> None:
     if services().users.exist():
         return
     demo = services().settings.demo
-    label = "Create the first account"
+    label = _("Create the first account")
     if st.button(
         label,
         icon=":material/person_add:",
@@ -208,9 +218,9 @@ def _offer_first_administrator() -> None:
     ):
         go_to(FIRST_PATH)
     if not demo:
-        caption = "Of an administrator, who invites everybody else."
+        caption = _("Of an administrator, who invites everybody else.")
         if services().roles_can_be_chosen():
-            caption += " Until then a role can be chosen here:"
+            caption += _(" Until then a role can be chosen here:")
         st.caption(caption)
 
 
@@ -220,11 +230,14 @@ def _say_where_the_link_is(
     with st.container(border=True):
         st.markdown(f"**{title}**")
         st.markdown(
-            f"Open the sign-in link that the start {printed}. It works once; "
-            "for another one, run this in the project's folder:"
+            _(
+                "Open the sign-in link that the start {printed}. It works once; for another "
+                "one, run this in the project's folder:",
+                printed=printed,
+            )
         )
         st.code(".venv/bin/python -m services sign-in", language=None, wrap_lines=True)
-    st.caption("Or sign in with your user id and a token:")
+    st.caption(_("Or sign in with your user id and a token:"))
 
 
 def _enter(token: str) -> None:
@@ -236,7 +249,7 @@ def _enter(token: str) -> None:
         return
     keep_sign_in(token)
     ticket = services().tickets.issue(token, now())
-    st.caption("Signing in …")
+    st.caption(_("Signing in …"))
     go_to(address_with(BEGIN_PATH, ticket=ticket, next=_asked_for()))
 
 

@@ -5,6 +5,7 @@ from typing import Final
 
 import streamlit as st
 
+from pages.languages.words import _
 from pages.shared.form_ids import form_done
 from pages.shared.format import count, escaped, moment
 from pages.shared.session import now, services, zone
@@ -20,7 +21,7 @@ _CODES: Final = "new-recovery-codes"
 
 def show_code(account: OwnAccount, user: User, principal: Principal) -> None:
     """Whether a code is asked for, and turning that on or off."""
-    st.subheader("Authenticator app", anchor=False)
+    st.subheader(_("Authenticator app"), anchor=False)
     if codes := st.session_state.pop(_CODES, None):
         _show_codes(codes)
         return
@@ -29,23 +30,28 @@ def show_code(account: OwnAccount, user: User, principal: Principal) -> None:
         _confirm(setup, account, principal)
     elif user.totp_on_at:
         st.caption(
-            f"On since {moment(user.totp_on_at, zone())}. "
-            f"{count(user.recovery_codes_left, 'recovery code')} left."
+            _(
+                "On since {totp_on_at}. {counted} left.",
+                totp_on_at=moment(user.totp_on_at, zone()),
+                counted=count(user.recovery_codes_left, "recovery code"),
+            )
         )
         _turn_off(account, principal)
-        _begin(account, principal, "Set up another app, with new recovery codes")
+        _begin(account, principal, _("Set up another app, with new recovery codes"))
     else:
         st.caption(
-            "Off. With it, signing in also asks for a code that an app on your phone shows: your "
-            "password alone is then of no use to others."
+            _(
+                "Off. With it, signing in also asks for a code that an app on your phone "
+                "shows: your password alone is then of no use to others."
+            )
         )
-        _begin(account, principal, "Set it up")
+        _begin(account, principal, _("Set it up"))
 
 
 def _begin(account: OwnAccount, principal: Principal, label: str) -> None:
     with st.expander(label), st.form("begin-code", border=False, clear_on_submit=True):
-        password = ask_password("Your password", "code-password")
-        if not st.form_submit_button("Go on", type="primary"):
+        password = ask_password(_("Your password"), "code-password")
+        if not st.form_submit_button(_("Go on"), type="primary"):
             return
         try:
             setup = account.begin_code(
@@ -63,33 +69,35 @@ def _begin(account: OwnAccount, principal: Principal, label: str) -> None:
 
 def _show_codes(codes: Sequence[str]) -> None:
     st.success(
-        "It is on. Keep these recovery codes where you find them without your phone: each signs "
-        "you in once instead of a code, and they are shown this once.",
+        _(
+            "It is on. Keep these recovery codes where you find them without your phone: each "
+            "signs you in once instead of a code, and they are shown this once."
+        ),
         icon=":material/check_circle:",
     )
     st.code("\n".join(codes), language=None)
     with st.container(horizontal=True):
         st.download_button(
-            "Download them",
+            _("Download them"),
             "\n".join(codes) + "\n",
             file_name="recovery-codes.txt",
             mime="text/plain",
             icon=":material/download:",
             on_click="ignore",
         )
-        st.button("I have kept them", key="kept-codes", type="primary")
+        st.button(_("I have kept them"), key="kept-codes", type="primary")
 
 
 def _confirm(setup: CodeSetup, account: OwnAccount, principal: Principal) -> None:
-    st.markdown("Scan this with your authenticator app, then type the code that it shows.")
+    st.markdown(_("Scan this with your authenticator app, then type the code that it shows."))
     st.image(qr_png(setup.address), width=220)
-    with st.expander("Without a camera"):
-        st.markdown("Type this key into the app:")
+    with st.expander(_("Without a camera")):
+        st.markdown(_("Type this key into the app:"))
         st.code(setup.secret, language=None, wrap_lines=True)
     with st.form("confirm-code", border=False):
-        code = st.text_input("Code", key="own-code", autocomplete="one-time-code", max_chars=10)
-        confirmed = st.form_submit_button("Turn it on", type="primary")
-    if st.button("Not now", key="no-code"):
+        code = st.text_input(_("Code"), key="own-code", autocomplete="one-time-code", max_chars=10)
+        confirmed = st.form_submit_button(_("Turn it on"), type="primary")
+    if st.button(_("Not now"), key="no-code"):
         st.session_state.pop(_SETUP, None)
         st.rerun()
     if not confirmed:
@@ -107,16 +115,16 @@ def _confirm(setup: CodeSetup, account: OwnAccount, principal: Principal) -> Non
 
 def _turn_off(account: OwnAccount, principal: Principal) -> None:
     with (
-        st.expander("Turn it off"),
+        st.expander(_("Turn it off")),
         st.form("turn-code-off", border=False, clear_on_submit=True),
     ):
-        password = ask_password("Your password", "off-password")
-        if not st.form_submit_button("Turn it off", type="primary"):
+        password = ask_password(_("Your password"), "off-password")
+        if not st.form_submit_button(_("Turn it off"), type="primary"):
             return
         try:
             account.remove_code(password=password, principal=principal, now=now())
         except REFUSALS as error:
             st.error(escaped(error))
             return
-    form_done("", "No code is asked for any more.")
+    form_done("", _("No code is asked for any more."))
     st.rerun()

@@ -4,6 +4,8 @@ from collections.abc import Collection, Mapping
 from enum import StrEnum
 from typing import Final
 
+from services.languages.sentence import N_
+
 
 class Role(StrEnum):
     """What somebody is in the office; a person may hold several."""
@@ -116,12 +118,12 @@ PERMISSIONS_OF: Final[Mapping[Role, frozenset[Permission]]] = {
 
 # What people read; the values of Role are what tokens and keys hold.
 ROLE_NAMES: Final[Mapping[Role, str]] = {
-    Role.ENGINEER: "Field engineer",
-    Role.CASHIER: "Cashier",
-    Role.CLERK: "Billing clerk",
-    Role.MANAGER: "Manager",
-    Role.AUDITOR: "Auditor",
-    Role.ADMIN: "Administrator",
+    Role.ENGINEER: N_("Field engineer"),
+    Role.CASHIER: N_("Cashier"),
+    Role.CLERK: N_("Billing clerk"),
+    Role.MANAGER: N_("Manager"),
+    Role.AUDITOR: N_("Auditor"),
+    Role.ADMIN: N_("Administrator"),
 }
 
 # What people read of each permission, by subject.

@@ -3,6 +3,7 @@
 A language is passed along, never set for a process: two visitors may be served at once.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import lru_cache
@@ -53,7 +54,8 @@ class Language:
 
     def gettext(self, text: str, /, **values: object) -> str:
         """A text in this language with its places filled in, each value as the language has it."""
-        return self._filled(self.catalogue.gettext(text), values)
+        # Under the empty text a catalogue has its own head.
+        return self._filled(self.catalogue.gettext(text) if text else "", values)
 
     def ngettext(self, one: str, many: str, number: int, /, **values: object) -> str:
         """A text about a number of things; the number stands in the place {count}."""
@@ -87,6 +89,15 @@ class Language:
         if isinstance(value, Amount):
             return self.money(value)
         return str(value)
+
+    def isolated(self, values: Mapping[str, object]) -> dict[str, str]:
+        """Values as they are written, each kept apart from the text around it.
+
+        In a text that runs from right to left, a name in Latin letters would else take the numbers
+        beside it along. For pages: old telephones show the signs.
+        """
+        start, end = ("\u2068", "\u2069") if self.is_right_to_left else ("", "")
+        return {name: f"{start}{self.write(value)}{end}" for name, value in values.items()}
 
     def number(self, decimal_text: str) -> str:
         """A decimal text with all its decimals, grouped: 1234.50 -> 1,234.50."""

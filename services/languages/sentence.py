@@ -44,6 +44,11 @@ def N_(text: str, /) -> str:  # noqa: N802 - as gettext calls it
     return text
 
 
+def NN_(one: str, many: str, /) -> tuple[str, str]:  # noqa: N802
+    """Mark a text about a number of things for the catalogues."""
+    return one, many
+
+
 def P_(context: str, text: str, /) -> str:  # noqa: ARG001, N802
     """Mark a text that means something else in another context."""
     return text

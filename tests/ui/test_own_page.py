@@ -244,14 +244,16 @@ def pages_are_light_quick_and_good_for_all(home: Home, page: Page, browser: Brow
     for cookie in cookies:
         visitor.cookies.set(cookie["name"], cookie["value"])
     style = len(visitor.get(f"{home.app.url}/my/my.css", timeout=20).content)
-    for width in (390, 1440):
+    for width, tag in ((390, "en"), (1440, "en"), (390, "ar"), (390, "hi")):
         context = browser.new_context(
             viewport={"width": width, "height": 900}, bypass_csp=True, reduced_motion="reduce"
         )
-        context.add_cookies(cookies)
+        own = {"name": "my_language", "value": tag, "url": f"{home.app.url}/my"}
+        context.add_cookies([*cookies, own])  # type: ignore[list-item]
         looked = context.new_page()
         for path in PAGES:
             looked.goto(f"{home.app.url}/my{path}")
+            assert looked.locator("html").get_attribute("lang") == tag
             assert grave_findings(looked) == [], path
             assert looked.evaluate(_OVERFLOW) <= 0, path
         context.close()

@@ -83,11 +83,8 @@ class _Escaped:
         said = Markup(escape(self.language.say(text)))  # noqa: S704 - escaped just now
         if not values:
             return said
-        shown = {
-            name: value if isinstance(value, Markup) else self.language.write(value)
-            for name, value in values.items()
-        }
-        return said.format(**shown)
+        written = {name: v for name, v in values.items() if not isinstance(v, Markup)}
+        return said.format(**{**values, **self.language.isolated(written)})
 
 
 def pdf(name: str, content: bytes) -> Response:

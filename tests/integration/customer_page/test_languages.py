@@ -10,7 +10,17 @@ from services.languages.language import Language
 from tests.integration.customer_page.visitor import Town, Visitor
 
 TRANSLATED = [tag for tag in OFFERED if tag != "en"]
-PAGES = ("", "/bills", "/payments", "/usage", "/reading", "/contact", "/moving-out", "/end-links")
+PAGES = (
+    "",
+    "/bills",
+    "/payments",
+    "/usage",
+    "/reading",
+    "/contact",
+    "/moving-out",
+    "/end-links",
+    "/statement",
+)
 ENGLISH = {
     text.split("{", maxsplit=1)[0].strip()
     for message in extracted()

@@ -132,6 +132,11 @@ def test_an_error_is_said_by_its_sentence() -> None:
     )
 
 
+def test_nothing_stays_nothing() -> None:
+    french = Language.of("fr")
+    assert (french.gettext(""), french.say(""), french.say(ValueError())) == ("", "", "")
+
+
 def test_a_sentence_within_a_sentence_is_said_too() -> None:
     inner = sentence("The phone number")
     said = sentence("{field} {problem}", field=inner, problem=sentence("is empty."))
