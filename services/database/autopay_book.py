@@ -178,6 +178,21 @@ class AutopayBook(Queries):
             after=after,
         )
 
+    def switch(
+        self, *, actor: str, run: RunRef, on: bool, today: date, limit: int, outbox: Json
+    ) -> int:
+        """Pause mandates of a page where nothing can be charged, or let those go on; how many."""
+        answer = self._call(
+            "switch_autopay",
+            actor=actor,
+            run=run.to_json(),
+            on=on,
+            today=today.isoformat(),
+            limit=limit,
+            outbox=outbox,
+        )
+        return int(answer["count"])
+
     def announce(
         self,
         *,

@@ -15,10 +15,12 @@ _Step = Callable[[str | None], tuple[int, str | None]]
 def run(context: JobContext) -> str:
     """Plan what is new, announce what is near, charge what is due; the run's summary.
 
-    Where Stripe is not configured nothing is charged, and what was planned waits.
+    Where Stripe is not configured nothing is charged: autopay is paused, and dunning goes on.
     """
     services = context.services
-    if not services.autopay.offered:
+    on = services.autopay.offered
+    _switch(context, on=on)
+    if not on:
         return "Stripe or the public address is not configured: nothing is charged."
     book = services.database.autopay
     today = context.today
@@ -27,6 +29,24 @@ def run(context: JobContext) -> str:
     tried = _charge(context)
     _pages(context, today, book.tell_of_expiring_cards)
     return f"Announced: {announced}. Charges tried: {count(tried, 'charge')}."
+
+
+def _switch(context: JobContext, *, on: bool) -> None:
+    """Pause all that cannot be charged, or let it go on, a page at a time."""
+    services = context.services
+    found = BATCH
+    while found == BATCH:
+        context.go_on()
+        found = context.patiently(
+            lambda: services.database.autopay.switch(
+                actor=context.actor,
+                run=context.ref,
+                on=on,
+                today=context.today,
+                limit=BATCH,
+                outbox=plans(services.outbox),
+            )
+        )
 
 
 def _pages(context: JobContext, today: date, step: Callable[..., tuple[int, str | None]]) -> int:

@@ -406,39 +406,6 @@ COMMENT ON FUNCTION public.end_notification(p jsonb) IS 'Says what became of a m
 REVOKE ALL ON FUNCTION public.end_notification(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.end_notification(p jsonb) TO service_role;
 
-CREATE FUNCTION public.note_address_gone(p jsonb) RETURNS jsonb
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-begin
-    perform private.set_actor(p);
-    insert into public.customer_channels as k (customer_id, bounced_email, bounced_at)
-    select c.id, c.email, now() from public.customers c
-    -- Unless it was changed since.
-    where c.id = (p ->> 'customer_id')::uuid and c.email <> '' and c.email = p ->> 'email'
-    on conflict (customer_id) do update
-    set bounced_email = excluded.bounced_email, bounced_at = excluded.bounced_at, updated_at = now()
-    where k.bounced_email is distinct from excluded.bounced_email;
-    return '{}'::jsonb;
-end $$;
-
-COMMENT ON FUNCTION public.note_address_gone(p jsonb) IS 'A code or a note that was sent at once came back, for the address is not there: {actor, customer_id, email}.';
-
-REVOKE ALL ON FUNCTION public.note_address_gone(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.note_address_gone(p jsonb) TO service_role;
-
-CREATE FUNCTION private.dialled(p_phone text) RETURNS text
-    LANGUAGE sql IMMUTABLE
-    SET search_path TO ''
-    AS $$
-    select regexp_replace(replace(p_phone, '(0)', ''), '[^0-9+]', '', 'g')
-$$;
-
-COMMENT ON FUNCTION private.dialled(p_phone text) IS 'A number with its country code as it is dialled from anywhere; one without stays what it is.';
-
-REVOKE ALL ON FUNCTION private.dialled(p_phone text) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.dialled(p_phone text) TO service_role;
-
 CREATE FUNCTION private.join_statements() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -1248,6 +1215,39 @@ COMMENT ON FUNCTION public.note_reply(p jsonb) IS 'Keeps what a customer answere
 
 REVOKE ALL ON FUNCTION public.note_reply(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.note_reply(p jsonb) TO service_role;
+
+CREATE FUNCTION private.dialled(p_phone text) RETURNS text
+    LANGUAGE sql IMMUTABLE
+    SET search_path TO ''
+    AS $$
+    select regexp_replace(replace(p_phone, '(0)', ''), '[^0-9+]', '', 'g')
+$$;
+
+COMMENT ON FUNCTION private.dialled(p_phone text) IS 'A number with its country code as it is dialled from anywhere; one without stays what it is.';
+
+REVOKE ALL ON FUNCTION private.dialled(p_phone text) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.dialled(p_phone text) TO service_role;
+
+CREATE FUNCTION public.note_address_gone(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    perform private.set_actor(p);
+    insert into public.customer_channels as k (customer_id, bounced_email, bounced_at)
+    select c.id, c.email, now() from public.customers c
+    -- Unless it was changed since.
+    where c.id = (p ->> 'customer_id')::uuid and c.email <> '' and c.email = p ->> 'email'
+    on conflict (customer_id) do update
+    set bounced_email = excluded.bounced_email, bounced_at = excluded.bounced_at, updated_at = now()
+    where k.bounced_email is distinct from excluded.bounced_email;
+    return '{}'::jsonb;
+end $$;
+
+COMMENT ON FUNCTION public.note_address_gone(p jsonb) IS 'A code or a note that was sent at once came back, for the address is not there: {actor, customer_id, email}.';
+
+REVOKE ALL ON FUNCTION public.note_address_gone(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.note_address_gone(p jsonb) TO service_role;
 
 CREATE FUNCTION public.unreached_page(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql STABLE

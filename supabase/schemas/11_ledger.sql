@@ -792,37 +792,6 @@ COMMENT ON FUNCTION private.take_back(p_entry_id uuid, p_amount bigint, p_from t
 REVOKE ALL ON FUNCTION private.take_back(p_entry_id uuid, p_amount bigint, p_from text[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.take_back(p_entry_id uuid, p_amount bigint, p_from text[]) TO service_role;
 
-CREATE FUNCTION private.number_blocks_of(p jsonb) RETURNS TABLE(first_no bigint, last_no bigint)
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    AS $$
-    select k.block * 4096, k.block * 4096 + 4095 from public.bill_number_blocks k
-    where k.ended_in >= date_trunc('month', (p ->> 'ended_after')::date) and k.ended_in < (p ->> 'ended_by')::date
-    group by k.block
-    union all
-    -- Drafts have no number, and come after all that have one.
-    select 9223372036854775807, 9223372036854775807
-$$;
-
-COMMENT ON FUNCTION private.number_blocks_of(p jsonb) IS 'From which number to which the bills of some days lie, block by block: {ended_after, ended_by} as public.list_bills takes them.';
-
-REVOKE ALL ON FUNCTION private.number_blocks_of(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.number_blocks_of(p jsonb) TO service_role;
-
-CREATE FUNCTION private.make_counts() RETURNS void
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-begin
-    perform private.make_counts_of_supply();
-    insert into public.bill_number_blocks (ended_in, block) select c.ended_in, c.block from private.bill_numbers_counted c
-    on conflict do nothing;
-end $$;
-
-COMMENT ON FUNCTION private.make_counts() IS 'Counts all agreements and places, compares all drafts and looks where bills are numbered: where they came without their triggers. Nobody changes them meanwhile.';
-
-REVOKE ALL ON FUNCTION private.make_counts() FROM PUBLIC;
-
 CREATE FUNCTION public.account_statement(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql STABLE
     SET search_path TO ''
@@ -1186,6 +1155,57 @@ COMMENT ON FUNCTION private.settle(p_customers uuid[]) IS 'Lets what is open of 
 
 REVOKE ALL ON FUNCTION private.settle(p_customers uuid[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.settle(p_customers uuid[]) TO service_role;
+
+CREATE FUNCTION private.keep_bill_number_blocks() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    insert into public.bill_number_blocks (ended_in, block)
+    select x.ended_in, x.block
+    from (select distinct date_trunc('month', n.period_end - 1)::date as ended_in, n.number / 4096 as block
+          from new_rows n where n.number is not null) x
+    where not exists (select 1 from public.bill_number_blocks k where k.ended_in = x.ended_in and k.block = x.block)
+    order by 1, 2
+    on conflict do nothing;
+    return null;
+end $$;
+
+COMMENT ON FUNCTION private.keep_bill_number_blocks() IS 'Notes in which blocks of numbers new bills are, and drafts that were numbered.';
+
+REVOKE ALL ON FUNCTION private.keep_bill_number_blocks() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.keep_bill_number_blocks() TO service_role;
+
+CREATE FUNCTION private.make_counts() RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    perform private.make_counts_of_supply();
+    insert into public.bill_number_blocks (ended_in, block) select c.ended_in, c.block from private.bill_numbers_counted c
+    on conflict do nothing;
+end $$;
+
+COMMENT ON FUNCTION private.make_counts() IS 'Counts all agreements and places, compares all drafts and looks where bills are numbered: where they came without their triggers. Nobody changes them meanwhile.';
+
+REVOKE ALL ON FUNCTION private.make_counts() FROM PUBLIC;
+
+CREATE FUNCTION private.number_blocks_of(p jsonb) RETURNS TABLE(first_no bigint, last_no bigint)
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select k.block * 4096, k.block * 4096 + 4095 from public.bill_number_blocks k
+    where k.ended_in >= date_trunc('month', (p ->> 'ended_after')::date) and k.ended_in < (p ->> 'ended_by')::date
+    group by k.block
+    union all
+    -- Drafts have no number, and come after all that have one.
+    select 9223372036854775807, 9223372036854775807
+$$;
+
+COMMENT ON FUNCTION private.number_blocks_of(p jsonb) IS 'From which number to which the bills of some days lie, block by block: {ended_after, ended_by} as public.list_bills takes them.';
+
+REVOKE ALL ON FUNCTION private.number_blocks_of(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.number_blocks_of(p jsonb) TO service_role;
 
 CREATE FUNCTION public.import_balances(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql
@@ -2051,26 +2071,6 @@ end $$;
 COMMENT ON FUNCTION private.make_sums() IS 'Adds up all bills, entries and open items: where they came without their triggers. Nobody posts meanwhile.';
 
 REVOKE ALL ON FUNCTION private.make_sums() FROM PUBLIC;
-
-CREATE FUNCTION private.keep_bill_number_blocks() RETURNS trigger
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-begin
-    insert into public.bill_number_blocks (ended_in, block)
-    select x.ended_in, x.block
-    from (select distinct date_trunc('month', n.period_end - 1)::date as ended_in, n.number / 4096 as block
-          from new_rows n where n.number is not null) x
-    where not exists (select 1 from public.bill_number_blocks k where k.ended_in = x.ended_in and k.block = x.block)
-    order by 1, 2
-    on conflict do nothing;
-    return null;
-end $$;
-
-COMMENT ON FUNCTION private.keep_bill_number_blocks() IS 'Notes in which blocks of numbers new bills are, and drafts that were numbered.';
-
-REVOKE ALL ON FUNCTION private.keep_bill_number_blocks() FROM PUBLIC;
-GRANT ALL ON FUNCTION private.keep_bill_number_blocks() TO service_role;
 
 CREATE FUNCTION private.wrong_sums() RETURNS TABLE(subject text, detail text)
     LANGUAGE plpgsql STABLE

@@ -1703,29 +1703,6 @@ COMMENT ON FUNCTION public.dunning_totals(p jsonb) IS 'What a night''s jobs woul
 REVOKE ALL ON FUNCTION public.dunning_totals(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.dunning_totals(p jsonb) TO service_role;
 
-CREATE FUNCTION private.why_charges_unsaid(p_customer uuid, p_currency text, p_today date) RETURNS text
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    AS $$
-    select case
-        when not exists (select 1 from private.due_charges_of(array[p_customer], p_today) c where c.currency = p_currency)
-            then 'the charges are paid by now'
-        when exists (select 1 from public.bills b where b.customer_id = p_customer and b.currency = p_currency and b.status = 'issued'
-                       and b.amount_paid_minor < b.total_minor and b.overdue_since is not null)
-            then 'a bill is overdue by now, and its notice names the charges too'
-        when private.owes_nothing(p_customer, p_currency) then 'credit on the account covers the charges'
-        when private.held_of(array[p_customer], p_today) <> '{}' then 'dunning of the account is on hold'
-        when (select coalesce(sum(o.owed_minor), 0) from private.owed_of(array[p_customer]) o where o.currency = p_currency)
-            < (private.dunning_policy_on(p_currency, p_today) ->> 'minimum_minor')::bigint
-            then 'what is left is a small balance, which is left alone'
-        else '' end
-$$;
-
-COMMENT ON FUNCTION private.why_charges_unsaid(p_customer uuid, p_currency text, p_today date) IS 'Why a message about charges that are due is no longer sent, or nothing.';
-
-REVOKE ALL ON FUNCTION private.why_charges_unsaid(p_customer uuid, p_currency text, p_today date) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.why_charges_unsaid(p_customer uuid, p_currency text, p_today date) TO service_role;
-
 CREATE FUNCTION private.due_charges_of(p_customers uuid[], p_today date) RETURNS TABLE(customer_id uuid, currency text, occasion text, due_date date, open_minor bigint, bill_id uuid)
     LANGUAGE plpgsql STABLE
     SET search_path TO ''
@@ -1758,6 +1735,29 @@ COMMENT ON FUNCTION private.due_charges_of(p_customers uuid[], p_today date) IS 
 
 REVOKE ALL ON FUNCTION private.due_charges_of(p_customers uuid[], p_today date) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.due_charges_of(p_customers uuid[], p_today date) TO service_role;
+
+CREATE FUNCTION private.why_charges_unsaid(p_customer uuid, p_currency text, p_today date) RETURNS text
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select case
+        when not exists (select 1 from private.due_charges_of(array[p_customer], p_today) c where c.currency = p_currency)
+            then 'the charges are paid by now'
+        when exists (select 1 from public.bills b where b.customer_id = p_customer and b.currency = p_currency and b.status = 'issued'
+                       and b.amount_paid_minor < b.total_minor and b.overdue_since is not null)
+            then 'a bill is overdue by now, and its notice names the charges too'
+        when private.owes_nothing(p_customer, p_currency) then 'credit on the account covers the charges'
+        when private.held_of(array[p_customer], p_today) <> '{}' then 'dunning of the account is on hold'
+        when (select coalesce(sum(o.owed_minor), 0) from private.owed_of(array[p_customer]) o where o.currency = p_currency)
+            < (private.dunning_policy_on(p_currency, p_today) ->> 'minimum_minor')::bigint
+            then 'what is left is a small balance, which is left alone'
+        else '' end
+$$;
+
+COMMENT ON FUNCTION private.why_charges_unsaid(p_customer uuid, p_currency text, p_today date) IS 'Why a message about charges that are due is no longer sent, or nothing.';
+
+REVOKE ALL ON FUNCTION private.why_charges_unsaid(p_customer uuid, p_currency text, p_today date) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.why_charges_unsaid(p_customer uuid, p_currency text, p_today date) TO service_role;
 
 CREATE FUNCTION private.take_dunning(p_rows jsonb, p jsonb) RETURNS integer
     LANGUAGE plpgsql

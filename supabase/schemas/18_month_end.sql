@@ -133,46 +133,6 @@ ALTER TABLE ONLY public.aged_changes
 ALTER TABLE ONLY public.aged_changes
     ADD CONSTRAINT aged_changes_month_fkey FOREIGN KEY (month) REFERENCES public.aged_months(month) ON DELETE CASCADE;
 
-CREATE FUNCTION public.last_ledger_check(p jsonb) RETURNS jsonb
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    AS $$
-    select jsonb_build_object(
-        'is_large', private.ledger_is_large(),
-        'check', (select to_jsonb(c) from public.ledger_checks c order by c.began_at desc limit 1))
-$$;
-
-COMMENT ON FUNCTION public.last_ledger_check(p jsonb) IS 'The last check of the ledger, and whether it is too large to be checked while somebody waits: {} -> {is_large, check: a row of ledger_checks or null}.';
-
-REVOKE ALL ON FUNCTION public.last_ledger_check(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.last_ledger_check(p jsonb) TO service_role;
-
-CREATE FUNCTION private.require_sound_ledger() RETURNS void
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-declare
-    v_check public.ledger_checks;
-begin
-    if not private.ledger_is_large() then
-        if public.check_ledger('{}') -> 'problems' <> '[]' then
-            perform private.refuse('EB005', 'The ledger does not add up: see what is wrong with it first.');
-        end if;
-        return;
-    end if;
-    select * into v_check from public.ledger_checks c order by c.began_at desc limit 1;
-    if v_check.id is null or v_check.began_at < now() - interval '36 hours' then
-        perform private.refuse('EB005', 'The ledger was not checked within the last 36 hours. It is checked each night; run Ledger check on Jobs to have it checked now.');
-    elsif v_check.problems <> '[]' then
-        perform private.refuse('EB005', 'The ledger did not add up at its last check: see what is wrong with it, and run Ledger check on Jobs again.');
-    end if;
-end $$;
-
-COMMENT ON FUNCTION private.require_sound_ledger() IS 'Refuses unless the ledger adds up: a small one now, a large one at its last check, which must be of the last 36 hours.';
-
-REVOKE ALL ON FUNCTION private.require_sound_ledger() FROM PUBLIC;
-GRANT ALL ON FUNCTION private.require_sound_ledger() TO service_role;
-
 CREATE FUNCTION public.month_books(p jsonb) RETURNS jsonb
     LANGUAGE sql STABLE
     SET search_path TO ''
@@ -237,6 +197,26 @@ COMMENT ON FUNCTION public.close_month(p jsonb) IS 'Closes the books of a month 
 
 REVOKE ALL ON FUNCTION public.close_month(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.close_month(p jsonb) TO service_role;
+
+CREATE FUNCTION private.note_aged_changes() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    if exists (select 1 from public.aged_months m
+               where m.month >= (select date_trunc('month', min(n.on_date))::date from new_rows n)) then
+        insert into public.aged_changes (month, customer_id)
+        select distinct m.month, n.customer_id
+        from new_rows n join public.aged_months m on m.month >= date_trunc('month', n.on_date)::date
+        where n.book = 'account';
+    end if;
+    return null;
+end $$;
+
+COMMENT ON FUNCTION private.note_aged_changes() IS 'Notes whose receivables of a month that is over are changed by new entries.';
+
+REVOKE ALL ON FUNCTION private.note_aged_changes() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.note_aged_changes() TO service_role;
 
 CREATE FUNCTION public.overview(p jsonb) RETURNS jsonb
     LANGUAGE sql STABLE
@@ -307,6 +287,87 @@ COMMENT ON FUNCTION public.overview(p jsonb) IS 'Billed and collected (net of wh
 REVOKE ALL ON FUNCTION public.overview(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.overview(p jsonb) TO service_role;
 
+CREATE FUNCTION private.aged_at(p_month date, p_until timestamp with time zone, p_customers uuid[]) RETURNS TABLE(customer_id uuid, currency text, not_due_minor bigint, late_30_minor bigint, late_60_minor bigint, late_90_minor bigint, later_minor bigint, credit_minor bigint, balance_minor bigint)
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    SET enable_seqscan TO 'off'
+    SET plan_cache_mode TO 'force_custom_plan'
+    AS $$
+    with span as (
+        select (p_month + interval '1 month')::date as next
+    ), entries as materialized (
+        select e.id, e.customer_id, e.currency, e.amount_minor, e.bill_id, e.kind, e.created_at
+        from unnest(p_customers) k (id) cross join span s
+        join public.ledger_entries e on e.customer_id = k.id and e.book = 'account' and e.on_date < s.next
+    ), open as (
+        select e.customer_id, e.currency, e.amount_minor + x.paid as minor,
+               -- What has no due date, such as a fee, is past no date; an opening balance was due on its day.
+               case when e.kind = 'opening_balance' then greatest(s.next - 1 - o.order_on, 0)
+                    when s.next - 1 > b.due_date and not private.spared_at(b.id, p_until) then s.next - 1 - b.due_date
+                    else 0 end as days_late
+        from entries e cross join span s
+        cross join lateral (
+            select coalesce(sum(y.amount), 0)::bigint as paid
+            from (select a.amount_minor as amount, a.created_at as at, a.debit_entry_id as other_id
+                  from public.allocations a where a.credit_entry_id = e.id
+                  union all
+                  select -a.amount_minor, a.created_at, a.credit_entry_id from public.allocations a where a.debit_entry_id = e.id) y
+            join public.ledger_entries z on z.id = y.other_id
+            -- What was let pay, or taken back, after the month is of a later month. But an entry that was
+            -- written later and dated in it comes with what it paid at once.
+            where z.book = 'account' and z.on_date < s.next
+              and (y.at < p_until or y.at <= greatest(e.created_at, z.created_at))) x
+        left join public.bills b on b.id = e.bill_id
+        left join public.open_items o on e.kind = 'opening_balance' and o.entry_id = e.id
+        where e.amount_minor + x.paid <> 0
+    )
+    select o.customer_id, o.currency,
+           coalesce(sum(o.minor) filter (where o.minor > 0 and o.days_late <= 0), 0)::bigint,
+           coalesce(sum(o.minor) filter (where o.minor > 0 and o.days_late between 1 and 30), 0)::bigint,
+           coalesce(sum(o.minor) filter (where o.minor > 0 and o.days_late between 31 and 60), 0)::bigint,
+           coalesce(sum(o.minor) filter (where o.minor > 0 and o.days_late between 61 and 90), 0)::bigint,
+           coalesce(sum(o.minor) filter (where o.minor > 0 and o.days_late > 90), 0)::bigint,
+           coalesce(sum(o.minor) filter (where o.minor < 0), 0)::bigint, sum(o.minor)::bigint
+    from open o group by 1, 2
+$$;
+
+COMMENT ON FUNCTION private.aged_at(p_month date, p_until timestamp with time zone, p_customers uuid[]) IS 'What some customers had open when a month ended, by how many days it was past due: from entries and allocations, which never change.';
+
+REVOKE ALL ON FUNCTION private.aged_at(p_month date, p_until timestamp with time zone, p_customers uuid[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.aged_at(p_month date, p_until timestamp with time zone, p_customers uuid[]) TO service_role;
+
+CREATE FUNCTION private.aged_now(p_as_of date, p_customers uuid[]) RETURNS TABLE(customer_id uuid, currency text, not_due_minor bigint, late_30_minor bigint, late_60_minor bigint, late_90_minor bigint, later_minor bigint, credit_minor bigint, balance_minor bigint)
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    SET enable_seqscan TO 'off'
+    SET plan_cache_mode TO 'force_custom_plan'
+    AS $$
+    select o.customer_id, o.currency,
+           coalesce(sum(o.open_minor) filter (where o.open_minor > 0 and d.late <= 0), 0)::bigint,
+           coalesce(sum(o.open_minor) filter (where o.open_minor > 0 and d.late between 1 and 30), 0)::bigint,
+           coalesce(sum(o.open_minor) filter (where o.open_minor > 0 and d.late between 31 and 60), 0)::bigint,
+           coalesce(sum(o.open_minor) filter (where o.open_minor > 0 and d.late between 61 and 90), 0)::bigint,
+           coalesce(sum(o.open_minor) filter (where o.open_minor > 0 and d.late > 90), 0)::bigint,
+           coalesce(sum(o.open_minor) filter (where o.open_minor < 0), 0)::bigint, sum(o.open_minor)::bigint
+    from unnest(p_customers) k (id)
+    join public.open_items o on o.customer_id = k.id and o.book = 'account' and o.open_minor <> 0
+    join public.ledger_entries e on e.id = o.entry_id
+    left join public.bills b on b.id = e.bill_id and e.kind = 'bill'
+    cross join lateral (select case when e.kind = 'opening_balance' then greatest(p_as_of - o.order_on, 0)
+                                    when b.overdue_since is null then 0
+                                    else greatest(p_as_of - b.due_date, 1) end as late) d
+    group by 1, 2
+$$;
+
+COMMENT ON FUNCTION private.aged_now(p_as_of date, p_customers uuid[]) IS 'What is open of some customers now, by how many days it is past due as bills are marked.';
+
+REVOKE ALL ON FUNCTION private.aged_now(p_as_of date, p_customers uuid[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.aged_now(p_as_of date, p_customers uuid[]) TO service_role;
+
 CREATE FUNCTION private.aged_totals_now(p_as_of date) RETURNS jsonb
     LANGUAGE sql STABLE
     SET search_path TO ''
@@ -344,6 +405,64 @@ COMMENT ON FUNCTION private.aged_totals_now(p_as_of date) IS 'What is open now b
 
 REVOKE ALL ON FUNCTION private.aged_totals_now(p_as_of date) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.aged_totals_now(p_as_of date) TO service_role;
+
+CREATE FUNCTION private.aged_page_now(p jsonb, p_as_of date, p_currencies text[]) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    SET enable_seqscan TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    AS $$
+declare
+    v_limit constant integer := (p ->> 'limit')::integer + 1;
+    -- Where the page before ended: its currency, what was overdue below 0, and the customer.
+    v_from constant text := coalesce(p #>> '{after,currency}', '');
+    v_late bigint := coalesce((p #>> '{after,late}')::bigint, -9223372036854775808);
+    v_customer uuid := coalesce((p #>> '{after,id}')::uuid, '00000000-0000-0000-0000-000000000000');
+    v_currency text;
+    v_keys jsonb := '[]';
+    v_ids uuid[];
+begin
+    foreach v_currency in array p_currencies loop
+        continue when v_currency < v_from;
+        if v_currency > v_from then
+            v_late := -9223372036854775808;
+            v_customer := '00000000-0000-0000-0000-000000000000';
+        end if;
+        if v_late < 0 then
+            v_keys := v_keys || (
+                select coalesce(jsonb_agg(jsonb_build_array(v_currency, x.late, x.customer_id) order by x.late, x.customer_id), '[]')
+                from (select -u.overdue_minor as late, u.customer_id from public.overdue_accounts u
+                      where u.currency = v_currency and u.overdue_minor > 0 and (-u.overdue_minor, u.customer_id) > (v_late, v_customer)
+                      order by -u.overdue_minor, u.customer_id limit v_limit - jsonb_array_length(v_keys)) x);
+            v_customer := '00000000-0000-0000-0000-000000000000';
+        end if;
+        exit when jsonb_array_length(v_keys) >= v_limit;
+        -- Those with something open that is not late.
+        v_keys := v_keys || (
+            select coalesce(jsonb_agg(jsonb_build_array(v_currency, 0, x.customer_id) order by x.customer_id), '[]')
+            from (select o.customer_id from public.open_items o
+                  where o.customer_id > v_customer and o.book = 'account' and o.currency = v_currency and o.open_minor <> 0
+                    and not exists (select 1 from public.overdue_accounts u
+                                    where u.customer_id = o.customer_id and u.currency = v_currency and u.overdue_minor > 0)
+                  group by 1 order by 1 limit v_limit - jsonb_array_length(v_keys)) x);
+        exit when jsonb_array_length(v_keys) >= v_limit;
+    end loop;
+    v_ids := array(select (k.key ->> 2)::uuid from jsonb_array_elements(v_keys) with ordinality k (key, n) where k.n < v_limit group by 1);
+    return jsonb_build_object(
+        'customers', (select coalesce(jsonb_agg(to_jsonb(g) || jsonb_build_object('account_no', c.account_no, 'customer_name', c.name) order by k.n), '[]')
+                      from jsonb_array_elements(v_keys) with ordinality k (key, n)
+                      join private.aged_now(p_as_of, v_ids) g on g.customer_id = (k.key ->> 2)::uuid and g.currency = k.key ->> 0
+                      join public.customers c on c.id = g.customer_id
+                      where k.n < v_limit),
+        'after', case when jsonb_array_length(v_keys) >= v_limit then jsonb_build_object(
+            'currency', v_keys -> (v_limit - 2) -> 0, 'late', v_keys -> (v_limit - 2) -> 1, 'id', v_keys -> (v_limit - 2) -> 2) end);
+end $$;
+
+COMMENT ON FUNCTION private.aged_page_now(p jsonb, p_as_of date, p_currencies text[]) IS 'Some customers with something open now, by currency, those with the most overdue bills first: {after?: {currency, late, id}, limit} -> {customers, after}.';
+
+REVOKE ALL ON FUNCTION private.aged_page_now(p jsonb, p_as_of date, p_currencies text[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.aged_page_now(p jsonb, p_as_of date, p_currencies text[]) TO service_role;
 
 CREATE FUNCTION public.receivables(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql STABLE
@@ -430,179 +549,6 @@ COMMENT ON FUNCTION public.receivables(p jsonb) IS 'What was open when a month e
 REVOKE ALL ON FUNCTION public.receivables(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.receivables(p jsonb) TO service_role;
 
-CREATE FUNCTION private.note_aged_changes() RETURNS trigger
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-begin
-    if exists (select 1 from public.aged_months m
-               where m.month >= (select date_trunc('month', min(n.on_date))::date from new_rows n)) then
-        insert into public.aged_changes (month, customer_id)
-        select distinct m.month, n.customer_id
-        from new_rows n join public.aged_months m on m.month >= date_trunc('month', n.on_date)::date
-        where n.book = 'account';
-    end if;
-    return null;
-end $$;
-
-COMMENT ON FUNCTION private.note_aged_changes() IS 'Notes whose receivables of a month that is over are changed by new entries.';
-
-REVOKE ALL ON FUNCTION private.note_aged_changes() FROM PUBLIC;
-GRANT ALL ON FUNCTION private.note_aged_changes() TO service_role;
-
-CREATE FUNCTION public.months_to_age(p jsonb) RETURNS jsonb
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    AS $$
-    select jsonb_build_object('months', coalesce(jsonb_agg(jsonb_build_object('month', m.month, 'until', m.until) order by m.month desc), '[]'))
-    from public.aged_months m
-    where m.done_at is null or exists (select 1 from public.aged_changes c where c.month = m.month)
-$$;
-
-COMMENT ON FUNCTION public.months_to_age(p jsonb) IS 'The months whose receivables were begun, or changed since, the last first: {} -> {months: [{month, until}]}.';
-
-REVOKE ALL ON FUNCTION public.months_to_age(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.months_to_age(p jsonb) TO service_role;
-
-CREATE FUNCTION private.aged_at(p_month date, p_until timestamp with time zone, p_customers uuid[]) RETURNS TABLE(customer_id uuid, currency text, not_due_minor bigint, late_30_minor bigint, late_60_minor bigint, late_90_minor bigint, later_minor bigint, credit_minor bigint, balance_minor bigint)
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    SET enable_hashjoin TO 'off'
-    SET enable_mergejoin TO 'off'
-    SET enable_seqscan TO 'off'
-    SET plan_cache_mode TO 'force_custom_plan'
-    AS $$
-    with span as (
-        select (p_month + interval '1 month')::date as next
-    ), entries as materialized (
-        select e.id, e.customer_id, e.currency, e.amount_minor, e.bill_id, e.kind, e.created_at
-        from unnest(p_customers) k (id) cross join span s
-        join public.ledger_entries e on e.customer_id = k.id and e.book = 'account' and e.on_date < s.next
-    ), open as (
-        select e.customer_id, e.currency, e.amount_minor + x.paid as minor,
-               -- What has no due date, such as a fee, is past no date; an opening balance was due on its day.
-               case when e.kind = 'opening_balance' then greatest(s.next - 1 - o.order_on, 0)
-                    when s.next - 1 > b.due_date and not private.spared_at(b.id, p_until) then s.next - 1 - b.due_date
-                    else 0 end as days_late
-        from entries e cross join span s
-        cross join lateral (
-            select coalesce(sum(y.amount), 0)::bigint as paid
-            from (select a.amount_minor as amount, a.created_at as at, a.debit_entry_id as other_id
-                  from public.allocations a where a.credit_entry_id = e.id
-                  union all
-                  select -a.amount_minor, a.created_at, a.credit_entry_id from public.allocations a where a.debit_entry_id = e.id) y
-            join public.ledger_entries z on z.id = y.other_id
-            -- What was let pay, or taken back, after the month is of a later month. But an entry that was
-            -- written later and dated in it comes with what it paid at once.
-            where z.book = 'account' and z.on_date < s.next
-              and (y.at < p_until or y.at <= greatest(e.created_at, z.created_at))) x
-        left join public.bills b on b.id = e.bill_id
-        left join public.open_items o on e.kind = 'opening_balance' and o.entry_id = e.id
-        where e.amount_minor + x.paid <> 0
-    )
-    select o.customer_id, o.currency,
-           coalesce(sum(o.minor) filter (where o.minor > 0 and o.days_late <= 0), 0)::bigint,
-           coalesce(sum(o.minor) filter (where o.minor > 0 and o.days_late between 1 and 30), 0)::bigint,
-           coalesce(sum(o.minor) filter (where o.minor > 0 and o.days_late between 31 and 60), 0)::bigint,
-           coalesce(sum(o.minor) filter (where o.minor > 0 and o.days_late between 61 and 90), 0)::bigint,
-           coalesce(sum(o.minor) filter (where o.minor > 0 and o.days_late > 90), 0)::bigint,
-           coalesce(sum(o.minor) filter (where o.minor < 0), 0)::bigint, sum(o.minor)::bigint
-    from open o group by 1, 2
-$$;
-
-COMMENT ON FUNCTION private.aged_at(p_month date, p_until timestamp with time zone, p_customers uuid[]) IS 'What some customers had open when a month ended, by how many days it was past due: from entries and allocations, which never change.';
-
-REVOKE ALL ON FUNCTION private.aged_at(p_month date, p_until timestamp with time zone, p_customers uuid[]) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.aged_at(p_month date, p_until timestamp with time zone, p_customers uuid[]) TO service_role;
-
-CREATE FUNCTION private.aged_now(p_as_of date, p_customers uuid[]) RETURNS TABLE(customer_id uuid, currency text, not_due_minor bigint, late_30_minor bigint, late_60_minor bigint, late_90_minor bigint, later_minor bigint, credit_minor bigint, balance_minor bigint)
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    SET enable_hashjoin TO 'off'
-    SET enable_mergejoin TO 'off'
-    SET enable_seqscan TO 'off'
-    SET plan_cache_mode TO 'force_custom_plan'
-    AS $$
-    select o.customer_id, o.currency,
-           coalesce(sum(o.open_minor) filter (where o.open_minor > 0 and d.late <= 0), 0)::bigint,
-           coalesce(sum(o.open_minor) filter (where o.open_minor > 0 and d.late between 1 and 30), 0)::bigint,
-           coalesce(sum(o.open_minor) filter (where o.open_minor > 0 and d.late between 31 and 60), 0)::bigint,
-           coalesce(sum(o.open_minor) filter (where o.open_minor > 0 and d.late between 61 and 90), 0)::bigint,
-           coalesce(sum(o.open_minor) filter (where o.open_minor > 0 and d.late > 90), 0)::bigint,
-           coalesce(sum(o.open_minor) filter (where o.open_minor < 0), 0)::bigint, sum(o.open_minor)::bigint
-    from unnest(p_customers) k (id)
-    join public.open_items o on o.customer_id = k.id and o.book = 'account' and o.open_minor <> 0
-    join public.ledger_entries e on e.id = o.entry_id
-    left join public.bills b on b.id = e.bill_id and e.kind = 'bill'
-    cross join lateral (select case when e.kind = 'opening_balance' then greatest(p_as_of - o.order_on, 0)
-                                    when b.overdue_since is null then 0
-                                    else greatest(p_as_of - b.due_date, 1) end as late) d
-    group by 1, 2
-$$;
-
-COMMENT ON FUNCTION private.aged_now(p_as_of date, p_customers uuid[]) IS 'What is open of some customers now, by how many days it is past due as bills are marked.';
-
-REVOKE ALL ON FUNCTION private.aged_now(p_as_of date, p_customers uuid[]) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.aged_now(p_as_of date, p_customers uuid[]) TO service_role;
-
-CREATE FUNCTION private.aged_page_now(p jsonb, p_as_of date, p_currencies text[]) RETURNS jsonb
-    LANGUAGE plpgsql STABLE
-    SET search_path TO ''
-    SET enable_seqscan TO 'off'
-    SET enable_hashjoin TO 'off'
-    SET enable_mergejoin TO 'off'
-    AS $$
-declare
-    v_limit constant integer := (p ->> 'limit')::integer + 1;
-    -- Where the page before ended: its currency, what was overdue below 0, and the customer.
-    v_from constant text := coalesce(p #>> '{after,currency}', '');
-    v_late bigint := coalesce((p #>> '{after,late}')::bigint, -9223372036854775808);
-    v_customer uuid := coalesce((p #>> '{after,id}')::uuid, '00000000-0000-0000-0000-000000000000');
-    v_currency text;
-    v_keys jsonb := '[]';
-    v_ids uuid[];
-begin
-    foreach v_currency in array p_currencies loop
-        continue when v_currency < v_from;
-        if v_currency > v_from then
-            v_late := -9223372036854775808;
-            v_customer := '00000000-0000-0000-0000-000000000000';
-        end if;
-        if v_late < 0 then
-            v_keys := v_keys || (
-                select coalesce(jsonb_agg(jsonb_build_array(v_currency, x.late, x.customer_id) order by x.late, x.customer_id), '[]')
-                from (select -u.overdue_minor as late, u.customer_id from public.overdue_accounts u
-                      where u.currency = v_currency and u.overdue_minor > 0 and (-u.overdue_minor, u.customer_id) > (v_late, v_customer)
-                      order by -u.overdue_minor, u.customer_id limit v_limit - jsonb_array_length(v_keys)) x);
-            v_customer := '00000000-0000-0000-0000-000000000000';
-        end if;
-        exit when jsonb_array_length(v_keys) >= v_limit;
-        -- Those with something open that is not late.
-        v_keys := v_keys || (
-            select coalesce(jsonb_agg(jsonb_build_array(v_currency, 0, x.customer_id) order by x.customer_id), '[]')
-            from (select o.customer_id from public.open_items o
-                  where o.customer_id > v_customer and o.book = 'account' and o.currency = v_currency and o.open_minor <> 0
-                    and not exists (select 1 from public.overdue_accounts u
-                                    where u.customer_id = o.customer_id and u.currency = v_currency and u.overdue_minor > 0)
-                  group by 1 order by 1 limit v_limit - jsonb_array_length(v_keys)) x);
-        exit when jsonb_array_length(v_keys) >= v_limit;
-    end loop;
-    v_ids := array(select (k.key ->> 2)::uuid from jsonb_array_elements(v_keys) with ordinality k (key, n) where k.n < v_limit group by 1);
-    return jsonb_build_object(
-        'customers', (select coalesce(jsonb_agg(to_jsonb(g) || jsonb_build_object('account_no', c.account_no, 'customer_name', c.name) order by k.n), '[]')
-                      from jsonb_array_elements(v_keys) with ordinality k (key, n)
-                      join private.aged_now(p_as_of, v_ids) g on g.customer_id = (k.key ->> 2)::uuid and g.currency = k.key ->> 0
-                      join public.customers c on c.id = g.customer_id
-                      where k.n < v_limit),
-        'after', case when jsonb_array_length(v_keys) >= v_limit then jsonb_build_object(
-            'currency', v_keys -> (v_limit - 2) -> 0, 'late', v_keys -> (v_limit - 2) -> 1, 'id', v_keys -> (v_limit - 2) -> 2) end);
-end $$;
-
-COMMENT ON FUNCTION private.aged_page_now(p jsonb, p_as_of date, p_currencies text[]) IS 'Some customers with something open now, by currency, those with the most overdue bills first: {after?: {currency, late, id}, limit} -> {customers, after}.';
-
-REVOKE ALL ON FUNCTION private.aged_page_now(p jsonb, p_as_of date, p_currencies text[]) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.aged_page_now(p jsonb, p_as_of date, p_currencies text[]) TO service_role;
-
 CREATE FUNCTION public.age_month(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -672,6 +618,20 @@ COMMENT ON FUNCTION public.age_month(p jsonb) IS 'Works out a part of what was o
 REVOKE ALL ON FUNCTION public.age_month(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.age_month(p jsonb) TO service_role;
 
+CREATE FUNCTION public.months_to_age(p jsonb) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select jsonb_build_object('months', coalesce(jsonb_agg(jsonb_build_object('month', m.month, 'until', m.until) order by m.month desc), '[]'))
+    from public.aged_months m
+    where m.done_at is null or exists (select 1 from public.aged_changes c where c.month = m.month)
+$$;
+
+COMMENT ON FUNCTION public.months_to_age(p jsonb) IS 'The months whose receivables were begun, or changed since, the last first: {} -> {months: [{month, until}]}.';
+
+REVOKE ALL ON FUNCTION public.months_to_age(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.months_to_age(p jsonb) TO service_role;
+
 CREATE FUNCTION public.month_entries(p jsonb) RETURNS jsonb
     LANGUAGE sql STABLE
     SET search_path TO ''
@@ -695,19 +655,6 @@ COMMENT ON FUNCTION public.month_entries(p jsonb) IS 'A page of the entries of c
 
 REVOKE ALL ON FUNCTION public.month_entries(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.month_entries(p jsonb) TO service_role;
-
-CREATE FUNCTION private.ledger_is_large() RETURNS boolean
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    AS $$
-    -- So many are added up in about a second.
-    select coalesce(sum(t.number), 0) > 50000 from public.ledger_totals t
-$$;
-
-COMMENT ON FUNCTION private.ledger_is_large() IS 'Whether adding up the ledger takes longer than somebody waits for it.';
-
-REVOKE ALL ON FUNCTION private.ledger_is_large() FROM PUBLIC;
-GRANT ALL ON FUNCTION private.ledger_is_large() TO service_role;
 
 CREATE FUNCTION public.record_ledger_check(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql
@@ -733,6 +680,59 @@ COMMENT ON FUNCTION public.record_ledger_check(p jsonb) IS 'Adds up the whole le
 
 REVOKE ALL ON FUNCTION public.record_ledger_check(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.record_ledger_check(p jsonb) TO service_role;
+
+CREATE FUNCTION private.ledger_is_large() RETURNS boolean
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    -- So many are added up in about a second.
+    select coalesce(sum(t.number), 0) > 50000 from public.ledger_totals t
+$$;
+
+COMMENT ON FUNCTION private.ledger_is_large() IS 'Whether adding up the ledger takes longer than somebody waits for it.';
+
+REVOKE ALL ON FUNCTION private.ledger_is_large() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.ledger_is_large() TO service_role;
+
+CREATE FUNCTION public.last_ledger_check(p jsonb) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select jsonb_build_object(
+        'is_large', private.ledger_is_large(),
+        'check', (select to_jsonb(c) from public.ledger_checks c order by c.began_at desc limit 1))
+$$;
+
+COMMENT ON FUNCTION public.last_ledger_check(p jsonb) IS 'The last check of the ledger, and whether it is too large to be checked while somebody waits: {} -> {is_large, check: a row of ledger_checks or null}.';
+
+REVOKE ALL ON FUNCTION public.last_ledger_check(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.last_ledger_check(p jsonb) TO service_role;
+
+CREATE FUNCTION private.require_sound_ledger() RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_check public.ledger_checks;
+begin
+    if not private.ledger_is_large() then
+        if public.check_ledger('{}') -> 'problems' <> '[]' then
+            perform private.refuse('EB005', 'The ledger does not add up: see what is wrong with it first.');
+        end if;
+        return;
+    end if;
+    select * into v_check from public.ledger_checks c order by c.began_at desc limit 1;
+    if v_check.id is null or v_check.began_at < now() - interval '36 hours' then
+        perform private.refuse('EB005', 'The ledger was not checked within the last 36 hours. It is checked each night; run Ledger check on Jobs to have it checked now.');
+    elsif v_check.problems <> '[]' then
+        perform private.refuse('EB005', 'The ledger did not add up at its last check: see what is wrong with it, and run Ledger check on Jobs again.');
+    end if;
+end $$;
+
+COMMENT ON FUNCTION private.require_sound_ledger() IS 'Refuses unless the ledger adds up: a small one now, a large one at its last check, which must be of the last 36 hours.';
+
+REVOKE ALL ON FUNCTION private.require_sound_ledger() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.require_sound_ledger() TO service_role;
 
 CREATE TRIGGER entries_age_months AFTER INSERT ON public.ledger_entries REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.note_aged_changes();
 

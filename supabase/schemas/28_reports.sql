@@ -178,130 +178,24 @@ ALTER TABLE ONLY public.cash_closing_items
 ALTER TABLE ONLY public.revenue_sums
     ADD CONSTRAINT revenue_sums_tariff_version_id_fkey FOREIGN KEY (tariff_version_id) REFERENCES public.tariff_versions(id);
 
-CREATE FUNCTION private.lines_of_postings(p_posted private.posting[]) RETURNS TABLE(on_date date, posting_no bigint, book text, kind text, currency text, part text, detail text, amount_minor bigint, customer_id uuid, bill_id uuid, payment_id uuid, return_id uuid, note text, actor text, created_at timestamp with time zone, code text, description text, unit text, base text)
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    SET enable_hashjoin TO 'off'
-    SET enable_mergejoin TO 'off'
-    AS $_$
-    select x.on_date, x.posting_no, x.book, x.kind, x.currency, l.part, l.detail, l.amount_minor, x.customer_id, x.bill_id,
-           x.payment_id, x.return_id, x.note, x.actor, x.created_at, l.code, l.description, l.unit, l.base::text
-    from unnest(p_posted) x
-    left join public.payments y on y.id = x.payment_id
-    left join public.payment_returns r on r.id = x.return_id
-    cross join lateral (
-        select 0 as place, case x.book when 'account' then 'receivables' when 'deposit' then 'deposits' else 'suspense' end as part,
-               '' as detail, x.amount_minor, null::text as code, null::text as description, null::text as unit, null::numeric as base
-        -- A deposit that is used is posted in both books at once; what it is in the journal hangs on the one of deposits.
-        where x.kind <> 'deposit_used' or x.book = 'deposit'
-        union all
-        select 1, 'receivables', '', -x.amount_minor, null, null, null, null where x.kind = 'deposit_used' and x.book = 'deposit'
-        union all
-        select 1, 'money', coalesce(r.method, y.method), -x.amount_minor, null, null, null, null
-        where x.kind in ('payment', 'refund', 'reversal', 'dispute', 'payout', 'return_undone', 'assigned', 'return')
-        union all
-        select 1, case x.kind when 'credit' then 'credits' when 'credit_undone' then 'credits'
-                              when 'fee' then 'fees' when 'fee_undone' then 'fees' else 'opening_balances' end,
-               '', -x.amount_minor, null, null, null, null
-        where x.kind in ('credit', 'credit_undone', 'fee', 'fee_undone', 'opening_balance', 'opening_balance_undone')
-        union all
-        select 2, g.part, g.detail, (-g.sign * sum(g.amount_minor))::bigint, g.code, max(g.description), g.unit, g.sign * sum(g.quantity)
-        from (select case x.kind when 'bill' then 1 else -1 end as sign, i.amount_minor,
-                     case when i.tax then 'tax' when i.code in ('rounding', 'brought_forward', 'carried_forward') then 'rounding'
-                          else 'revenue' end as part,
-                     case when i.tax then coalesce(i.rate, '') when i.code in ('rounding', 'brought_forward', 'carried_forward') then ''
-                          when i.unit in ('kWh', 'kVAh', 'kVArh') then 'energy' when i.unit in ('kW', 'kVA', 'kVAr') then 'demand'
-                          when i.unit = '%' then 'percent' else 'fixed' end as detail,
-                     case when i.tax then i.code end as code, case when i.tax then i.description end as description,
-                     case when i.tax then i.unit end as unit,
-                     -- What a bill before charged has a difference alone, and no quantity of its own.
-                     case when i.tax and i.quantity ~ '^-?[0-9]+([.][0-9]+)?$' then i.quantity::numeric else 0 end as quantity
-              from public.bill_lines i where i.bill_id = x.bill_id and x.kind in ('bill', 'bill_void')) g
-        group by g.part, g.detail, g.code, g.unit, g.sign) l
-    where l.amount_minor <> 0 or l.base <> 0
-    order by x.on_date, x.posting_no, l.place, l.part, l.detail, l.code
-$_$;
-
-COMMENT ON FUNCTION private.lines_of_postings(p_posted private.posting[]) IS 'The lines of postings in the journal: those of each come to 0. A debit is above 0. Tax lines say of what they are a tax, in their unit (money where that is %).';
-
-REVOKE ALL ON FUNCTION private.lines_of_postings(p_posted private.posting[]) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.lines_of_postings(p_posted private.posting[]) TO service_role;
-
-CREATE FUNCTION private.postings_numbered(p_above bigint, p_upto bigint, p_from date, p_to date) RETURNS private.posting[]
-    LANGUAGE plpgsql STABLE
-    SET search_path TO ''
-    SET plan_cache_mode TO 'force_custom_plan'
-    AS $$
-begin
-    -- Planned with its numbers, which say how few there are.
-    return (
-        select coalesce(array_agg(y), '{}')
-        from (select e.on_date, e.posting_no, e.book, e.kind, e.currency, e.amount_minor, e.customer_id, e.bill_id, e.payment_id, e.return_id,
-                     e.note, e.actor, e.created_at
-              from public.ledger_entries e
-              where e.posting_no > p_above and e.posting_no <= p_upto and e.on_date >= p_from and e.on_date < p_to
-              union all
-              select s.on_date, s.posting_no, 'suspense', s.kind, s.currency, s.amount_minor, null, null, s.payment_id, s.return_id,
-                     '', s.actor, s.created_at
-              from public.suspense_entries s
-              where s.posting_no > p_above and s.posting_no <= p_upto and s.on_date >= p_from and s.on_date < p_to) x
-        cross join lateral (select (x.on_date, x.posting_no, x.book, x.kind, x.currency, x.amount_minor, x.customer_id, x.bill_id,
-                                    x.payment_id, x.return_id, x.note, x.actor, x.created_at)::private.posting as y) z);
-end $$;
-
-COMMENT ON FUNCTION private.postings_numbered(p_above bigint, p_upto bigint, p_from date, p_to date) IS 'Postings above a number and up to another, dated in [from, to).';
-
-REVOKE ALL ON FUNCTION private.postings_numbered(p_above bigint, p_upto bigint, p_from date, p_to date) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.postings_numbered(p_above bigint, p_upto bigint, p_from date, p_to date) TO service_role;
-
-CREATE FUNCTION private.sums_of_journal(p_posted private.posting[]) RETURNS SETOF public.posting_sums
+CREATE FUNCTION public.report_collections(p jsonb) RETURNS jsonb
     LANGUAGE sql STABLE
     SET search_path TO ''
     AS $$
-    select j.on_date, j.currency, j.part, j.detail, j.amount_minor >= 0, coalesce(j.code, ''), coalesce(j.unit, ''), max(j.description),
-           sum(j.amount_minor)::bigint, coalesce(sum(j.base::numeric), 0), count(distinct j.posting_no)
-    from private.lines_of_postings(p_posted) j group by 1, 2, 3, 4, 5, 6, 7
+    select coalesce(private.postings_behind(), (
+        select jsonb_build_object('rows', coalesce(jsonb_agg(to_jsonb(z) order by z.currency, z.method, z.cashier), '[]'))
+        from (select x.currency, x.method, x.cashier, sum(x.payments)::bigint as payments, sum(x.received_minor)::bigint as received_minor,
+                     sum(x.returned_minor)::bigint as returned_minor, sum(x.deposits_minor)::bigint as deposits_minor
+              from (select * from public.collection_sums k where k.on_date >= (p ->> 'from')::date and k.on_date < (p ->> 'to')::date
+                    union all
+                    select * from private.sums_of_collections(private.postings_since((p ->> 'from')::date, (p ->> 'to')::date))) x
+              group by 1, 2, 3) z))
 $$;
 
-COMMENT ON FUNCTION private.sums_of_journal(p_posted private.posting[]) IS 'The lines of postings added up as posting_sums has them.';
+COMMENT ON FUNCTION public.report_collections(p jsonb) IS 'Money received and given back by method and by who entered it, that of nobody known among it: {from, to: exclusive} -> {rows: [{currency, method, cashier, payments, received_minor, returned_minor, deposits_minor: of deposits, net}]}, or {permille} while it is being added up.';
 
-REVOKE ALL ON FUNCTION private.sums_of_journal(p_posted private.posting[]) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.sums_of_journal(p_posted private.posting[]) TO service_role;
-
-CREATE FUNCTION private.sums_of_revenue(p_posted private.posting[]) RETURNS SETOF public.revenue_sums
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    SET enable_hashjoin TO 'off'
-    SET enable_mergejoin TO 'off'
-    AS $$
-    select e.on_date, b.tariff_version_id, e.currency, count(*) filter (where e.kind = 'bill'), count(*) filter (where e.kind = 'bill_void'),
-           sum(s.sign * b.consumption_wh)::bigint, sum(s.sign * b.subtotal_minor)::bigint, sum(s.sign * b.tax_minor)::bigint,
-           sum(e.amount_minor)::bigint
-    from unnest(p_posted) e
-    cross join lateral (select case e.kind when 'bill' then 1 else -1 end as sign) s
-    join public.bills b on b.id = e.bill_id
-    where e.kind in ('bill', 'bill_void')
-    group by 1, 2, 3
-$$;
-
-COMMENT ON FUNCTION private.sums_of_revenue(p_posted private.posting[]) IS 'Bills among postings added up as revenue_sums has them.';
-
-REVOKE ALL ON FUNCTION private.sums_of_revenue(p_posted private.posting[]) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.sums_of_revenue(p_posted private.posting[]) TO service_role;
-
-CREATE FUNCTION private.postings_behind() RETURNS jsonb
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    AS $$
-    -- What was posted since is added up by whoever asks, if it is not more.
-    select case when n.last_no - s.upto > 3000 then jsonb_build_object('permille', least(s.upto * 1000 / n.last_no, 999)) end
-    from public.summed_postings s cross join (select private.last_posting_no() as last_no) n
-$$;
-
-COMMENT ON FUNCTION private.postings_behind() IS 'How far postings are added up, {permille}, where more is left than a question can wait for; else null.';
-
-REVOKE ALL ON FUNCTION private.postings_behind() FROM PUBLIC;
-GRANT ALL ON FUNCTION private.postings_behind() TO service_role;
+REVOKE ALL ON FUNCTION public.report_collections(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.report_collections(p jsonb) TO service_role;
 
 CREATE FUNCTION private.journal_of(p_from date, p_to date, p_after_on date, p_after_no bigint, p_limit integer) RETURNS TABLE(on_date date, posting_no bigint, book text, kind text, currency text, part text, detail text, amount_minor bigint, customer_id uuid, bill_id uuid, payment_id uuid, return_id uuid, note text, actor text, created_at timestamp with time zone, code text, description text, unit text, base text)
     LANGUAGE sql STABLE
@@ -761,24 +655,128 @@ COMMENT ON FUNCTION public.close_cash_day(p jsonb) IS 'Closes a cashier''s day, 
 REVOKE ALL ON FUNCTION public.close_cash_day(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.close_cash_day(p jsonb) TO service_role;
 
-CREATE FUNCTION public.report_collections(p jsonb) RETURNS jsonb
+CREATE FUNCTION private.last_posting_no() RETURNS bigint
     LANGUAGE sql STABLE
     SET search_path TO ''
     AS $$
-    select coalesce(private.postings_behind(), (
-        select jsonb_build_object('rows', coalesce(jsonb_agg(to_jsonb(z) order by z.currency, z.method, z.cashier), '[]'))
-        from (select x.currency, x.method, x.cashier, sum(x.payments)::bigint as payments, sum(x.received_minor)::bigint as received_minor,
-                     sum(x.returned_minor)::bigint as returned_minor, sum(x.deposits_minor)::bigint as deposits_minor
-              from (select * from public.collection_sums k where k.on_date >= (p ->> 'from')::date and k.on_date < (p ->> 'to')::date
-                    union all
-                    select * from private.sums_of_collections(private.postings_since((p ->> 'from')::date, (p ->> 'to')::date))) x
-              group by 1, 2, 3) z))
+    select case when is_called then last_value else 0 end from public.posting_no
 $$;
 
-COMMENT ON FUNCTION public.report_collections(p jsonb) IS 'Money received and given back by method and by who entered it, that of nobody known among it: {from, to: exclusive} -> {rows: [{currency, method, cashier, payments, received_minor, returned_minor, deposits_minor: of deposits, net}]}, or {permille} while it is being added up.';
+COMMENT ON FUNCTION private.last_posting_no() IS 'The number that was drawn last for a posting, 0 before the first.';
 
-REVOKE ALL ON FUNCTION public.report_collections(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.report_collections(p jsonb) TO service_role;
+REVOKE ALL ON FUNCTION private.last_posting_no() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.last_posting_no() TO service_role;
+
+CREATE FUNCTION private.lines_of_postings(p_posted private.posting[]) RETURNS TABLE(on_date date, posting_no bigint, book text, kind text, currency text, part text, detail text, amount_minor bigint, customer_id uuid, bill_id uuid, payment_id uuid, return_id uuid, note text, actor text, created_at timestamp with time zone, code text, description text, unit text, base text)
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    AS $_$
+    select x.on_date, x.posting_no, x.book, x.kind, x.currency, l.part, l.detail, l.amount_minor, x.customer_id, x.bill_id,
+           x.payment_id, x.return_id, x.note, x.actor, x.created_at, l.code, l.description, l.unit, l.base::text
+    from unnest(p_posted) x
+    left join public.payments y on y.id = x.payment_id
+    left join public.payment_returns r on r.id = x.return_id
+    cross join lateral (
+        select 0 as place, case x.book when 'account' then 'receivables' when 'deposit' then 'deposits' else 'suspense' end as part,
+               '' as detail, x.amount_minor, null::text as code, null::text as description, null::text as unit, null::numeric as base
+        -- A deposit that is used is posted in both books at once; what it is in the journal hangs on the one of deposits.
+        where x.kind <> 'deposit_used' or x.book = 'deposit'
+        union all
+        select 1, 'receivables', '', -x.amount_minor, null, null, null, null where x.kind = 'deposit_used' and x.book = 'deposit'
+        union all
+        select 1, 'money', coalesce(r.method, y.method), -x.amount_minor, null, null, null, null
+        where x.kind in ('payment', 'refund', 'reversal', 'dispute', 'payout', 'return_undone', 'assigned', 'return')
+        union all
+        select 1, case x.kind when 'credit' then 'credits' when 'credit_undone' then 'credits'
+                              when 'fee' then 'fees' when 'fee_undone' then 'fees' else 'opening_balances' end,
+               '', -x.amount_minor, null, null, null, null
+        where x.kind in ('credit', 'credit_undone', 'fee', 'fee_undone', 'opening_balance', 'opening_balance_undone')
+        union all
+        select 2, g.part, g.detail, (-g.sign * sum(g.amount_minor))::bigint, g.code, max(g.description), g.unit, g.sign * sum(g.quantity)
+        from (select case x.kind when 'bill' then 1 else -1 end as sign, i.amount_minor,
+                     case when i.tax then 'tax' when i.code in ('rounding', 'brought_forward', 'carried_forward') then 'rounding'
+                          else 'revenue' end as part,
+                     case when i.tax then coalesce(i.rate, '') when i.code in ('rounding', 'brought_forward', 'carried_forward') then ''
+                          when i.unit in ('kWh', 'kVAh', 'kVArh') then 'energy' when i.unit in ('kW', 'kVA', 'kVAr') then 'demand'
+                          when i.unit = '%' then 'percent' else 'fixed' end as detail,
+                     case when i.tax then i.code end as code, case when i.tax then i.description end as description,
+                     case when i.tax then i.unit end as unit,
+                     -- What a bill before charged has a difference alone, and no quantity of its own.
+                     case when i.tax and i.quantity ~ '^-?[0-9]+([.][0-9]+)?$' then i.quantity::numeric else 0 end as quantity
+              from public.bill_lines i where i.bill_id = x.bill_id and x.kind in ('bill', 'bill_void')) g
+        group by g.part, g.detail, g.code, g.unit, g.sign) l
+    where l.amount_minor <> 0 or l.base <> 0
+    order by x.on_date, x.posting_no, l.place, l.part, l.detail, l.code
+$_$;
+
+COMMENT ON FUNCTION private.lines_of_postings(p_posted private.posting[]) IS 'The lines of postings in the journal: those of each come to 0. A debit is above 0. Tax lines say of what they are a tax, in their unit (money where that is %).';
+
+REVOKE ALL ON FUNCTION private.lines_of_postings(p_posted private.posting[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.lines_of_postings(p_posted private.posting[]) TO service_role;
+
+CREATE FUNCTION private.postings_numbered(p_above bigint, p_upto bigint, p_from date, p_to date) RETURNS private.posting[]
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    SET plan_cache_mode TO 'force_custom_plan'
+    AS $$
+begin
+    -- Planned with its numbers, which say how few there are.
+    return (
+        select coalesce(array_agg(y), '{}')
+        from (select e.on_date, e.posting_no, e.book, e.kind, e.currency, e.amount_minor, e.customer_id, e.bill_id, e.payment_id, e.return_id,
+                     e.note, e.actor, e.created_at
+              from public.ledger_entries e
+              where e.posting_no > p_above and e.posting_no <= p_upto and e.on_date >= p_from and e.on_date < p_to
+              union all
+              select s.on_date, s.posting_no, 'suspense', s.kind, s.currency, s.amount_minor, null, null, s.payment_id, s.return_id,
+                     '', s.actor, s.created_at
+              from public.suspense_entries s
+              where s.posting_no > p_above and s.posting_no <= p_upto and s.on_date >= p_from and s.on_date < p_to) x
+        cross join lateral (select (x.on_date, x.posting_no, x.book, x.kind, x.currency, x.amount_minor, x.customer_id, x.bill_id,
+                                    x.payment_id, x.return_id, x.note, x.actor, x.created_at)::private.posting as y) z);
+end $$;
+
+COMMENT ON FUNCTION private.postings_numbered(p_above bigint, p_upto bigint, p_from date, p_to date) IS 'Postings above a number and up to another, dated in [from, to).';
+
+REVOKE ALL ON FUNCTION private.postings_numbered(p_above bigint, p_upto bigint, p_from date, p_to date) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.postings_numbered(p_above bigint, p_upto bigint, p_from date, p_to date) TO service_role;
+
+CREATE FUNCTION private.sums_of_journal(p_posted private.posting[]) RETURNS SETOF public.posting_sums
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select j.on_date, j.currency, j.part, j.detail, j.amount_minor >= 0, coalesce(j.code, ''), coalesce(j.unit, ''), max(j.description),
+           sum(j.amount_minor)::bigint, coalesce(sum(j.base::numeric), 0), count(distinct j.posting_no)
+    from private.lines_of_postings(p_posted) j group by 1, 2, 3, 4, 5, 6, 7
+$$;
+
+COMMENT ON FUNCTION private.sums_of_journal(p_posted private.posting[]) IS 'The lines of postings added up as posting_sums has them.';
+
+REVOKE ALL ON FUNCTION private.sums_of_journal(p_posted private.posting[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.sums_of_journal(p_posted private.posting[]) TO service_role;
+
+CREATE FUNCTION private.sums_of_revenue(p_posted private.posting[]) RETURNS SETOF public.revenue_sums
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    AS $$
+    select e.on_date, b.tariff_version_id, e.currency, count(*) filter (where e.kind = 'bill'), count(*) filter (where e.kind = 'bill_void'),
+           sum(s.sign * b.consumption_wh)::bigint, sum(s.sign * b.subtotal_minor)::bigint, sum(s.sign * b.tax_minor)::bigint,
+           sum(e.amount_minor)::bigint
+    from unnest(p_posted) e
+    cross join lateral (select case e.kind when 'bill' then 1 else -1 end as sign) s
+    join public.bills b on b.id = e.bill_id
+    where e.kind in ('bill', 'bill_void')
+    group by 1, 2, 3
+$$;
+
+COMMENT ON FUNCTION private.sums_of_revenue(p_posted private.posting[]) IS 'Bills among postings added up as revenue_sums has them.';
+
+REVOKE ALL ON FUNCTION private.sums_of_revenue(p_posted private.posting[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.sums_of_revenue(p_posted private.posting[]) TO service_role;
 
 CREATE FUNCTION private.sums_of_collections(p_posted private.posting[]) RETURNS SETOF public.collection_sums
     LANGUAGE sql STABLE
@@ -805,17 +803,19 @@ COMMENT ON FUNCTION private.sums_of_collections(p_posted private.posting[]) IS '
 REVOKE ALL ON FUNCTION private.sums_of_collections(p_posted private.posting[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.sums_of_collections(p_posted private.posting[]) TO service_role;
 
-CREATE FUNCTION private.last_posting_no() RETURNS bigint
+CREATE FUNCTION private.postings_behind() RETURNS jsonb
     LANGUAGE sql STABLE
     SET search_path TO ''
     AS $$
-    select case when is_called then last_value else 0 end from public.posting_no
+    -- What was posted since is added up by whoever asks, if it is not more.
+    select case when n.last_no - s.upto > 3000 then jsonb_build_object('permille', least(s.upto * 1000 / n.last_no, 999)) end
+    from public.summed_postings s cross join (select private.last_posting_no() as last_no) n
 $$;
 
-COMMENT ON FUNCTION private.last_posting_no() IS 'The number that was drawn last for a posting, 0 before the first.';
+COMMENT ON FUNCTION private.postings_behind() IS 'How far postings are added up, {permille}, where more is left than a question can wait for; else null.';
 
-REVOKE ALL ON FUNCTION private.last_posting_no() FROM PUBLIC;
-GRANT ALL ON FUNCTION private.last_posting_no() TO service_role;
+REVOKE ALL ON FUNCTION private.postings_behind() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.postings_behind() TO service_role;
 
 CREATE FUNCTION private.postings_since(p_from date, p_to date) RETURNS private.posting[]
     LANGUAGE sql STABLE

@@ -106,6 +106,8 @@ CREATE INDEX autopay_mandates_method ON public.autopay_mandates USING btree (pay
 
 CREATE UNIQUE INDEX autopay_mandates_one ON public.autopay_mandates USING btree (customer_id) WHERE (status = ANY (ARRAY['active'::text, 'paused'::text]));
 
+CREATE INDEX autopay_mandates_paused ON public.autopay_mandates USING btree (id) WHERE (status = 'paused'::text);
+
 ALTER TABLE public.autopay_mandates ENABLE ROW LEVEL SECURITY;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.autopay_mandates TO service_role;
@@ -1328,6 +1330,43 @@ COMMENT ON FUNCTION private.pause_disputed_autopay(e public.stripe_events) IS 'A
 
 REVOKE ALL ON FUNCTION private.pause_disputed_autopay(e public.stripe_events) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.pause_disputed_autopay(e public.stripe_events) TO service_role;
+
+CREATE FUNCTION public.switch_autopay(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_because constant text := 'Autopay is switched off.';
+    v_on constant boolean := (p ->> 'on')::boolean;
+    v_found uuid[];
+    m public.autopay_mandates;
+begin
+    perform private.set_actor(p);
+    perform private.check_run(p -> 'run');
+    perform private.set_owed(p);
+    v_found := array(
+        select x.id from public.autopay_mandates x
+        where case when v_on then x.status = 'paused' and x.paused_because = v_because else x.status = 'active' end
+        order by x.id limit (p ->> 'limit')::integer);
+    perform private.lock_customers(array(select x.customer_id from public.autopay_mandates x where x.id = any (v_found)));
+    for m in
+        select * from public.autopay_mandates x
+        where x.id = any (v_found) and x.status = case when v_on then 'paused' else 'active' end order by x.id for update
+    loop
+        if v_on then
+            update public.autopay_mandates
+            set status = 'active', paused_at = null, paused_because = '', charges_from = (p ->> 'today')::date where id = m.id;
+        else
+            perform private.stop_autopay(m, 'paused', 'paused', v_because);
+        end if;
+    end loop;
+    return jsonb_build_object('count', cardinality(v_found));
+end $$;
+
+COMMENT ON FUNCTION public.switch_autopay(p jsonb) IS 'Pauses the mandates of a page where nothing can be charged (Stripe is not configured), or lets those that were paused so go on with bills due from today: {actor, run, on, today, limit, owed} -> {count}.';
+
+REVOKE ALL ON FUNCTION public.switch_autopay(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.switch_autopay(p jsonb) TO service_role;
 
 CREATE TRIGGER plan_autopay AFTER INSERT ON public.bills REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.plan_autopay_of_bills();
 

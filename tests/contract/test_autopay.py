@@ -195,3 +195,18 @@ def test_the_policy_has_versions(over: Over) -> None:
     with pytest.raises(IllegalChange, match="meanwhile"):
         book.publish_policy(actor="admin-1", policy=other, seen_version=0)
     assert book.policy() == made
+
+
+def test_switched_off_it_pauses_and_the_bills_are_dunned_as_any(desk: Desk) -> None:
+    desk.active()
+    assert desk.over.here.bill(desk.bill.id).spared_because == "autopay"
+    step = desk.step(desk.due - timedelta(days=9))
+    assert desk.book.switch(on=False, **step) == 1
+    assert desk.book.switch(on=False, **step) == 0
+    assert desk.over.here.bill(desk.bill.id).spared_because is None
+    paused = desk.book.of_customer(desk.bill.customer_id).mandate
+    assert paused is not None
+    assert (paused.status, paused.paused_because) == ("paused", "Autopay is switched off.")
+    assert desk.book.switch(on=True, **step) == 1
+    assert desk.book.plan(**step) == (1, None)
+    assert desk.over.here.bill(desk.bill.id).spared_because == "autopay"
