@@ -37,7 +37,7 @@ def credit_note_content(document: CreditNoteDocument) -> Content:
             "note": note,
         },
         "reason": typed(document.reason),
-        "lines": list(line_rows(document.lines, words)),
+        "lines": list(line_rows(document.lines, words, document.charge_names)),
         "sums": sums,
-        "taxes": tax_rows(document.taxes, words),
+        "taxes": tax_rows(document.taxes, words, document.charge_names),
     }

@@ -1,11 +1,13 @@
 """The archive of credit notes: each is rendered when it is asked for first, and kept by hash."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from services.bill_documents import CreditNoteDocument, Utility, render_credit_note
 from services.bill_documents.archive import ArchiveDamaged
+from services.bill_documents.charge_names import ChargeNames
+from services.bill_documents.line_names import ChargeName
 from services.database.queries.documents import KeptDocument
 from services.database.service import DatabaseService
 from services.records.bills import Bill, invoice_reference
@@ -35,14 +37,22 @@ class CreditNoteArchive:
     def _render(self, credit_note_id: str) -> KeptDocument:
         note = self.database.credit_note(credit_note_id)
         bill = self.database.bill(note.bill_id)
-        pdf = render_credit_note(document_of(note, bill, self.sender_at(note.settings_version)))
+        # Each is printed once, so nothing is gained by keeping the names.
+        names = ChargeNames(self.database).of(bill, note.language)
+        utility = self.sender_at(note.settings_version)
+        pdf = render_credit_note(document_of(note, bill, utility, names))
         return self.database.keep_credit_note_document(
             credit_note_id=note.id, sha256=hashlib.sha256(pdf).hexdigest(), pdf=pdf
         )
 
 
-def document_of(note: CreditNote, bill: Bill, utility: Utility) -> CreditNoteDocument:
-    """What a credit note prints; `bill` is the one that it takes back."""
+def document_of(
+    note: CreditNote, bill: Bill, utility: Utility, charge_names: Sequence[ChargeName] = ()
+) -> CreditNoteDocument:
+    """What a credit note prints; `bill` is the one that it takes back.
+
+    `charge_names` are what its tariff calls its charges in the language.
+    """
     replaced_by = note.replaced_by_number
     return CreditNoteDocument(
         utility=utility,
@@ -65,4 +75,5 @@ def document_of(note: CreditNote, bill: Bill, utility: Utility) -> CreditNoteDoc
         total_minor=note.total_minor,
         replaced_by="" if replaced_by is None else invoice_reference(replaced_by),
         customer_tax_number=note.tax_number,
+        charge_names=tuple(charge_names),
     )

@@ -172,6 +172,7 @@ class CreditNoteDocument:
     total_minor: int
     replaced_by: str = ""
     customer_tax_number: str = ""
+    charge_names: tuple[ChargeName, ...] = ()
 
     @property
     def taxes(self) -> tuple[TaxAtRate, ...]:

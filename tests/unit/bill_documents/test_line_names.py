@@ -1,14 +1,19 @@
 """Lines of bills in a customer's language: the tariff's own names, the usual ones, and the rest."""
 
+import unicodedata
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
-from services.bill_documents.charge_names import names_of
+from services.bill_documents.charge_names import ChargeNames, names_of
+from services.bill_documents.content import content_of
 from services.bill_documents.line_names import USUAL, ChargeName, line_name, line_note
 from services.languages.language import Language
 from services.rating import BillLine
 from services.tariffs import parse_tariff
+from tests.unit.bill_documents import bills, printed
 
 LINE = BillLine(
     "energy", "Energy charge", tax=False, quantity="1", unit="kWh", rate="1", amount_minor=1
@@ -91,3 +96,38 @@ def test_a_name_must_be_a_line_in_a_language(names: object) -> None:
     wrong = {**TARIFF, "charges": [{**TARIFF["charges"][0], "names": names}]}  # type: ignore[dict-item]
     with pytest.raises(Exception, match="names"):
         parse_tariff(wrong)
+
+
+class Book:
+    """Stands for the database: a tariff with its versions, and how often it was asked."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def published_versions(self, *, code: str) -> list[SimpleNamespace]:
+        assert code == "HOME"
+        self.asked += 1
+        return [SimpleNamespace(tariff=parse_tariff(TARIFF))]
+
+
+def test_names_are_looked_up_once_in_some_minutes() -> None:
+    book, now = Book(), [0.0]
+    names = ChargeNames(cast(Any, book), clock=lambda: now[0])
+    bill = cast(Any, SimpleNamespace(tariff_code="HOME"))
+    assert names.of(bill, "fr-CA") == (ChargeName("energy", "Power", "Courant"),)
+    assert names.of(bill, "es") == ()
+    assert book.asked == 1
+    now[0] = 301.0
+    assert names.of(bill, "ar")[0].name == "التيار"
+    assert book.asked == 2
+
+
+@pytest.mark.parametrize(("tag", "written"), [("ar", "التيار"), ("hi", "ऊर्जा प्रभार")])
+def test_a_printed_bill_has_the_names_in_its_language(tag: str, written: str) -> None:
+    names = (ChargeName("energy", "Power", written),)
+    plain = bills.hindi()
+    lines = (replace(LINE, description="Power, 0 to 50 kWh"), *plain.lines)
+    bill = replace(plain, language=tag, lines=lines, charge_names=names)
+    assert any(written in str(row["description"]) for row in content_of(bill)["lines"])
+    shown = {unicodedata.normalize("NFKC", sign) for sign in printed.text_of(bill)}
+    assert set(written) - shown == set()
