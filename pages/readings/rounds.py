@@ -10,11 +10,12 @@ from pages.registry import ROUNDS
 from pages.shared.header import header
 from pages.shared.session import open_round, require_permission
 from services.identity.permissions import Permission
+from services.languages.sentence import N_
 
 _VIEWS = {
-    "Routes": show_routes,
-    "Could not be read": show_missed_reads,
-    "Refused": show_refused_reads,
+    N_("Routes"): show_routes,
+    N_("Could not be read"): show_missed_reads,
+    N_("Refused"): show_refused_reads,
 }
 
 principal = require_permission(Permission.VIEW_READINGS)
@@ -26,7 +27,8 @@ with header(ROUNDS.title):
 view = st.segmented_control(
     _("View"),
     list(_VIEWS),
-    default=_("Routes"),
+    default="Routes",
+    format_func=_,
     required=True,
     label_visibility="collapsed",
     key="view",

@@ -12,6 +12,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 ARABIC = Language.of("ar")
 PAGES = ("submit-reading", "rounds", "payments", "bills", "customers", "my-account")
+FAILED = "Something went wrong on our side. What was stored before is safe."
 _OVERFLOW = "() => document.documentElement.scrollWidth - innerWidth"
 
 
@@ -38,6 +39,7 @@ def test_the_office_speaks_the_browsers_language_until_another_is_chosen(
         expect(page.locator("html[dir=rtl]")).to_be_attached()
         settled(page)
         assert page.evaluate(_OVERFLOW) <= 0, path
+        expect(page.get_by_text(ARABIC.gettext(FAILED))).to_have_count(0)
         # The menu that is folded away covers nothing.
         expect(page.get_by_test_id("stSidebar")).not_to_be_visible()
     page.set_viewport_size({"width": 1440, "height": 900})
