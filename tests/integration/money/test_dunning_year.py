@@ -74,8 +74,10 @@ class Year:
         expected = self.expected_reminders()
         until = (self.today + timedelta(days=5)).isoformat()
         self.pages("queue_reminders", today=today, until=until)
+        expected |= self.expected_marks()
         self.pages("mark_overdue", today=today)
-        # The notices of marked bills go with the mark where their day has come; here it is later.
+        # The notices of marked bills go with the mark where their day has come: of those that
+        # were in a plan or spared when they became due. Of all others it is later.
         expected |= self.expected_steps()
         self.pages("take_dunning_steps", today=today)
         if self.random.random() < 0.2:
@@ -89,8 +91,9 @@ class Year:
         assert found == expected, self.today
         self.taken += len(actions)
         self.fees += sum(a["fee_minor"] > 0 for a in actions)
-        if actions and self.random.random() < 0.2:
-            self.pay(self.random.choice(actions))
+        of_bills = [a for a in actions if not a["occasion"].startswith("charges-")]
+        if of_bills and self.random.random() < 0.2:
+            self.pay(self.random.choice(of_bills))
         self.send()
 
     def pay(self, action: Json) -> None:
@@ -214,14 +217,106 @@ class Year:
                 found[bill["id"], steps[-1].key] = (0, 0)
         return found
 
+    def expected_marks(self) -> dict[tuple[str, str], tuple[int, int]]:
+        found: dict[tuple[str, str], tuple[int, int]] = {}
+        fresh = self.bills(f"b.overdue_since is null and b.due_date < '{self.today}'")
+        marked = self.bills("b.overdue_since is not null")
+        for bill in fresh:
+            others = [b for b in (*fresh, *marked) if b["customer_id"] == bill["customer_id"]]
+            days = (self.today - bill["due_date"]).days
+            if days < 2 or bill["customer_id"] in self.holds:
+                continue
+            taken = [
+                action
+                for other in others
+                for action in self.rows(
+                    "select * from public.dunning_actions where bill_id = %s and occasion = %s"
+                    " and action <> 'reminder'",
+                    other["id"],
+                    other["occasion"],
+                )
+            ]
+            noticed = any(
+                a["action"] == "overdue" and str(a["bill_id"]) == bill["id"] for a in taken
+            )
+            level = max((action["day"] for action in taken), default=0)
+            if sum(b["open"] for b in others) >= MINIMUM and level <= 2 and not noticed:
+                found[bill["id"], "overdue"] = (0, 0)
+        return found
+
     def expected_steps(self) -> dict[tuple[str, str], tuple[int, int]]:
         found: dict[tuple[str, str], tuple[int, int]] = {}
         overdue = self.bills("b.overdue_since is not null")
-        for customer in sorted({bill["customer_id"] for bill in overdue} - self.holds.keys()):
+        for customer in sorted({one.id for one in self.walk.customers} - self.holds.keys()):
             debts = [bill for bill in overdue if bill["customer_id"] == customer]
-            if sum(bill["open"] for bill in debts) >= MINIMUM:
+            charges = self.charges(customer)
+            due = sum(charge["open"] for charge in charges)
+            if debts and sum(bill["open"] for bill in debts) + due >= MINIMUM:
                 found |= self.of_account(debts)
+            elif charges and due >= MINIMUM and not self.owes_overdue(customer):
+                found |= self.of_charges(customer, charges)
         return found
+
+    def owes_overdue(self, customer: str) -> bool:
+        """Also a bill that is spared or in a plan."""
+        return bool(
+            self.rows(
+                "select 1 from public.bills where customer_id = %s and status = 'issued'"
+                " and amount_paid_minor < total_minor and overdue_since is not null",
+                customer,
+            )
+        )
+
+    def charges(self, customer: str) -> list[Json]:
+        """The open fees of an account that are due, the oldest first, and what they hang on."""
+        found = self.rows(
+            "select e.id::text, e.on_date, o.open_minor as open from public.ledger_entries e"
+            " join public.open_items o on o.entry_id = e.id where e.customer_id = %s"
+            " and e.book = 'account' and e.kind in ('fee', 'opening_balance')"
+            " and o.open_minor > 0 order by e.on_date, e.entry_no",
+            customer,
+        )
+        bills = self.rows(
+            "select id::text, issued_on, due_date from public.bills where customer_id = %s"
+            " and status = 'issued' order by id",
+            customer,
+        )
+        if not found or not bills:
+            return []
+        first = found[0]["on_date"]
+        bill = min(
+            bills, key=lambda b: (b["issued_on"] > first, abs((b["issued_on"] - first).days))
+        )
+        term = max(timedelta(0), bill["due_date"] - bill["issued_on"])
+        return [
+            charge | {"bill_id": bill["id"], "due_date": charge["on_date"] + term, "debt": found[0]}
+            for charge in found
+            if charge["on_date"] + term < self.today
+        ]
+
+    def of_charges(
+        self, customer: str, charges: list[Json]
+    ) -> dict[tuple[str, str], tuple[int, int]]:
+        taken = self.rows(
+            "select * from public.dunning_actions where customer_id = %s and occasion = %s",
+            customer,
+            f"charges-{charges[0]['debt']['id']}",
+        )
+        if any(action["taken_on"] == self.today for action in taken):
+            return {}
+        level = max((action["day"] for action in taken), default=0)
+        days = (self.today - charges[0]["due_date"]).days
+        bill = charges[0]["bill_id"]
+        if not taken and days >= 2:
+            return {(bill, "overdue"): (0, 0)}
+        step = next((s for s in STEPS if s.action == "demand" and s.day > level), None)
+        last = max((a["taken_on"] for a in taken if a["day"] == level), default=None)
+        if step is None or days < step.day:
+            return {}
+        if last is not None and self.today - last < timedelta(days=step.day - level):
+            return {}
+        # No fee is charged on a fee.
+        return {(bill, step.key): (0, 0)}
 
     def of_account(self, debts: list[Json]) -> dict[tuple[str, str], tuple[int, int]]:
         taken = [
