@@ -26,12 +26,12 @@ def show_policy(principal: Principal) -> None:
         st.markdown(f"**{f'Version {policy.version}' if policy.version else 'The default'}**")
         if policy.created_at:
             st.caption(f"From {day(policy.created_at)} · {escaped(called(policy.created_by))}")
-        tries = " and ".join(str(number) for number in policy.retry_days)
+        tries = " and ".join(count(number, "day") for number in policy.retry_days)
         st.markdown(
             f"1. Customers hear of a charge {count(policy.notice_days, 'day')} before.\n"
             "2. It is charged on the due date; who hears later is charged later.\n"
             + (
-                f"3. Declined, it is tried again {tries} days after the first try.\n"
+                f"3. Declined, it is tried again {tries} after the first try.\n"
                 if tries
                 else "3. Declined, it is not tried again.\n"
             )
