@@ -36,7 +36,9 @@ found, after = services().credit_notes.page(
     after=before[-1] if before else None,
 )
 if not found:
-    st.info("None.", icon=":material/done_all:")
+    narrowed = text or start or last
+    none = "No credit note fits." if narrowed else "There are no credit notes yet."
+    st.info(none, icon=":material/done_all:")
 if not found and not services().settings.credit_notes:
     st.caption("Voided bills have credit notes once the settings say so.")
     page_link(SETTINGS, label="Settings", icon=":material/settings:")

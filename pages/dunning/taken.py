@@ -34,7 +34,10 @@ def show_taken(principal: Principal) -> None:
         principal=principal, not_given=only, after=place_in(key)
     )
     if not rows:
-        st.info("None." if only else "No step was taken yet.", icon=":material/done_all:")
+        st.info(
+            "No such step was taken." if only else "No step was taken yet.",
+            icon=":material/done_all:",
+        )
     show_actions(rows, principal)
     next_page(key, after)
 

@@ -56,7 +56,7 @@ class AutopayCharging:
 
     def charge(self, attempt: Attempt, *, now: datetime) -> Attempt:
         """Charge a try, and keep what Stripe answered; raises DatabaseError."""
-        return self._keep(attempt, self._asked(attempt, now), now)
+        return self._keep(attempt, self._asked(attempt, now))
 
     def take_up(self, *, now: datetime, limit: int = 20) -> int:
         """Settle what was left: tries whose end nobody knows, cards just saved or to be forgotten.
@@ -71,7 +71,7 @@ class AutopayCharging:
         for mandate in found.mandates:
             self.sign_up.look(mandate, now=now)
         for attempt in found.attempts:
-            self._keep(attempt, self._looked_up(attempt, now), now)
+            self._keep(attempt, self._looked_up(attempt, now))
         return len(found.mandates) + len(found.attempts)
 
     def confirm(self, *, attempt_id: str, customer_id: str, return_url: str, now: datetime) -> str:
@@ -86,11 +86,11 @@ class AutopayCharging:
             return ""
         if attempt.open_minor < attempt.amount_minor or attempt.mandate_status != "active":
             # Paid another way since: it is called off.
-            self._keep(attempt, self._called_off(attempt, now), now)
+            self._keep(attempt, self._called_off(attempt, now))
             return ""
         there = self.stripe.confirm(attempt, return_url=return_url)
         if there.state.status != "confirming":
-            self._keep(attempt, self._result(there.state, now), now)
+            self._keep(attempt, self._result(there.state, now))
         return there.url
 
     def _asked(self, attempt: Attempt, now: datetime) -> AttemptResult:
@@ -188,8 +188,7 @@ class AutopayCharging:
         on = local_date(now, self.zone)
         return AttemptResult(status="unknown", detail=why, on=on, retry_in_seconds=seconds)
 
-    def _keep(self, attempt: Attempt, result: AttemptResult, now: datetime) -> Attempt:
-        del now
+    def _keep(self, attempt: Attempt, result: AttemptResult) -> Attempt:
         return self.database.autopay.end_attempt(
             actor=ACTOR, attempt_id=attempt.id, result=result, outbox=plans(self.outbox)
         )
