@@ -95,7 +95,7 @@ FAULTS = (
         "Discord is asked too often",
         "Messages (Discord)",
         discord_is_asked_too_often,
-        at_once={12: ("pending", "Discord: not yet"), 13: ("pending", "waits for")},
+        at_once={12: ("pending", "Discord: waiting"), 13: ("pending", "waits for")},
     ),
     Fault(
         "AI talks nonsense",
