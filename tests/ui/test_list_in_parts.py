@@ -21,7 +21,7 @@ def _page(items: int, *, total: int | None = None, **more: Any) -> KeyPage[Any]:
 def test_a_part_without_a_row_leads_on() -> None:
     part = _page(0, first=None, is_part=True)
     assert _length(part, _LISTING) == (
-        "No payment so far; the next page looks further. A rarer word or a filter finds it sooner."
+        "0 payments so far; the next page looks further. A rarer word or a filter finds it sooner."
     )
     leads = pages_from(_LISTING, _SHOWN, part)
     assert leads["next"]
