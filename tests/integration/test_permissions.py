@@ -36,8 +36,9 @@ def _methods(utility: Utility) -> Iterator[tuple[str, Callable[..., object]]]:
     by_name = {
         field.name: getattr(utility.services, field.name) for field in fields(utility.services)
     }
-    # Their own account is everybody's.
-    by_name.pop("own_account")
+    # Their own account is everybody's, and the language in which they read the pages.
+    for own in ("own_account", "user_languages"):
+        by_name.pop(own)
     for of, service in (by_name | {"scheduler": Scheduler(utility.services)}).items():
         for name, method in inspect.getmembers(service, inspect.ismethod):
             if not name.startswith("_") and "principal" in inspect.signature(method).parameters:
