@@ -155,7 +155,7 @@ def test_a_version_is_never_changed_or_deleted(office: Office) -> None:
     for statement in (
         "update public.utility_settings set settings = '{}'",
         "delete from public.utility_settings",
-        "truncate public.utility_settings",
+        "truncate public.utility_settings cascade",
     ):
         with (
             psycopg.connect(dsn_of(office.over)) as connection,
