@@ -58,7 +58,12 @@ def test_caddy_leads_to_it_over_https(host: Host) -> None:
 def test_the_document_finds_the_link_and_makes_another(host: Host) -> None:
     (lines,) = lines_of(PROJECT_FOLDER / "docs" / "deploy.md", "Containers")
     *_, look, make = lines.splitlines()
-    assert f"{URL}/session/link?code=" in host.run(f"cd deploy\n{look}").stdout
+    # It is printed below the server's words, a moment after it is healthy.
+    ends_at = time.monotonic() + 60
+    while not (seen := host.run(f"cd deploy\n{look}", check=False).stdout):
+        assert time.monotonic() < ends_at, host.run(f"podman logs {BILLING} 2>&1").stdout
+        time.sleep(0.5)
+    assert f"{URL}/session/link?code=" in seen
     (link,) = re.findall(rf"{URL}/session/link\S+", host.run(f"cd deploy\n{make}").stdout)
     assert re.search(r"(?i)set-cookie:.*; secure", host.run(f"{ASK} --include '{link}'").stdout)
 
