@@ -139,7 +139,8 @@ def test_a_request_is_asked_once_and_closed_once(over: Over) -> None:
         over.here.close_customer_request(
             actor="office", request_id=dispute.id, state="declined", answer="It is right", at=now
         )
-    closed = over.same("customer_request", dispute.id)
+    of_customer = over.same("customer_requests", customer_id=bill.customer_id).items
+    (closed,) = [request for request in of_customer if request.id == dispute.id]
     assert (closed.state, closed.answer, closed.closed_by) == ("declined", "It is right", "office")
     with pytest.raises(IllegalChange, match="closed"):
         over.here.close_customer_request(

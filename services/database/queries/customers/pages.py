@@ -160,12 +160,6 @@ class CustomerPageQueries(Queries):
             at=at.isoformat(),
         )
 
-    def customer_request(self, request_id: str) -> CustomerRequest:
-        """One request; raises NotFound."""
-        return CustomerRequest.model_validate(
-            self._one("customer_request_list", request_id, "request")
-        )
-
     def customer_requests(
         self,
         *,
