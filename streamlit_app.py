@@ -214,7 +214,7 @@ def _headless_was_asked_for() -> bool:
 
 
 class TellRefusals:
-    """ASGI middleware: a refusal to start is told as its sentence, without a traceback."""
+    """ASGI middleware: a refusal to start is shown as its sentence, without a traceback."""
 
     def __init__(self, app: ASGIApp, process: Process) -> None:
         self._app = app

@@ -144,7 +144,7 @@ class PageActions:
     def change_contact(
         self, visit: Visit, *, body: Mapping[str, Any], seen: ContactDetails, now: datetime
     ) -> None:
-        """Store what the customer changed; where messages went before is told of it.
+        """Store what the customer changed; a note of it goes to the address that was used before.
 
         `seen` is what the form began with. Raises InvalidContact, IllegalChange when somebody else
         changed it meanwhile, TooMany.

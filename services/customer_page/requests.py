@@ -14,7 +14,7 @@ LONGEST_ANSWER: Final = 1_000
 
 
 class AnswerMissing(ValueError):
-    """The customer is told what came of it; the sentence says what to write."""
+    """The customer must learn what came of it; the sentence says what to write."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -180,7 +180,7 @@ def it_is_paid_at_stripe(home: Home, page: Page, bill_id: str) -> None:
     page.wait_for_url("https://checkout.stripe.com/**")
     session = stripe.sessions[page.url.rpartition("/")[2]]
     stripe.pay_session(session["id"])
-    # The customer may be back before Stripe has told.
+    # The customer may be back before Stripe's event is here.
     page.goto(session["success_url"])
     expect(page.get_by_text("tells us of it in a moment")).to_be_visible()
     assert stripe.deliver(home.webhook) == [200]

@@ -119,7 +119,7 @@ class Charge(Record):
 
     @property
     def reference(self) -> str:
-        """The bill by which the customer is told of it."""
+        """The bill whose message says so to the customer."""
         return invoice_reference(self.bill_number)
 
 
