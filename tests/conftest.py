@@ -19,8 +19,9 @@ LONGEST_FIRST = ("ui", "integration", "contract", "unit")
 SHARING = ("tests/contract/graph/", "tests/integration/configured/")
 # They share nothing: one by one they fill what is left of each worker's time.
 ALONE = "tests/unit/"
-# What a browser on a busy machine may need: a click may meet a page that is being drawn again. What
-# was run again is listed in the summary.
+# What has servers, processes, clocks or a browser beside it runs once more when it fails, as a busy
+# machine may have been too slow for it. What was run again is listed in the summary as RERUN, for
+# somebody to look into. What shares nothing must pass at once.
 AGAIN = pytest.mark.flaky(reruns=1)
 # Each has a database server of its own, and some have a browser.
 MOST_WORKERS = 4
@@ -51,7 +52,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put what takes longest together first, and what needs no server last."""
     for item in items:
-        if item.get_closest_marker("browser"):
+        if not item.nodeid.startswith(ALONE):
             item.add_marker(AGAIN)
     slow = {item.path for item in items if any(map(item.get_closest_marker, ("browser", "slow")))}
     items.sort(
