@@ -57,7 +57,7 @@ def _ask_whose(payment: Payment, principal: Principal) -> None:
         st.markdown(_("**Whose is it?**"))
         to = st.text_input(
             _("Bill or account"),
-            placeholder="INV-000117, or an account number",
+            placeholder=_("INV-000117, or an account number"),
             autocomplete="off",
             key="whose",
         )
