@@ -13,13 +13,14 @@ from pages.shared.form_ids import show_done
 from pages.shared.header import show_header
 from pages.shared.session import require_permission
 from services.identity.permissions import Permission
+from services.languages.sentence import N_
 
 _VIEWS: Final = {
-    "Tonight": show_tonight,
-    "Who owes": show_debtors,
-    "Taken": show_taken,
-    "Work orders": show_orders,
-    "Policy": show_policy,
+    N_("Tonight"): show_tonight,
+    N_("Who owes"): show_debtors,
+    N_("Taken"): show_taken,
+    N_("Work orders"): show_orders,
+    N_("Policy"): show_policy,
 }
 
 principal = require_permission(Permission.VIEW_DUNNING)

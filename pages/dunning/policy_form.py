@@ -5,9 +5,10 @@ from typing import Final
 
 import streamlit as st
 
-from pages.dunning.words import STEP_COLORS, attempt
+from pages.dunning.words import STEP_COLORS, STEPS, attempt
+from pages.languages.words import _, ngettext, say
 from pages.shared.form_ids import form_id
-from pages.shared.format import count, day, escaped
+from pages.shared.format import escaped, grouped, money
 from pages.shared.number_field import number_field
 from pages.shared.permitted import submit_button
 from pages.shared.session import called, may, now, services, today
@@ -17,7 +18,6 @@ from services.dunning.rules import (
     LATEST_DAY,
     MOST_GRACE_DAYS,
     MOST_STEPS,
-    STEP_NAMES,
     day_in_words,
     percent_text,
 )
@@ -34,7 +34,7 @@ def show_policy(principal: Principal) -> None:
     usual = services().settings.currency
     known = sorted({*currencies(), usual})
     currency = st.selectbox(
-        "Currency",
+        _("Currency"),
         known,
         index=known.index(usual),
         format_func=currency_in_words,
@@ -46,46 +46,63 @@ def show_policy(principal: Principal) -> None:
         if version.version != found.in_force.version:
             _show_one(version, in_force=False)
     if may(Permission.CHANGE_DUNNING):
-        with st.expander("Change the policy", icon=":material/edit:"):
+        with st.expander(_("Change the policy"), icon=":material/edit:"):
             _ask(found, principal)
 
 
 def _show_one(policy: DunningPolicy, *, in_force: bool) -> None:
     with st.container(border=True, gap="small"):
         with st.container(horizontal=True, vertical_alignment="center"):
-            name = f"Version {policy.version}" if policy.version else "The default"
+            name = (
+                _("Version {number}", number=policy.version) if policy.version else _("The default")
+            )
             st.markdown(f"**{name}**", width="content")
             if in_force:
-                st.badge("Holds now", color="green")
+                st.badge(_("Holds now"), color="green")
         if policy.valid_from:
-            st.caption(f"From {day(policy.valid_from)} · {escaped(called(policy.created_by))}")
+            since = _("From {day}", day=policy.valid_from)
+            st.caption(f"{since} · {escaped(called(policy.created_by))}")
         for number, step in enumerate(policy.steps, 1):
-            fee = " · late fee" if step.fee else ""
-            color, name = STEP_COLORS[step.action], STEP_NAMES[step.action]
-            st.markdown(f"{number}. :{color}[{name}] {day_in_words(step.day)}{fee}")
-        smallest = escaped(policy.money(policy.minimum_minor).display())
-        wait = count(policy.notice_days, "day")
-        st.caption(
-            f"Accounts with less than {smallest} are left alone. "
-            f"At least {wait} from a disconnection notice to the disconnection."
+            fee = _(" · late fee") if step.fee else ""
+            color, name = STEP_COLORS[step.action], STEPS[step.action]
+            st.markdown(f"{number}. :{color}[{name}] {say(day_in_words(step.day))}{fee}")
+        smallest = escaped(money(policy.minimum_minor, policy.currency))
+        least = _("Accounts with less than {amount} are left alone.", amount=smallest)
+        wait = ngettext(
+            "At least {count} day from a disconnection notice to the disconnection.",
+            "At least {count} days from a disconnection notice to the disconnection.",
+            policy.notice_days,
         )
+        st.caption(f"{least} {wait}")
         if policy.late_fee:
             st.caption(_fee_in_words(policy, policy.late_fee))
 
 
 def _fee_in_words(policy: DunningPolicy, fee: LateFee) -> str:
-    parts = []
-    if fee.fixed_minor:
-        parts.append(policy.money(fee.fixed_minor).display())
-    if fee.percent_bp:
-        parts.append(f"{percent_text(fee.percent_bp)} % of what is overdue")
-    cap = policy.money(fee.cap_minor).display()
-    tax = f", plus {percent_text(fee.tax_bp)} % tax" if fee.tax_bp else ""
-    grace = count(fee.grace_days, "day")
+    cap = _("at most {amount} for one debt", amount=money(fee.cap_minor, policy.currency))
+    if fee.tax_bp:
+        percent = grouped(percent_text(fee.tax_bp))
+        cap = _("{cap}, plus {percent} % tax", cap=cap, percent=percent)
     return escaped(
-        f"Late fee: {' and '.join(parts)}, at most {cap} for one debt{tax}; "
-        f"none for bills that are late by {grace} or less."
+        ngettext(
+            "Late fee: {fee}, {cap}; none for bills that are late by {count} day or less.",
+            "Late fee: {fee}, {cap}; none for bills that are late by {count} days or less.",
+            fee.grace_days,
+            fee=_charged(policy, fee),
+            cap=cap,
+        )
     )
+
+
+def _charged(policy: DunningPolicy, fee: LateFee) -> str:
+    """The amount, the percentage, or both."""
+    amount = money(fee.fixed_minor, policy.currency) if fee.fixed_minor else ""
+    if not fee.percent_bp:
+        return amount
+    percent = grouped(percent_text(fee.percent_bp))
+    if not amount:
+        return _("{percent} % of what is overdue", percent=percent)
+    return _("{amount} and {percent} % of what is overdue", amount=amount, percent=percent)
 
 
 def _ask(found: PolicyVersions, principal: Principal) -> None:
@@ -93,7 +110,7 @@ def _ask(found: PolicyVersions, principal: Principal) -> None:
     name = f"policy-{last.currency}"
     form = form_id(name)
     number = st.number_input(
-        "How many steps",
+        _("How many steps"),
         min_value=1,
         max_value=MOST_STEPS,
         value=len(last.steps),
@@ -103,11 +120,11 @@ def _ask(found: PolicyVersions, principal: Principal) -> None:
     with st.form(f"form-{form}", border=False):
         steps = [_ask_step(last, place, form) for place in range(int(number))]
         typed = _ask_terms(last, form, steps)
-        if not submit_button("Publish", Permission.CHANGE_DUNNING, type="primary"):
+        if not submit_button(_("Publish"), Permission.CHANGE_DUNNING, type="primary"):
             return
     attempt(
         name,
-        "The policy is published.",
+        _("The policy is published."),
         lambda: services().dunning.publish(
             typed,
             policy_id=form,
@@ -120,19 +137,19 @@ def _ask(found: PolicyVersions, principal: Principal) -> None:
 
 def _ask_step(last: DunningPolicy, place: int, form: str) -> tuple[StepAction, int, bool]:
     held = last.steps[place] if place < len(last.steps) else None
-    actions = list(STEP_NAMES)
+    actions = list(STEPS)
     with st.grid(3, min_column_width=150, vertical_alignment="bottom") as grid:
         with grid.cell():
             action = st.selectbox(
-                f"Step {place + 1}",
+                _("Step {number}", number=place + 1),
                 actions,
                 index=actions.index(held.action if held else "demand"),
-                format_func=STEP_NAMES.__getitem__,
+                format_func=STEPS.__getitem__,
                 key=f"action-{place}-{form}",
             )
         with grid.cell():
             on = st.number_input(
-                "Days after the due date (before it: below 0)",
+                _("Days after the due date (before it: below 0)"),
                 min_value=EARLIEST_DAY,
                 max_value=LATEST_DAY,
                 value=held.day if held else last.steps[-1].day + 7 * (place + 1 - len(last.steps)),
@@ -141,7 +158,7 @@ def _ask_step(last: DunningPolicy, place: int, form: str) -> tuple[StepAction, i
             )
         with grid.cell():
             fee = st.checkbox(
-                "Charge the late fee", value=bool(held and held.fee), key=f"fee-{place}-{form}"
+                _("Charge the late fee"), value=bool(held and held.fee), key=f"fee-{place}-{form}"
             )
     return action, int(on), fee
 
@@ -153,13 +170,13 @@ def _ask_terms(
     with st.grid(3, min_column_width=150, vertical_alignment="bottom") as grid:
         with grid.cell():
             minimum = number_field(
-                f"Leave alone below ({currency})",
+                _("Leave alone below ({currency})", currency=currency),
                 key=f"minimum-{form}",
                 value=last.money(last.minimum_minor).text,
             )
         with grid.cell():
             wait = st.number_input(
-                "Days from notice to disconnection, by law",
+                _("Days from notice to disconnection, by law"),
                 min_value=1,
                 max_value=LATEST_DAY,
                 value=last.notice_days,
@@ -168,7 +185,7 @@ def _ask_terms(
             )
         with grid.cell():
             start: date | None = st.date_input(
-                "Holds from",
+                _("Holds from"),
                 value=today(),
                 min_value=today(),
                 format="DD/MM/YYYY",
@@ -195,25 +212,29 @@ def _ask_fee(last: DunningPolicy, form: str) -> TypedFee | None:
     def percent(bp: int) -> str:
         return percent_text(bp) if bp else ""
 
-    st.markdown("**Late fee** (empty: none)")
+    st.markdown(_("**Late fee** (empty: none)"))
     with st.grid(5, min_column_width=130, vertical_alignment="bottom") as grid:
         with grid.cell():
             fixed = number_field(
-                f"Amount ({currency})", key=f"fixed-{form}", value=text(held.fixed_minor)
+                _("Amount ({currency})", currency=currency),
+                key=f"fixed-{form}",
+                value=text(held.fixed_minor),
             )
         with grid.cell():
             part = number_field(
-                "Percent of what is overdue", key=f"part-{form}", value=percent(held.percent_bp)
+                _("Percent of what is overdue"),
+                key=f"part-{form}",
+                value=percent(held.percent_bp),
             )
         with grid.cell():
             cap = number_field(
-                f"At most for one debt ({currency})",
+                _("At most for one debt ({currency})", currency=currency),
                 key=f"cap-{form}",
                 value=text(held.cap_minor),
             )
         with grid.cell():
             grace = st.number_input(
-                "Days of grace",
+                _("Days of grace"),
                 min_value=0,
                 max_value=MOST_GRACE_DAYS,
                 value=held.grace_days,
@@ -221,7 +242,9 @@ def _ask_fee(last: DunningPolicy, form: str) -> TypedFee | None:
                 key=f"grace-{form}",
             )
         with grid.cell():
-            tax = number_field("Tax on it, percent", key=f"tax-{form}", value=percent(held.tax_bp))
+            tax = number_field(
+                _("Tax on it, percent"), key=f"tax-{form}", value=percent(held.tax_bp)
+            )
     if not fixed and not part:
         return None
     return TypedFee(fixed=fixed, percent=part, cap=cap, grace_days=int(grace), tax_percent=tax)

@@ -11,6 +11,7 @@ from pages.dunning.words import (
     place_in,
     step_badge,
 )
+from pages.languages.words import _, language
 from pages.shared.form_ids import form_id
 from pages.shared.format import day, escaped
 from pages.shared.session import called, may, services, today
@@ -22,12 +23,14 @@ from services.records.dunning.policy import DunningAction
 def show_taken(principal: Principal) -> None:
     """The last steps first; at choice the notices that are still to be handed over."""
     only = st.toggle(
-        "Disconnection notices that reached nobody", key="not-given", bind="query-params"
+        _("Disconnection notices that reached nobody"), key="not-given", bind="query-params"
     )
     if only:
         st.caption(
-            "No message of these arrived. Hand them over, such as by registered letter, and note "
-            "the day: the wait before a disconnection counts from then."
+            _(
+                "No message of these arrived. Hand them over, such as by registered letter, and "
+                "note the day: the wait before a disconnection counts from then."
+            )
         )
     key = f"taken-{only}"
     rows, after = services().dunning.history(
@@ -35,7 +38,7 @@ def show_taken(principal: Principal) -> None:
     )
     if not rows:
         st.info(
-            "No such step was taken." if only else "No step was taken yet.",
+            _("No such step was taken.") if only else _("No step was taken yet."),
             icon=":material/done_all:",
         )
     show_actions(rows, principal)
@@ -63,7 +66,7 @@ def _show(action: DunningAction, principal: Principal, *, with_customer: bool) -
             return
         if action.given_on:
             by = escaped(called(action.given_by or ""))
-            st.caption(f"Reached the customer on {day(action.given_on)} ({by})")
+            st.caption(_("Reached the customer on {day} ({user})", day=action.given_on, user=by))
         elif may(Permission.HOLD_DUNNING):
             _offer_given(action, principal)
 
@@ -72,21 +75,21 @@ def _offer_given(action: DunningAction, principal: Principal) -> None:
     name = f"given-{action.id}"
     form = form_id(name)
     with (
-        st.popover("It was handed over", icon=":material/mark_email_read:", key=f"p-{form}"),
+        st.popover(_("It was handed over"), icon=":material/mark_email_read:", key=f"p-{form}"),
         st.form(f"form-{form}", border=False),
     ):
         on = st.date_input(
-            "On",
+            language().pgettext("day", "On"),
             value=today(),
             min_value=action.taken_on,
             max_value=max(today(), action.taken_on),
             format="DD/MM/YYYY",
             key=f"on-{form}",
         )
-        if not st.form_submit_button("Keep", type="primary"):
+        if not st.form_submit_button(_("Keep"), type="primary"):
             return
     attempt(
         name,
-        "The day is kept: the wait counts from it.",
+        _("The day is kept: the wait counts from it."),
         lambda: services().dunning.give_notice(action_id=action.id, on=on, principal=principal),
     )

@@ -15,19 +15,23 @@ from pages.dunning.words import (
     place_in,
     step_badge,
 )
-from pages.shared.format import count, day, escaped
+from pages.languages.words import _, ngettext, say
+from pages.shared.format import day, escaped, money
 from pages.shared.session import now, services, today
 from services.dunning.rules import day_in_words
 from services.identity.auth import Principal
+from services.languages.sentence import N_
 from services.records.dunning.policy import DueStep, DunningPart, DunningTotals
 
 _AT_ONCE: Final = 25
+_MOST: Final = 10_000
 _TOTALS: Final = "dunning-totals"
 _PARTS: Final[dict[str, DunningPart]] = {
-    "Before the due date": "reminders",
-    "First overdue notices": "overdue",
-    "Further steps": "ladder",
+    N_("Before the due date"): "reminders",
+    N_("First overdue notices"): "overdue",
+    N_("Further steps"): "ladder",
 }
+_FIRST: Final = next(iter(_PARTS))
 _AT: Final[dict[DunningPart, str]] = {
     "reminders": "10:00",
     "overdue": "11:00",
@@ -38,31 +42,39 @@ _AT: Final[dict[DunningPart, str]] = {
 def show_tonight(principal: Principal) -> None:
     """The steps that the next run takes, one part of the ladder at a time."""
     chosen = st.segmented_control(
-        "Steps",
+        _("Steps"),
         list(_PARTS),
-        default="Before the due date",
+        format_func=_,
+        default=_FIRST,
         required=True,
         key="part",
         bind="query-params",
         label_visibility="collapsed",
     )
-    part = _PARTS[chosen or "Before the due date"]
+    part = _PARTS[chosen or _FIRST]
     dunning = services().dunning
     on = dunning.next_run_on(part=part, principal=principal, now=now())
     key = f"tonight-{part}"
     rows, after = dunning.preview(
         part=part, on=on, principal=principal, after=place_in(key), limit=_AT_ONCE
     )
-    when = "today" if on == today() else day(on)
     st.caption(
-        f"What the run of {when}, {_AT[part]}, does as things stand now. Whoever pays before then "
-        "hears nothing; it is looked at once more just before a message leaves."
+        _(
+            "What the run of {day}, {time}, does as things stand now. Whoever pays before then "
+            "hears nothing; it is looked at once more just before a message leaves.",
+            day=_("today") if on == today() else day(on),
+            time=_AT[part],
+        )
     )
     if rows:
         _show_totals(_totals(part, on, principal))
     if not rows:
-        said = "Nothing is due." if after is None else "Nothing is due of the first 10,000."
-        st.info(said, icon=":material/done_all:")
+        st.info(
+            _("Nothing is due.")
+            if after is None
+            else _("Nothing is due of the first {count}.", count=_MOST),
+            icon=":material/done_all:",
+        )
     with st.container(gap="small"):
         for row in rows:
             _show(row, principal)
@@ -83,21 +95,24 @@ def _totals(part: DunningPart, on: date, principal: Principal) -> DunningTotals:
 def _show_totals(totals: DunningTotals) -> None:
     """Each step with how many accounts it is taken of, and on what."""
     if not totals.complete:
-        st.caption("Added up are the first 10,000 that the run looks at.")
+        st.caption(_("Added up are the first {count} that the run looks at.", count=_MOST))
     with st.grid(3, min_column_width=220) as grid:
         for row in totals.rows:
             with grid.cell(), st.container(border=True, gap="xsmall", height="stretch"):
                 step_badge(row)
-                st.caption(day_in_words(row.day))
-                amount = escaped(row.money(row.amount_minor).display())
-                st.markdown(f"**{count(row.accounts, 'account')}** · {amount}")
+                st.caption(say(day_in_words(row.day)))
+                amount = escaped(money(row.amount_minor, row.currency))
+                accounts = ngettext("{count} account", "{count} accounts", row.accounts)
+                st.markdown(f"**{accounts}** · {amount}")
                 if row.steps != row.accounts:
-                    st.caption(count(row.steps, "message"))
+                    st.caption(ngettext("{count} message", "{count} messages", row.steps))
                 if row.fee_minor:
-                    fees = escaped(row.money(row.fee_minor).display())
-                    st.caption(f"Late fees: {fees}")
+                    fees = escaped(money(row.fee_minor, row.currency))
+                    st.caption(_("Late fees: {amount}", amount=fees))
                 if row.waiting:
-                    st.caption(f"{row.waiting:,} of them wait")
+                    st.caption(
+                        ngettext("{count} of them wait", "{count} of them wait", row.waiting)
+                    )
 
 
 def _show(step: DueStep, principal: Principal) -> None:
@@ -107,7 +122,11 @@ def _show(step: DueStep, principal: Principal) -> None:
             step_badge(step)
             if step.wait:
                 st.badge(WAITS[step.wait], color="gray")
-        since = f"{'due' if step.action == 'reminder' else 'since'} {day(step.due_date)}"
+        since = (
+            _("due {day}", day=step.due_date)
+            if step.action == "reminder"
+            else _("since {day}", day=step.due_date)
+        )
         st.markdown(f"**{amounts(step)}** · {since}")
         with st.container(horizontal=True, vertical_alignment="center"):
             st.caption(about(step))

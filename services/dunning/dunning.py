@@ -10,6 +10,7 @@ from services.database.service import DatabaseService
 from services.dunning.rules import InvalidPolicy, check_policy, percent_bp, step_of
 from services.identity.auth import Principal, require
 from services.identity.permissions import Permission
+from services.languages.sentence import N_, sentence, sentence_of
 from services.quantities.money import InvalidMoney
 from services.quantities.period import local_date
 from services.quantities.typed import typed_money
@@ -190,7 +191,7 @@ def _parsed(typed: TypedPolicy, policy_id: str, version: int) -> DunningPolicy:
         currency=typed.currency,
         version=version,
         valid_from=typed.valid_from,
-        minimum_minor=reading.amount(typed.minimum, "smallest balance that is dunned"),
+        minimum_minor=reading.amount(typed.minimum, N_("smallest balance that is dunned")),
         notice_days=typed.notice_days,
         steps=tuple(step_of(action, day, fee=fee) for action, day, fee in typed.steps),
         late_fee=reading.fee(typed.late_fee) if typed.late_fee else None,
@@ -212,7 +213,9 @@ class _Reading:
         try:
             return typed_money(text, currency=self.currency).minor
         except InvalidMoney as error:
-            self.problems.append(f"The {what}: {error}")
+            self.problems.append(
+                sentence("The {what}: {why}", what=sentence(what), why=sentence_of(error))
+            )
             return 0
 
     def percent(self, text: str, what: str) -> int:
@@ -226,9 +229,9 @@ class _Reading:
     def fee(self, typed: TypedFee) -> LateFee:
         """The late fee."""
         return LateFee(
-            fixed_minor=self.amount(typed.fixed, "late fee"),
-            percent_bp=self.percent(typed.percent, "late fee's part of what is overdue"),
-            cap_minor=self.amount(typed.cap, "cap of late fees"),
+            fixed_minor=self.amount(typed.fixed, N_("late fee")),
+            percent_bp=self.percent(typed.percent, N_("late fee's part of what is overdue")),
+            cap_minor=self.amount(typed.cap, N_("cap of late fees")),
             grace_days=typed.grace_days,
-            tax_bp=self.percent(typed.tax_percent, "tax on the late fee"),
+            tax_bp=self.percent(typed.tax_percent, N_("tax on the late fee")),
         )

@@ -8,7 +8,8 @@ from zoneinfo import ZoneInfo
 from services.database.service import DatabaseService
 from services.identity.auth import Principal, require
 from services.identity.permissions import Permission
-from services.quantities.period import local_date, written_day
+from services.languages.sentence import N_, sentence
+from services.quantities.period import local_date
 from services.records.dunning.holds import HOLD_REASONS, DunningHold, HoldReason
 
 LONGEST: Final = 400
@@ -46,19 +47,22 @@ class DunningHolds:
         """
         require(principal, Permission.HOLD_DUNNING)
         if reason not in HOLD_REASONS:
-            raise InvalidHold("Say why the account is held.")
+            raise InvalidHold(sentence("Say why the account is held."))
         today = local_date(now, self.zone)
         if until is not None and until <= today:
             raise InvalidHold(
-                f"{written_day(until)} is not after today: give the day from which the account is "
-                "dunned again, or none."
+                sentence(
+                    "{day} is not after today: give the day from which the account is dunned "
+                    "again, or none.",
+                    day=until,
+                )
             )
         return self.database.dunning.hold(
             actor=principal.user,
             hold_id=hold_id,
             customer_id=customer_id,
             reason=reason,
-            note=_line(note, "what the hold is about"),
+            note=_line(note, N_("what the hold is about")),
             since=today,
             until=until,
         )
@@ -67,7 +71,7 @@ class DunningHolds:
         """End a hold: the ladder goes on where it was. Raises InvalidHold, NotFound."""
         require(principal, Permission.HOLD_DUNNING)
         return self.database.dunning.release(
-            actor=principal.user, hold_id=hold_id, because=_line(because, "why it is released")
+            actor=principal.user, hold_id=hold_id, because=_line(because, N_("why it is released"))
         )
 
     def of(self, *, customer_id: str, principal: Principal) -> list[DunningHold]:
@@ -79,7 +83,13 @@ class DunningHolds:
 def _line(text: str, what: str) -> str:
     line = " ".join(text.split())
     if not line:
-        raise InvalidHold(f"Say {what}: it is kept with the account.")
+        raise InvalidHold(sentence("Say {what}: it is kept with the account.", what=sentence(what)))
     if len(line) > LONGEST or not line.isprintable():
-        raise InvalidHold(f"Say {what} in at most {LONGEST} printable characters.")
+        raise InvalidHold(
+            sentence(
+                "Say {what} in at most {number} printable characters.",
+                what=sentence(what),
+                number=LONGEST,
+            )
+        )
     return line

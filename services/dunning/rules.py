@@ -7,9 +7,8 @@ from datetime import date
 from itertools import pairwise
 from typing import Final
 
-from services.quantities.counting import count
+from services.languages.sentence import N_, Sentence, nsentence, sentence
 from services.quantities.money import Money
-from services.quantities.period import written_day
 from services.records.dunning.policy import DunningPolicy, LateFee, PolicyStep, StepAction
 
 EARLIEST_DAY: Final = -60
@@ -21,11 +20,19 @@ MOST_MINOR: Final = 10**12
 _PERCENT: Final = re.compile(r"([0-9]{1,3})(?:\.([0-9]{1,2}))?")
 
 STEP_NAMES: Final[dict[StepAction, str]] = {
-    "reminder": "Reminder",
-    "overdue": "Overdue notice",
-    "demand": "Demand",
-    "notice": "Disconnection notice",
-    "disconnection": "Disconnection order",
+    "reminder": N_("Reminder"),
+    "overdue": N_("Overdue notice"),
+    "demand": N_("Demand"),
+    "notice": N_("Disconnection notice"),
+    "disconnection": N_("Disconnection order"),
+}
+# Within a sentence.
+STEP_WORDS: Final[dict[StepAction, str]] = {
+    "reminder": N_("reminder"),
+    "overdue": N_("overdue notice"),
+    "demand": N_("demand"),
+    "notice": N_("disconnection notice"),
+    "disconnection": N_("disconnection order"),
 }
 _ONCE: Final[tuple[StepAction, ...]] = ("overdue", "notice", "disconnection")
 
@@ -44,8 +51,9 @@ class _Numbered:
     step: PolicyStep
 
     @property
-    def name(self) -> str:
-        return f"Step {self.number} ({STEP_NAMES[self.step.action].lower()})"
+    def name(self) -> Sentence:
+        step = sentence(STEP_WORDS[self.step.action])
+        return sentence("Step {number} ({step})", number=self.number, step=step)
 
 
 def step_of(action: StepAction, day: int, *, fee: bool = False) -> PolicyStep:
@@ -54,11 +62,15 @@ def step_of(action: StepAction, day: int, *, fee: bool = False) -> PolicyStep:
     return PolicyStep(key=key, action=action, day=day, fee=fee)
 
 
-def day_in_words(day: int) -> str:
+def day_in_words(day: int) -> Sentence:
     """3 days before the due date, on the due date, 7 days after the due date."""
     if day == 0:
-        return "on the due date"
-    return f"{count(abs(day), 'day')} {'before' if day < 0 else 'after'} the due date"
+        return sentence("on the due date")
+    if day < 0:
+        return nsentence(
+            "{count} day before the due date", "{count} days before the due date", -day
+        )
+    return nsentence("{count} day after the due date", "{count} days after the due date", day)
 
 
 def percent_bp(text: str, what: str) -> int:
@@ -66,7 +78,13 @@ def percent_bp(text: str, what: str) -> int:
     found = _PERCENT.fullmatch(text.strip().removesuffix("%").strip() or "0")
     bp = int(found[1]) * 100 + int((found[2] or "").ljust(2, "0")) if found else -1
     if not 0 <= bp <= 10_000:
-        raise InvalidPolicy([f"The {what} is a percentage from 0 to 100, such as 1.5."])
+        raise InvalidPolicy(
+            [
+                sentence(
+                    "The {what} is a percentage from 0 to 100, such as 1.5.", what=sentence(what)
+                )
+            ]
+        )
     return bp
 
 
@@ -91,54 +109,74 @@ def check_policy(policy: DunningPolicy, *, today: date) -> None:
 
 def _of_terms(policy: DunningPolicy, today: date) -> Iterator[str]:
     if policy.valid_from is None or policy.valid_from < today:
-        yield f"A policy holds from {written_day(today)}, today, at the earliest."
+        yield sentence("A policy holds from {day}, today, at the earliest.", day=today)
     if not 0 <= policy.minimum_minor <= MOST_MINOR:
-        yield "The smallest balance that is dunned is an amount of 0 or more."
+        yield sentence("The smallest balance that is dunned is an amount of 0 or more.")
     if not 1 <= policy.notice_days <= LATEST_DAY:
-        yield "The wait after a disconnection notice is 1 to 365 days: as many as the law asks for."
+        yield sentence(
+            "The wait after a disconnection notice is 1 to 365 days: as many as the law asks for."
+        )
 
 
 def _of_steps(policy: DunningPolicy) -> Iterator[str]:
     if not policy.steps:
-        yield "A policy has one step at least."
+        yield sentence("A policy has one step at least.")
     if len(policy.steps) > MOST_STEPS:
-        yield f"A policy has at most {MOST_STEPS} steps."
+        yield sentence("A policy has at most {number} steps.", number=MOST_STEPS)
     for at in _numbered(policy):
         yield from _of_day(at)
     for action in _ONCE:
         times = sum(step.action == action for step in policy.steps)
         if times > 1:
-            yield f"There is one {STEP_NAMES[action].lower()} at most, not {times}."
+            yield sentence(
+                "There is one {step} at most, not {number}.",
+                step=sentence(STEP_WORDS[action]),
+                number=times,
+            )
 
 
 def _of_day(at: _Numbered) -> Iterator[str]:
     if not EARLIEST_DAY <= at.step.day <= LATEST_DAY:
-        yield f"{at.name}: a step is from 60 days before the due date to 365 days after it."
+        yield sentence(
+            "{step}: a step is from 60 days before the due date to 365 days after it.",
+            step=at.name,
+        )
     elif at.step.action == "reminder" and at.step.day > 0:
-        yield (
-            f"{at.name}: a reminder goes out before the due date or on it. After it, choose an "
-            "overdue notice or a demand."
+        yield sentence(
+            "{step}: a reminder goes out before the due date or on it. After it, choose an "
+            "overdue notice or a demand.",
+            step=at.name,
         )
     elif at.step.action != "reminder" and at.step.day < 1:
-        yield f"{at.name}: nothing is overdue before the day after the due date."
+        yield sentence(
+            "{step}: nothing is overdue before the day after the due date.", step=at.name
+        )
 
 
 def _of_order(policy: DunningPolicy) -> Iterator[str]:
     for before, after in pairwise(_numbered(policy)):
         if before.step.day == after.step.day:
-            yield (
-                f"Steps {before.number} and {after.number} overlap: both are "
-                f"{day_in_words(after.step.day)}."
+            yield sentence(
+                "Steps {first} and {second} overlap: both are {day}.",
+                first=before.number,
+                second=after.number,
+                day=day_in_words(after.step.day),
             )
         elif before.step.day > after.step.day:
-            yield (
-                f"{after.name} is on day {after.step.day:+d}, before step {before.number} on day "
-                f"{before.step.day:+d}: put the steps in the order of their days."
+            yield sentence(
+                "{step} is on day {day}, before step {number} on day {other}: put the steps in "
+                "the order of their days.",
+                step=after.name,
+                day=f"{after.step.day:+d}",
+                number=before.number,
+                other=f"{before.step.day:+d}",
             )
     late = [at for at in _numbered(policy) if at.step.action != "reminder"]
     for at in late[1:]:
         if at.step.action == "overdue":
-            yield f"{at.name}: the overdue notice is the first step after the due date."
+            yield sentence(
+                "{step}: the overdue notice is the first step after the due date.", step=at.name
+            )
 
 
 def _of_disconnection(policy: DunningPolicy) -> Iterator[str]:
@@ -147,15 +185,20 @@ def _of_disconnection(policy: DunningPolicy) -> Iterator[str]:
     if cut is None:
         return
     if cut is not numbered[-1]:
-        yield f"{cut.name}: cutting the supply is the last step."
+        yield sentence("{step}: cutting the supply is the last step.", step=cut.name)
     notice = next((at for at in numbered if at.step.action == "notice"), None)
     if notice is None:
-        yield f"{cut.name}: nobody is disconnected without a disconnection notice before."
+        yield sentence(
+            "{step}: nobody is disconnected without a disconnection notice before.", step=cut.name
+        )
     elif cut.step.day - notice.step.day < policy.notice_days:
-        yield (
-            f"{cut.name} is {count(max(0, cut.step.day - notice.step.day), 'day')} after the "
-            f"notice; the law's wait is {count(policy.notice_days, 'day')}. Put it on day "
-            f"{notice.step.day + policy.notice_days:+d} or later."
+        yield sentence(
+            "{step} is {days} after the notice; the law's wait is {wait}. Put it on day {day} or "
+            "later.",
+            step=cut.name,
+            days=_days(max(0, cut.step.day - notice.step.day)),
+            wait=_days(policy.notice_days),
+            day=f"{notice.step.day + policy.notice_days:+d}",
         )
 
 
@@ -163,32 +206,40 @@ def _of_fee(policy: DunningPolicy) -> Iterator[str]:
     fee, charging = policy.late_fee, [at for at in _numbered(policy) if at.step.fee]
     if fee is None:
         for at in charging:
-            yield f"{at.name}: it charges the late fee, and there is none."
+            yield sentence("{step}: it charges the late fee, and there is none.", step=at.name)
         return
     if not charging:
-        yield "No step charges the late fee: say which one does."
+        yield sentence("No step charges the late fee: say which one does.")
     yield from _of_amounts(fee, policy)
     for at in charging:
         if at.step.day <= fee.grace_days:
-            yield (
-                f"{at.name}: it charges the late fee within the grace of "
-                f"{count(fee.grace_days, 'day')}: charge it later, or shorten the grace."
+            yield sentence(
+                "{step}: it charges the late fee within the grace of {days}: charge it later, or "
+                "shorten the grace.",
+                step=at.name,
+                days=_days(fee.grace_days),
             )
 
 
 def _of_amounts(fee: LateFee, policy: DunningPolicy) -> Iterator[str]:
     cap = Money(max(0, fee.cap_minor), policy.currency)
     if fee.fixed_minor < 0 or not 0 <= fee.percent_bp <= 10_000 or not 0 <= fee.tax_bp <= 10_000:
-        yield "A late fee, its percentage and its tax are not below 0, nor above 100 %."
+        yield sentence("A late fee, its percentage and its tax are not below 0, nor above 100 %.")
     elif fee.fixed_minor == 0 and fee.percent_bp == 0:
-        yield "A late fee is an amount, a percentage of what is overdue, or both."
+        yield sentence("A late fee is an amount, a percentage of what is overdue, or both.")
     if not 0 < fee.cap_minor <= MOST_MINOR:
-        yield "Say how much late fees come to at most for one debt: an amount above 0."
+        yield sentence("Say how much late fees come to at most for one debt: an amount above 0.")
     elif fee.fixed_minor > fee.cap_minor:
         amount = Money(fee.fixed_minor, policy.currency)
-        yield f"The late fee of {amount.display()} is above its cap of {cap.display()}."
+        yield sentence(
+            "The late fee of {amount} is above its cap of {cap}.", amount=amount, cap=cap
+        )
     if not 0 <= fee.grace_days <= MOST_GRACE_DAYS:
-        yield f"The grace is 0 to {MOST_GRACE_DAYS} days."
+        yield sentence("The grace is 0 to {number} days.", number=MOST_GRACE_DAYS)
+
+
+def _days(number: int) -> Sentence:
+    return nsentence("{count} day", "{count} days", number)
 
 
 def _numbered(policy: DunningPolicy) -> Iterator[_Numbered]:

@@ -14,12 +14,12 @@ READING_SOURCE: Final = {
     "imported": "imported",
 }
 MISSED_READ: Final[dict[MissedReason, str]] = {
-    "no_access": "no access",
-    "dog": "a dog",
-    "damaged": "the meter is damaged",
-    "not_found": "the meter was not found",
-    "locked": "locked",
-    "other": "another reason",
+    "no_access": N_("no access"),
+    "dog": N_("a dog"),
+    "damaged": N_("the meter is damaged"),
+    "not_found": N_("the meter was not found"),
+    "locked": N_("locked"),
+    "other": N_("another reason"),
 }
 OCCASION: Final = {
     "bill_issued": "When it was issued",

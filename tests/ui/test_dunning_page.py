@@ -13,13 +13,16 @@ from pages.registry import CUSTOMER, DUNNING, WORK_ORDERS
 from scheduler import Scheduler
 from services.bootstrap import run_with
 from services.identity.permissions import Role
+from services.languages.language import Language
 from services.records.bills import Bill
 from tests.integration.utility import ADMIN, Utility, make_utility
-from tests.ui.test_pages import fill, press, signed_in, words
+from tests.ui.test_pages import fill, press, signed_in, user_of, words
+from tests.ui.untranslated import english_on, reads_arabic
 
 pytestmark = pytest.mark.postgres
 # Who may do nothing with dunning is shown no such page.
 VIEWERS = (Role.CASHIER, Role.CLERK, Role.MANAGER, Role.AUDITOR, Role.ADMIN)
+ARABIC = Language.of("ar")
 HOLDERS = (Role.CLERK, Role.MANAGER, Role.ADMIN)
 POLICY_MAKERS = (Role.MANAGER, Role.ADMIN)
 
@@ -176,3 +179,19 @@ def test_a_link_to_a_customer_opens_their_dunning(utility: Utility, bill: Bill) 
     (link,) = [one for one in links if "House M1" in one.proto.label]
     assert f"id={bill.customer_id}" in link.proto.query_string
     assert "view=Dunning" in link.proto.query_string
+
+
+def test_each_view_is_said_in_another_language(utility: Utility, bill: Bill, database: str) -> None:
+    reads_arabic(utility.services, user_of(Role.MANAGER))
+    ordered(utility, database)
+    views = ("Tonight", "Who owes", "Taken", "Work orders", "Policy")
+    steps = ("Before the due date", "First overdue notices", "Further steps")
+    # The names of currencies are the settings' to translate.
+    data = ("House M1", "Caribbean guilder", bill.customer_id)
+    for query in [*({"list": view} for view in views), *({"part": part} for part in steps)]:
+        said = {name: ARABIC.gettext(value) for name, value in query.items()}
+        app = signed_in(utility.services, Role.MANAGER, DUNNING.script, **said)
+        assert not app.exception, query
+        assert english_on(app, data=data) == [], query
+    app = signed_in(utility.services, Role.MANAGER, WORK_ORDERS.script)
+    assert english_on(app, data=data) == []

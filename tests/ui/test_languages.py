@@ -11,7 +11,9 @@ from tests.ui.app_process import AppProcess, choose, settled
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 ARABIC = Language.of("ar")
-PAGES = ("submit-reading", "rounds", "payments", "bills", "customers", "my-account")
+PAGES = (
+    "submit-reading", "rounds", "payments", "bills", "customers", "my-account", "dunning",
+)  # fmt: skip
 FAILED = "Something went wrong on our side. What was stored before is safe."
 _OVERFLOW = "() => document.documentElement.scrollWidth - innerWidth"
 

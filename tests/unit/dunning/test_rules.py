@@ -13,6 +13,7 @@ from services.dunning.rules import (
     percent_text,
     step_of,
 )
+from services.languages.language import Language
 from services.records.dunning.policy import DunningPolicy, LateFee, PolicyStep, StepAction
 
 TODAY = date(2026, 12, 2)
@@ -144,3 +145,23 @@ def test_days_in_words() -> None:
         *("3 days before the due date", "1 day before the due date", "on the due date"),
         *("1 day after the due date", "7 days after the due date"),
     ]
+
+
+def test_what_is_wrong_is_said_in_other_languages_too() -> None:
+    overlap = problems(steps=steps(("overdue", 1), ("demand", 7), ("demand", 7)))
+    assert [Language.of(tag).say(overlap[0]) for tag in ("es", "ar")] == [
+        "Los pasos 2 y 3 coinciden: ambos son 7 días después del vencimiento.",
+        "الخطوتان 2 و3 متداخلتان: كلتاهما بعد تاريخ الاستحقاق بـ7 أيام.",
+    ]
+    every = (
+        *problems(valid_from=TODAY - timedelta(1), minimum_minor=-1, notice_days=0, steps=()),
+        *problems(steps=steps(("overdue", 0), ("overdue", 5), ("reminder", 400), ("demand", 400))),
+        *problems(steps=steps(("overdue", 1), ("notice", 2), ("disconnection", 9), ("demand", 20))),
+        *problems(steps=steps(("overdue", 1), ("disconnection", 9), fee_on=1)),
+        *problems(late_fee=FEE.model_copy(update={"fixed_minor": 30_000, "grace_days": 99})),
+        *problems(
+            late_fee=LateFee(fixed_minor=0, percent_bp=0, cap_minor=0, grace_days=0, tax_bp=-1)
+        ),
+    )
+    assert len(every) > 15
+    assert [one for one in every if Language.of("es").say(one) == one] == []

@@ -28,7 +28,6 @@ NOT_YET = {
     "corrections",
     "customers",
     "drafts",
-    "dunning",
     "imports",
     "meters",
     "month_end",
