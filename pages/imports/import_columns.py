@@ -5,13 +5,15 @@ from typing import Final
 import streamlit as st
 
 from pages.imports.kind_names import field_name
+from pages.languages.words import _
 from pages.shared.format import escaped
 from pages.shared.session import services
 from services.identity.auth import Principal
 from services.importing.file_imports import FileLook
 from services.importing.kinds import COLUMNS_OF, TableKind
+from services.languages.sentence import N_
 
-_NONE: Final = "Not in this file"
+_NONE: Final = N_("Not in this file")
 
 
 def ask_columns(kind: TableKind, look: FileLook, key: str, principal: Principal) -> bool:
@@ -22,12 +24,19 @@ def ask_columns(kind: TableKind, look: FileLook, key: str, principal: Principal)
     if look.missing:
         lacking = ", ".join(field_name(name) for name in look.missing)
         st.warning(
-            f"No column of the file is called like: {lacking}. Say once which one is meant; it is "
-            "remembered for the next file.",
+            _(
+                "No column of the file is called like: {lacking}. Say once which one is meant; it "
+                "is remembered for the next file.",
+                lacking=lacking,
+            ),
             icon=":material/view_column:",
         )
     unknown = sum(field is None for field in look.fields)
-    label = f"Columns: {len(look.fields) - unknown} matched, {unknown} left out"
+    label = _(
+        "Columns: {matched} matched, {unknown} left out",
+        matched=len(look.fields) - unknown,
+        unknown=unknown,
+    )
     with st.expander(label, expanded=bool(look.missing), icon=":material/view_column:"):
         chosen = _show_form(kind, look, key)
     if chosen is None:
@@ -47,11 +56,16 @@ def _show_form(kind: TableKind, look: FileLook, key: str) -> dict[str, str | Non
                 required = field in columns.required
                 with grid.cell():
                     chosen[field] = _ask_heading(field, look, headings, key, required=required)
-        if not st.form_submit_button("Use these columns", icon=":material/check:"):
+        if not st.form_submit_button(_("Use these columns"), icon=":material/check:"):
             return None
     picked = [heading for heading in chosen.values() if heading]
     if twice := [heading for heading in picked if picked.count(heading) > 1]:
-        st.error(f"“{escaped(twice[0])}” is chosen twice. Choose it for one of the two.")
+        st.error(
+            _(
+                "“{heading}” is chosen twice. Choose it for one of the two.",
+                heading=escaped(twice[0]),
+            )
+        )
         return None
     return chosen
 
@@ -77,6 +91,7 @@ def _ask_heading(
     found = st.selectbox(
         f"{field_name(field)}{needed}",
         options,
+        format_func=lambda option: _(_NONE) if option == _NONE else option,
         index=options.index(now) if now in options else 0,
         key=f"column-{field}-{key}",
     )

@@ -10,6 +10,7 @@ from pages.imports.import_columns import ask_columns
 from pages.imports.import_progress import with_progress
 from pages.imports.import_report import answers_of, ask_answers, show_report
 from pages.imports.kind_names import KINDS
+from pages.languages.words import _, say
 from pages.registry import BANK_LINES, IMPORTS
 from pages.shared.form_ids import form_done, form_id, show_done
 from pages.shared.format import escaped
@@ -27,6 +28,7 @@ from services.importing.file_imports import FileAnswers, FileLook, permissions_f
 from services.importing.kinds import TableKind
 from services.importing.report import ImportReport
 from services.importing.source import UnreadableFile
+from services.languages.sentence import N_
 
 _XLSX: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 _TABLES: Final = ("xlsx", "ods", "csv", "tsv", "txt")
@@ -36,10 +38,11 @@ _OTHERS: Final[Mapping[TableKind, tuple[str, ...]]] = {
     "intervals": ("xml", "nem12"),
     "readings": ("nem13",),
 }
+_A_TABLE: Final = N_("A spreadsheet (XLSX, ODS) or CSV, at most 20 MB")
 _LABELS: Final[Mapping[TableKind, str]] = {
-    "bank_statements": "A statement as CSV, MT940 or camt.053 (XML), at most 20 MB",
-    "intervals": "NEM12, Green Button (XML), a spreadsheet or CSV, at most 20 MB",
-    "readings": "A spreadsheet (XLSX, ODS), CSV or NEM13, at most 20 MB",
+    "bank_statements": N_("A statement as CSV, MT940 or camt.053 (XML), at most 20 MB"),
+    "intervals": N_("NEM12, Green Button (XML), a spreadsheet or CSV, at most 20 MB"),
+    "readings": N_("A spreadsheet (XLSX, ODS), CSV or NEM13, at most 20 MB"),
 }
 _CHECKED: Final = "import-checked"
 _LOOK: Final = "import-look"
@@ -59,29 +62,33 @@ def _page() -> None:
     show_done()
     with st.container(horizontal=True, vertical_alignment="bottom"):
         kinds = [kind for kind in KINDS if may(*permissions_for(kind))]
-        kind = st.selectbox("What is in the file", kinds, format_func=KINDS.__getitem__, key="kind")
+        kind = st.selectbox(
+            _("What is in the file"), kinds, format_func=KINDS.__getitem__, key="kind"
+        )
         _offer_templates(kind)
     allow_upload()
     is_bank = kind == "bank_statements"
     if is_bank:
-        page_link(BANK_LINES, label="Payments from statements so far", icon=":material/list_alt:")
+        page_link(
+            BANK_LINES, label=_("Payments from statements so far"), icon=":material/list_alt:"
+        )
     file = st.file_uploader(
-        _LABELS.get(kind, "A spreadsheet (XLSX, ODS) or CSV, at most 20 MB"),
+        _(_LABELS.get(kind, _A_TABLE)),
         type=[*_TABLES, *_OTHERS.get(kind, ())],
         key=f"file-{form_id('import')}",
     )
     if file is None:
-        st.caption("Nothing is written before you have seen what would be added and changed.")
+        st.caption(_("Nothing is written before you have seen what would be added and changed."))
         return
     _show_file(kind, file.getvalue(), file.file_id)
 
 
 def _offer_templates(kind: TableKind) -> None:
     imports = services().imports
-    with st.popover("Template", icon=":material/download:"):
-        st.caption("An empty file with every column. A file of your own works as well.")
+    with st.popover(_("Template"), icon=":material/download:"):
+        st.caption(_("An empty file with every column. A file of your own works as well."))
         st.download_button(
-            "Excel (XLSX)",
+            _("Excel (XLSX)"),
             data=while_signed_in(lambda: imports.template(kind, "xlsx", principal=principal)),
             file_name=f"{kind}.xlsx",
             mime=_XLSX,
@@ -89,7 +96,7 @@ def _offer_templates(kind: TableKind) -> None:
             width="stretch",
         )
         st.download_button(
-            "CSV",
+            _("CSV"),
             data=while_signed_in(lambda: imports.template(kind, "csv", principal=principal)),
             file_name=f"{kind}.csv",
             mime="text/csv",
@@ -103,7 +110,7 @@ def _show_file(kind: TableKind, content: bytes, file_id: str) -> None:
     try:
         look = _look(kind, content, key)
     except UnreadableFile as error:
-        st.error(escaped(error.problem), icon=":material/error:")
+        st.error(escaped(say(error.problem)), icon=":material/error:")
         return
     if not look.format and ask_columns(kind, look, key, principal):
         # What was remembered holds for this look too.
@@ -125,7 +132,7 @@ def _look(kind: TableKind, content: bytes, key: str) -> FileLook:
     """What the file holds, read once. Raises UnreadableFile."""
     kept: tuple[str, FileLook] | None = st.session_state.get(_LOOK)
     if kept is None or kept[0] != key:
-        with st.spinner("Reading the file …"):
+        with st.spinner(_("Reading the file …")):
             kept = key, services().imports.look(kind, content, principal=principal)
         st.session_state[_LOOK] = kept
     return kept[1]
@@ -143,7 +150,7 @@ def _checked(
         lambda progress: imports.check(
             kind, content, answers=answers, principal=principal, now=at, progress=progress
         ),
-        text="Checking the file …",
+        text=_("Checking the file …"),
     )
     st.session_state[_CHECKED] = _Checked(of, report)
     return report
@@ -153,7 +160,7 @@ def _offer_import(report: ImportReport, key: str) -> None:
     number = report.added + report.changed
     if not number:
         st.success(
-            "Everything in this file is known already: there is nothing to import.",
+            _("Everything in this file is known already: there is nothing to import."),
             icon=":material/check_circle:",
         )
         return
@@ -161,7 +168,7 @@ def _offer_import(report: ImportReport, key: str) -> None:
     def press() -> None:
         st.session_state[_PRESSED] = key
 
-    label = f"Import: add {report.added:,}, change {report.changed:,}"
+    label = _("Import: add {added}, change {changed}", added=report.added, changed=report.changed)
     st.button(label, type="primary", icon=":material/upload:", on_click=press, key="import")
 
 
@@ -171,16 +178,16 @@ def _bring_in(kind: TableKind, content: bytes, answers: FileAnswers) -> None:
         lambda progress: imports.bring_in(
             kind, content, answers=answers, principal=principal, now=at, progress=progress
         ),
-        text="Importing …",
+        text=_("Importing …"),
     )
     st.session_state.pop(_CHECKED, None)
     if report.ok:
-        form_done("import", f"{KINDS[kind]}: {report.summary}")
+        form_done("import", f"{KINDS[kind]}: {say(report.summary)}")
         if kind == "bank_statements":
             st.switch_page(BANK_LINES.script)
         st.rerun()
     # Somebody else changed the same rows since they were checked.
-    st.warning(escaped(report.summary), icon=":material/sync_problem:")
+    st.warning(escaped(say(report.summary)), icon=":material/sync_problem:")
 
 
 principal = require_permission(*IMPORTS.needs)

@@ -6,14 +6,15 @@ from typing import TypeVar
 
 import streamlit as st
 
+from pages.languages.words import _, say
 from services.importing.writing import Progress
 
-Answer = TypeVar("Answer")
+T = TypeVar("T")
 
 _LOOK_SECONDS = 0.3
 
 
-def with_progress(work: Callable[[Progress], Answer], *, text: str) -> Answer:
+def with_progress(work: Callable[[Progress], T], *, text: str) -> T:
     """The answer of `work`, with a bar while it goes on; raises what it raises.
 
     Streamlit ends a script whose visitor clicks elsewhere: the work is then finished all the same.
@@ -32,7 +33,9 @@ def with_progress(work: Callable[[Progress], Answer], *, text: str) -> Answer:
         while wait([future], timeout=_LOOK_SECONDS).not_done:
             done, of, what = latest
             if what:
-                total = f" of {of:,}" if of else ""
-                bar.progress(min(done / of, 1.0) if of else 0.0, text=f"{what} {done:,}{total}.")
+                said = _("{what} {done}.", what=say(what), done=done)
+                if of:
+                    said = _("{what} {done} of {of}.", what=say(what), done=done, of=of)
+                bar.progress(min(done / of, 1.0) if of else 0.0, text=said)
     place.empty()
     return future.result()

@@ -23,6 +23,7 @@ COUNTED: Final = (
     NN_("{count} open bill", "{count} open bills"),
     NN_("{count} minute", "{count} minutes"),
     NN_("{count} hour", "{count} hours"),
+    NN_("{count} try", "{count} tries"),
 )
 # What a list says that has no rows.
 NONE: Final = (

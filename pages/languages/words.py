@@ -40,6 +40,12 @@ def ngettext(one: str, many: str, number: int, /, **values: object) -> str:
     return language().ngettext(one, many, number, **values)
 
 
+def pgettext(context: str, text: str, /, **values: object) -> str:
+    """A text that means something else in another context."""
+    spoken = language()
+    return spoken.pgettext(context, text, **spoken.isolated(values))
+
+
 def say(said: object) -> str:
     """A sentence, or that of an error, in the language of this visit."""
     return language().say(said)

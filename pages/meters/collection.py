@@ -2,27 +2,37 @@
 
 from typing import Final
 
+from pages.languages.words import _, say
 from pages.shared.format import Color, count, moment
 from pages.shared.session import services, zone
 from services.identity.auth import Principal
+from services.languages.sentence import N_
 from services.records.submissions import CollectedMeter, CollectionOutcome
 
 OUTCOMES: Final[dict[CollectionOutcome, tuple[str, Color]]] = {
-    "collected": ("Collected", "green"),
-    "doubted": ("Needs review", "orange"),
-    "no_answer": ("No answer", "red"),
-    "not_believed": ("Not believed", "red"),
-    "not_stored": ("Not stored", "red"),
-    "not_asked": ("Not asked", "gray"),
+    "collected": (N_("Collected"), "green"),
+    "doubted": (N_("Needs review"), "orange"),
+    "no_answer": (N_("No answer"), "red"),
+    "not_believed": (N_("Not believed"), "red"),
+    "not_stored": (N_("Not stored"), "red"),
+    "not_asked": (N_("Not asked"), "gray"),
+}
+_OUTCOMES_AT: Final[dict[CollectionOutcome, str]] = {
+    "collected": N_("collected {moment}"),
+    "doubted": N_("needs review {moment}"),
+    "no_answer": N_("no answer {moment}"),
+    "not_believed": N_("not believed {moment}"),
+    "not_stored": N_("not stored {moment}"),
+    "not_asked": N_("not asked {moment}"),
 }
 
 
 def what_now(one: CollectedMeter) -> str:
     """What happens next with a meter that gave no reading; empty where nothing does."""
     if one.next_try_at is not None:
-        return f"asked again {moment(one.next_try_at, zone())}"
+        return _("asked again {moment}", moment=moment(one.next_try_at, zone()))
     if one.round_at is not None:
-        return "on the round"
+        return _("on the round")
     return ""
 
 
@@ -31,13 +41,14 @@ def collection_facts(meter_id: str, principal: Principal) -> list[tuple[str, str
     one = services().readings.collection_of(meter_id=meter_id, principal=principal)
     if one is None:
         return []
-    tries = f", {count(one.tries, 'try', 'tries')}" if one.tries > 1 else ""
-    said = f"{OUTCOMES[one.outcome][0].lower()} {moment(one.tried_at, zone())}{tries}"
-    facts = [("Head end", said)]
+    said = _(_OUTCOMES_AT[one.outcome], moment=moment(one.tried_at, zone()))
+    if one.tries > 1:
+        said = f"{said} · {count(one.tries, 'try', 'tries')}"
+    facts = [(_("Head end"), said)]
     if one.reason:
-        facts.append(("Why no reading", one.reason))
+        facts.append((_("Why no reading"), say(one.reason)))
     if now := what_now(one):
-        facts.append(("What now", now))
+        facts.append((_("What now"), now))
     if one.reading_id is None and one.collected_at is not None:
-        facts.append(("Last collected", moment(one.collected_at, zone())))
+        facts.append((_("Last collected"), moment(one.collected_at, zone())))
     return facts

@@ -1,9 +1,11 @@
 """A meter: where it is and who has it, what was read and used, and what happened to it."""
 
+from collections.abc import Mapping
 from typing import Final
 
 import streamlit as st
 
+from pages.languages.words import Said, _, pgettext, say
 from pages.meters.collection import collection_facts
 from pages.meters.series_file import offer_series
 from pages.registry import (
@@ -33,22 +35,35 @@ from pages.shared.usage import show_usage
 from services.database.errors import IllegalChange, NotFound
 from services.identity.auth import Principal
 from services.identity.permissions import Permission
+from services.languages.sentence import N_
 from services.records.readings import Meter, MeterKind, Reading
 
-_VIEWS: Final = ("Meter", "Timeline")
-_STATES: Final[dict[str, State]] = {"active": ("In use", "green"), "closed": ("Closed", "gray")}
+_VIEWS: Final = (N_("Meter"), N_("Timeline"))
+_STATES: Final[dict[str, State]] = {
+    "active": (N_("In use"), "green"),
+    "closed": (N_("Closed"), "gray"),
+}
 _READ_AT_ONCE: Final = 13
-_READ_BY: Final[dict[MeterKind, str]] = {"manual": "by a person", "smart": "by the head end"}
+_READ_BY: Final[Mapping[MeterKind, str]] = Said(
+    {"manual": N_("by a person"), "smart": N_("by the head end")}
+)
+_READ_FROM_NOW_ON: Final[Mapping[MeterKind, str]] = Said(
+    {
+        "manual": N_("It is read by a person from now on."),
+        "smart": N_("It is read by the head end from now on."),
+    }
+)
 
 
 def show_meter_page(meter_id: str, principal: Principal) -> None:
     """The meter as it stands now; raises NotFound."""
     meter = services().readings.meter(meter_id=meter_id, principal=principal)
-    with detail_header(f"Meter {meter.serial}", back=CUSTOMERS, states=[_STATES[meter.status]]):
+    title = _("Meter {serial}", serial=meter.serial)
+    with detail_header(title, back=CUSTOMERS, states=[_STATES[meter.status]]):
         if (
             meter.status == "active"
             and may(Permission.SUBMIT_READINGS)
-            and st.button("Submit a reading", type="primary", icon=":material/speed:")
+            and st.button(_("Submit a reading"), type="primary", icon=":material/speed:")
         ):
             st.switch_page(SUBMIT_READING.script, query_params={"meter": meter.serial})
     show_done()
@@ -69,22 +84,26 @@ def _show_facts(meter: Meter, principal: Principal) -> None:
         if meter.customer_id:
             page_link(
                 CUSTOMER,
-                label=f"**{escaped(meter.customer_name)}** · account {escaped(meter.account_no)}",
+                label=_(
+                    "**{customer}** · account {account}",
+                    customer=escaped(meter.customer_name),
+                    account=escaped(meter.account_no),
+                ),
                 icon=":material/person:",
                 query_params={"id": meter.customer_id},
             )
         else:
-            st.markdown("Nobody is supplied by it now.")
+            st.markdown(_("Nobody is supplied by it now."))
         facts = [
-            ("Address", meter.address or ""),
-            ("Service point", meter.service_point_code or ""),
-            ("Tariff", meter.tariff_name or ""),
-            ("Installed on", day(meter.opened_on) if meter.opened_on else ""),
-            ("Read", _READ_BY[meter.kind]),
-            ("Digits", str(meter.dials)),
+            (_("Address"), meter.address or ""),
+            (_("Service point"), meter.service_point_code or ""),
+            (_("Tariff"), meter.tariff_name or ""),
+            (_("Installed on"), day(meter.opened_on) if meter.opened_on else ""),
+            (pgettext("by whom", "Read"), _READ_BY[meter.kind]),
+            (_("Digits"), str(meter.dials)),
         ]
         if meter.multiplier_milli != 1000:
-            facts.append(("Multiplier", times(meter.multiplier_milli)))
+            facts.append((_("Multiplier"), times(meter.multiplier_milli)))
         if meter.kind == "smart":
             facts += collection_facts(meter.id, principal)
         description_list(facts, least_width=130)
@@ -95,23 +114,23 @@ def _show_facts(meter: Meter, principal: Principal) -> None:
 
 def _ask_kind(meter: Meter, principal: Principal) -> None:
     """Who reads it: a person, or the head end by the meter's serial."""
-    with st.popover("Change how it is read", icon=":material/sensors:"):
+    with st.popover(_("Change how it is read"), icon=":material/sensors:"):
         kind: MeterKind = st.radio(
-            "It is read",
+            _("It is read"),
             list(_READ_BY),
             index=list(_READ_BY).index(meter.kind),
             format_func=_READ_BY.__getitem__,
             key=f"kind-{meter.id}",
         )
         if services().headend_url is None:
-            st.caption("No head end is connected: see Services.")
-        if st.button("Save", key=f"save-kind-{meter.id}", type="primary"):
+            st.caption(_("No head end is connected: see Services."))
+        if st.button(_("Save"), key=f"save-kind-{meter.id}", type="primary"):
             try:
                 services().places.read_by(meter.id, kind, principal=principal)
             except (IllegalChange, NotFound) as error:
-                st.error(escaped(error), icon=":material/edit:")
+                st.error(escaped(say(error)), icon=":material/edit:")
                 return
-            form_done(f"kind-{meter.id}", f"It is read {_READ_BY[kind]} from now on.")
+            form_done(f"kind-{meter.id}", _READ_FROM_NOW_ON[kind])
             st.rerun()
 
 
@@ -120,15 +139,15 @@ def _show_readings(meter: Meter, principal: Principal) -> None:
         meter_id=meter.id, limit=_READ_AT_ONCE, principal=principal
     )
     with st.container(border=True, gap="small"):
-        st.markdown("**Last readings**")
+        st.markdown(_("**Last readings**"))
         if not found:
-            st.caption("It has not been read yet.")
+            st.caption(_("It has not been read yet."))
         for reading in found:
             _show_reading(reading)
         if meter.agreement_id is not None and meter.removed_on is None:
             page_link(
                 ESTIMATE_READING,
-                label="Estimate a reading that could not be taken",
+                label=_("Estimate a reading that could not be taken"),
                 icon=":material/calculate:",
                 query_params={"meter": meter.serial},
             )
@@ -141,11 +160,11 @@ def _show_reading(reading: Reading) -> None:
             read = moment(reading.read_at, zone())
             st.caption(escaped(f"{read} · {how_read(reading)}"))
             if reading.estimated_by:
-                st.caption(escaped(reading.estimated_by))
+                st.caption(escaped(say(reading.estimated_by)))
         if reading.status == "accepted":
             page_link(
                 CORRECT_READING,
-                label="Correct",
+                label=_("Correct"),
                 icon=":material/edit:",
                 query_params={"id": reading.id},
                 width="content",

@@ -4,10 +4,11 @@ from datetime import date
 
 import streamlit as st
 
+from pages.languages.words import _, ngettext, say
 from pages.registry import BILL, METER, SUBMIT_READING
 from pages.shared.components import description_list
 from pages.shared.form_ids import form_done, form_id
-from pages.shared.format import READING_SOURCE, count, day, escaped, kwh, money, period
+from pages.shared.format import READING_SOURCE, day, escaped, kwh, money, period
 from pages.shared.header import show_header
 from pages.shared.history import go_on_to
 from pages.shared.permitted import page_link
@@ -36,18 +37,20 @@ def show_estimate(serial: str, on: str, principal: Principal) -> None:
     meter = context.meter
     page_link(
         METER,
-        label=f"Meter {escaped(meter.serial)}",
+        label=_("Meter {serial}", serial=escaped(meter.serial)),
         icon=":material/arrow_back:",
         query_params={"id": meter.id},
     )
-    show_header("Estimate a reading")
+    show_header(_("Estimate a reading"))
     st.markdown(f"**{escaped(meter.supplied)}** · {escaped(meter.address or '')}")
     st.caption(
-        "For a reading that could not be taken. The bill says that it is estimated, and the next "
-        "actual reading settles the difference."
+        _(
+            "For a reading that could not be taken. The bill says that it is estimated, and the "
+            "next actual reading settles the difference."
+        )
     )
     chosen = st.date_input(
-        "Estimate what it showed on",
+        _("Estimate what it showed on"),
         _asked(on) or _usual_day(context),
         max_value=today(),
         format="DD/MM/YYYY",
@@ -78,10 +81,10 @@ def _show_for(meter: Meter, on: date, principal: Principal) -> None:
             meter_serial=meter.serial, on=on, principal=principal, now=now()
         )
     except _REFUSALS as error:
-        st.warning(escaped(error), icon=":material/block:")
+        st.warning(escaped(say(error)), icon=":material/block:")
         page_link(
             SUBMIT_READING,
-            label="Submit a reading",
+            label=_("Submit a reading"),
             icon=":material/speed:",
             query_params={"meter": meter.serial},
         )
@@ -93,23 +96,26 @@ def _show_for(meter: Meter, on: date, principal: Principal) -> None:
 def _show_found(found: EstimatedRead) -> None:
     made, last = found.estimate, found.facts.last
     with st.container(border=True):
-        st.markdown(f"**{kwh(made.register_wh)}** estimated")
-        st.markdown(escaped(made.sentence))
+        st.markdown(_("**{kwh}** estimated", kwh=kwh(made.register_wh)))
+        st.markdown(escaped(say(made.sentence)))
+        used = ngettext(
+            "{kwh} in {count} day", "{kwh} in {count} days", made.days, kwh=kwh(made.used_wh)
+        )
         description_list(
             [
-                ("Use", f"{kwh(made.used_wh)} in {count(made.days, 'day')}"),
-                ("Last reading", f"{kwh(last.register_wh)}, {day(last.read_on)}"),
-                ("That was", READING_SOURCE[last.source]),
-                ("Estimated in a row", str(found.facts.in_a_row + 1)),
+                (_("Use"), used),
+                (_("Last reading"), f"{kwh(last.register_wh)}, {day(last.read_on)}"),
+                (_("That was"), READING_SOURCE[last.source]),
+                (_("Estimated in a row"), str(found.facts.in_a_row + 1)),
             ],
             least_width=130,
         )
     for bill in found.assessment.bills:
         total = money(bill.rated.total_minor, bill.rated.currency)
         days = period(bill.opening.read_on, bill.closing.read_on)
-        st.markdown(f"It bills **{escaped(total)}** for {days}.")
+        st.markdown(_("It bills **{total}** for {days}.", total=escaped(total), days=days))
     if found.assessment.explanation:
-        st.caption(escaped(found.assessment.explanation))
+        st.caption(escaped(say(found.assessment.explanation)))
 
 
 def _ask(found: EstimatedRead, meter: Meter, on: date, principal: Principal) -> None:
@@ -117,11 +123,11 @@ def _ask(found: EstimatedRead, meter: Meter, on: date, principal: Principal) -> 
     reading_id = form_id(name)
     with st.form(f"store-{reading_id}"):
         reason = st.text_input(
-            "Why it could not be read",
+            _("Why it could not be read"),
             key=f"why-{reading_id}",
-            placeholder="Nobody at home on 1 and 3 December",
+            placeholder=_("Nobody at home on 1 and 3 December"),
         )
-        label = "Store and bill" if found.assessment.bill else "Store"
+        label = _("Store and bill") if found.assessment.bill else _("Store")
         if not st.form_submit_button(label, type="primary"):
             return
     try:
@@ -135,9 +141,9 @@ def _ask(found: EstimatedRead, meter: Meter, on: date, principal: Principal) -> 
             now=now(),
         )
     except _REFUSALS as error:
-        st.error(escaped(error), icon=":material/edit:")
+        st.error(escaped(say(error)), icon=":material/edit:")
         return
-    form_done(name, "The estimate is stored.")
+    form_done(name, _("The estimate is stored."))
     if stored.bill is not None:
         go_on_to(BILL, id=stored.bill.id)
     go_on_to(METER, id=meter.id)

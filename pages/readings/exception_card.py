@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from pages.languages.words import _, pgettext, say
 from pages.readings.exception_outlooks import outlooks_of
 from pages.registry import METER
 from pages.shared.ai_cards import show_ai_on_reading
@@ -29,14 +30,14 @@ def show_exception(reading: Reading, context: ReadingContext, principal: Princip
             st.caption(f"**{escaped(reading.supplied)}** · {at}", width="content")
             page_link(
                 METER,
-                label="Meter",
+                label=_("Meter"),
                 icon=":material/speed:",
                 query_params={"id": reading.meter_id},
             )
         _show_facts(reading, context)
         _show_doubts(reading)
         if swapped := outlooks_of(reading, context, principal).swapped:
-            st.info(escaped(swapped), icon=":material/swap_horiz:")
+            st.info(escaped(say(swapped)), icon=":material/swap_horiz:")
         show_ai_on_reading(reading, principal)
         show_reading_photos(reading.id, principal)
     _show_use(reading, context)
@@ -52,9 +53,9 @@ def _show_facts(reading: Reading, context: ReadingContext) -> None:
     last = context.last_read
     description_list(
         [
-            ("Read", moment(reading.read_at, zone())),
-            ("By", f"{called(reading.submitted_by)} ({how_read(reading)})"),
-            ("Last read", f"{kwh(last.register_wh)}, {day(last.read_on)}" if last else ""),
+            (pgettext("when", "Read"), moment(reading.read_at, zone())),
+            (_("By"), f"{called(reading.submitted_by)} ({how_read(reading)})"),
+            (_("Last read"), f"{kwh(last.register_wh)}, {day(last.read_on)}" if last else ""),
             *registers_shown(reading.registers),
         ],
         least_width=130,
@@ -75,7 +76,7 @@ def _show_doubts(reading: Reading) -> None:
 
 def _show_use(reading: Reading, context: ReadingContext) -> None:
     with st.container(border=True):
-        st.markdown("**Daily use between reads**")
+        st.markdown(_("**Daily use between reads**"))
         daily_use(
             context.history[-_BARS:],
             # Below the last read, nobody knows the use: a rollover's would dwarf every real bar.

@@ -6,6 +6,7 @@ from typing import Final
 
 import streamlit as st
 
+from pages.languages.words import _, say
 from pages.readings.exception_outlooks import (
     billed,
     forget_outlooks,
@@ -19,6 +20,7 @@ from pages.shared.session import may, now, people_with, services
 from services.database.errors import IllegalChange
 from services.identity.auth import Principal
 from services.identity.permissions import Permission
+from services.languages.sentence import N_
 from services.quantities.energy import format_kwh
 from services.readings.outlooks import REFUSALS, Outlooks, Proposal
 from services.records.readings import Reading
@@ -26,11 +28,11 @@ from services.records.submissions import ReadingContext, StoredReading
 
 # Streamlit keeps C and R for itself.
 _ACTIONS: Final[tuple[tuple[Mode, str, str, str], ...]] = (
-    ("accept", "Accept", "A", "check"),
-    ("correct", "Right value", "V", "edit"),
-    ("estimate", "Estimate", "E", "calculate"),
-    ("read_again", "New read", "N", "directions_walk"),
-    ("reject", "Reject", "X", "block"),
+    ("accept", N_("Accept"), "A", "check"),
+    ("correct", N_("Right value"), "V", "edit"),
+    ("estimate", N_("Estimate"), "E", "calculate"),
+    ("read_again", N_("New read"), "N", "directions_walk"),
+    ("reject", N_("Reject"), "X", "block"),
 )
 _SAID: Final = "exception-said"
 
@@ -53,7 +55,9 @@ class Decision:
         outlooks = outlooks_of(self.reading, self.context, self.principal)
         show_outlooks(self.reading, outlooks)
         if not may(Permission.DECIDE_READINGS):
-            st.caption(f"To be decided by {people_with(Permission.DECIDE_READINGS)}.")
+            st.caption(
+                _("To be decided by {people}.", people=people_with(Permission.DECIDE_READINGS))
+            )
             self._offer_skip()
             return
         self._offer_proposals(outlooks)
@@ -69,10 +73,10 @@ class Decision:
     def _offer_proposals(self, outlooks: Outlooks) -> None:
         for number, (proposal, outlook) in enumerate(outlooks.proposals):
             if st.button(
-                f"Use {kwh(proposal.register_wh)}",
+                _("Use {kwh}", kwh=kwh(proposal.register_wh)),
                 icon=":material/lightbulb:",
                 key=self._key(f"use-{number}"),
-                help=f"{proposal.reason} {billed(outlook)}",
+                help=f"{say(proposal.reason)} {billed(outlook)}",
                 shortcut="U" if number == 0 else None,
                 type="primary",
                 width="stretch",
@@ -85,7 +89,7 @@ class Decision:
             for mode, label, shortcut, icon in _ACTIONS:
                 with grid.cell():
                     st.button(
-                        label,
+                        _(label),
                         icon=f":material/{icon}:",
                         key=self._key(f"choose-{mode}"),
                         shortcut=shortcut,
@@ -101,7 +105,7 @@ class Decision:
     def _offer_skip(self) -> None:
         if self.skip is not None:
             st.button(
-                "Skip",
+                _("Skip"),
                 icon=":material/skip_next:",
                 key=self._key("skip"),
                 shortcut="S",
@@ -123,21 +127,21 @@ class Decision:
                 principal=self.principal,
                 now=now(),
             ),
-            f"corrected to {kwh(proposal.register_wh)}",
+            _("corrected to {kwh}", kwh=kwh(proposal.register_wh)),
         )
 
     def _store(self, decide: Callable[[], StoredReading], said: str) -> None:
         try:
             stored = decide()
         except IllegalChange as error:
-            st.warning(f"{escaped(error)} Nothing was changed.")
-            st.button("Go on", icon=":material/refresh:", key=self._key("go-on"))
+            st.warning(_("{problem} Nothing was changed.", problem=escaped(say(error))))
+            st.button(_("Go on"), icon=":material/refresh:", key=self._key("go-on"))
         except REFUSALS as error:
             forget_outlooks()
-            st.error(escaped(error), icon=":material/edit:")
+            st.error(escaped(say(error)), icon=":material/edit:")
         else:
             forget_outlooks()
-            self.done(f"{self.reading.meter_serial}: {said}{_bills_of(stored)}.")
+            self.done(_what_was_done(self.reading.meter_serial, said, stored))
 
 
 def say_next(said: str) -> None:
@@ -151,8 +155,13 @@ def show_said() -> None:
         st.toast(escaped(said), icon=":material/check_circle:", duration="long")
 
 
-def _bills_of(stored: StoredReading) -> str:
+def _what_was_done(serial: str, said: str, stored: StoredReading) -> str:
     if stored.bill is None:
-        return ""
+        return f"{serial}: {said}."
     total = sum(bill.total_minor for bill in (*stored.earlier, stored.bill))
-    return f", billed {money(total, stored.bill.currency)}"
+    return _(
+        "{serial}: {said}, billed {total}.",
+        serial=serial,
+        said=said,
+        total=money(total, stored.bill.currency),
+    )

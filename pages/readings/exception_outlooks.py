@@ -4,9 +4,11 @@ from typing import Final
 
 import streamlit as st
 
+from pages.languages.words import _, say
 from pages.shared.format import escaped, kwh, money
 from pages.shared.session import now, services
 from services.identity.auth import Principal
+from services.languages.sentence import N_
 from services.readings.outlooks import Outlook, Outlooks
 from services.records.readings import Reading
 from services.records.submissions import ReadingContext
@@ -33,20 +35,20 @@ def forget_outlooks() -> None:
 
 def show_outlooks(reading: Reading, outlooks: Outlooks) -> None:
     """A line for each decision with what it would bill, to compare them by."""
-    rows = ["| | Shows | Bills |", "|:---|---:|---:|"]
-    rows.append(_row("Accept", reading.register_wh, outlooks.accept))
+    rows = [_("| | Shows | Bills |"), "|:---|---:|---:|"]
+    rows.append(_row(_("Accept"), reading.register_wh, outlooks.accept))
     for proposal, outlook in outlooks.proposals:
-        rows.append(_row("Proposal", proposal.register_wh, outlook))
+        rows.append(_row(_("Proposal"), proposal.register_wh, outlook))
     if not outlooks.estimate.refused:
-        rows.append(_row("Estimate", outlooks.estimate.register_wh, outlooks.estimate))
+        rows.append(_row(_("Estimate"), outlooks.estimate.register_wh, outlooks.estimate))
     st.markdown("\n".join(rows), width="stretch")
 
 
 def _row(name: str, register_wh: int, outlook: Outlook) -> str:
     if outlook.refused:
-        bills = "cannot be billed"
+        bills = _("cannot be billed")
     elif outlook.total_minor is None:
-        bills = "not now"
+        bills = _("not now")
     else:
         bills = f"**{escaped(money(outlook.total_minor, outlook.currency))}**"
     return f"| {name} | {kwh(register_wh)} | {bills} |"
@@ -55,6 +57,7 @@ def _row(name: str, register_wh: int, outlook: Outlook) -> str:
 def billed(outlook: Outlook) -> str:
     """What a decision would bill, in a sentence."""
     if outlook.total_minor is None:
-        return escaped(outlook.remark or "It would not be billed now.")
+        return escaped(say(outlook.remark or N_("It would not be billed now.")))
     total = escaped(money(outlook.total_minor, outlook.currency))
-    return f"Bills **{total}** for {kwh(outlook.used_wh)}. {escaped(outlook.remark)}".strip()
+    said = _("Bills **{total}** for {kwh}.", total=total, kwh=kwh(outlook.used_wh))
+    return f"{said} {escaped(say(outlook.remark))}".strip()

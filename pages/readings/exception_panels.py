@@ -6,6 +6,7 @@ from typing import Final
 
 import streamlit as st
 
+from pages.languages.words import Said, _, say
 from pages.readings.exception_outlooks import billed
 from pages.readings.exception_words import REASONS, Mode
 from pages.shared.form_ids import form_id
@@ -14,32 +15,41 @@ from pages.shared.number_field import focus_field, number_field
 from pages.shared.registers import ask_registers
 from pages.shared.session import now, services, today
 from services.identity.auth import Principal
+from services.languages.sentence import N_
 from services.quantities.energy import format_kwh
 from services.readings.exceptions import request_id_for
 from services.readings.outlooks import Outlook, Outlooks
 from services.records.readings import Meter, Reading
 from services.records.submissions import StoredReading
 
-_RIGHT_VALUE: Final = "Right reading (kWh)"
-_ROLLED_OVER: Final = "The register rolled over"
-_ROLLED_OVER_HELP: Final = (
+_RIGHT_VALUE: Final = N_("Right reading (kWh)")
+_ROLLED_OVER: Final = N_("The register rolled over")
+_ROLLED_OVER_HELP: Final = N_(
     "It passed its last digit and began again at 0. Without this, a register that fell by less "
     "than half of what it can show is not billed."
 )
-_WHAT_IT_DOES: Final[Mapping[Mode, str]] = {
-    "accept": "The meter really shows this value.",
-    "correct": "The meter shows another value. The flagged one is kept as evidence.",
-    "estimate": "An estimate takes its place; the next actual reading settles the difference.",
-    "read_again": "It is set aside, nothing is billed, and the meter is on the round again.",
-    "reject": "It is set aside for good and nothing is billed.",
-}
-_SEND: Final[Mapping[Mode, str]] = {
-    "accept": "Accept the reading",
-    "correct": "Correct and bill",
-    "estimate": "Store the estimate",
-    "read_again": "Ask for a new read",
-    "reject": "Reject the reading",
-}
+_WHAT_IT_DOES: Final[Mapping[Mode, str]] = Said(
+    {
+        "accept": N_("The meter really shows this value."),
+        "correct": N_("The meter shows another value. The flagged one is kept as evidence."),
+        "estimate": N_(
+            "An estimate takes its place; the next actual reading settles the difference."
+        ),
+        "read_again": N_(
+            "It is set aside, nothing is billed, and the meter is on the round again."
+        ),
+        "reject": N_("It is set aside for good and nothing is billed."),
+    }
+)
+_SEND: Final[Mapping[Mode, str]] = Said(
+    {
+        "accept": N_("Accept the reading"),
+        "correct": N_("Correct and bill"),
+        "estimate": N_("Store the estimate"),
+        "read_again": N_("Ask for a new read"),
+        "reject": N_("Reject the reading"),
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,23 +90,23 @@ class Panel:
                     principal=self.principal,
                     now=now(),
                 ),
-                f"accepted at {kwh(self.reading.register_wh)}",
+                _("accepted at {kwh}", kwh=kwh(self.reading.register_wh)),
             )
 
     def _ask_correct(self, *, focus: bool) -> None:
         registers = self.meter.registers
         # With several registers, mostly one of them is wrong: the others need not be typed again.
         value = number_field(
-            _RIGHT_VALUE,
+            _(_RIGHT_VALUE),
             key=self._key("right"),
             value=format_kwh(self.reading.register_wh) if registers else "",
         )
         if focus:
-            focus_field(_RIGHT_VALUE)
+            focus_field(_(_RIGHT_VALUE))
         stored = {name: format_kwh(shown) for name, shown in self.reading.registers.items()}
         typed = ask_registers(registers, stored, key=self.reading.id)
         if not value:
-            st.caption("Enter or Tab shows what it bills.")
+            st.caption(_("Enter or Tab shows what it bills."))
             return
         first = self._if_shown(value, typed)
         outlook, rolled_over = self._rolled_over(first, value, typed)
@@ -114,7 +124,7 @@ class Panel:
                     principal=self.principal,
                     now=now(),
                 ),
-                f"corrected to {kwh(outlook.register_wh)}",
+                _("corrected to {kwh}", kwh=kwh(outlook.register_wh)),
             )
 
     def _if_shown(
@@ -140,7 +150,7 @@ class Panel:
         if not outlook.fell:
             return outlook, False
         said = st.checkbox(
-            _ROLLED_OVER, help=_ROLLED_OVER_HELP, key=self._key(f"rolled-over-{value}")
+            _(_ROLLED_OVER), help=_(_ROLLED_OVER_HELP), key=self._key(f"rolled-over-{value}")
         )
         return (
             (self._if_shown(value, registers, rolled_over=True), True) if said else (outlook, False)
@@ -149,7 +159,7 @@ class Panel:
     def _ask_estimate(self) -> None:
         if not _possible(self.outlooks.estimate):
             return
-        st.caption(escaped(self.outlooks.estimated_by))
+        st.caption(escaped(say(self.outlooks.estimated_by)))
         if reason := self._reason("estimate"):
             self.store(
                 lambda: services().reading_estimates.store_in_place(
@@ -160,7 +170,7 @@ class Panel:
                     principal=self.principal,
                     now=now(),
                 ),
-                f"estimated at {kwh(self.outlooks.estimate.register_wh)}",
+                _("estimated at {kwh}", kwh=kwh(self.outlooks.estimate.register_wh)),
             )
 
     def _set_aside(self, mode: Mode, reason: str) -> None:
@@ -170,7 +180,7 @@ class Panel:
                 lambda: review.reject(
                     reading_id=self.reading.id, reason=reason, principal=self.principal
                 ),
-                "rejected",
+                _("rejected"),
             )
             return
         self.store(
@@ -181,7 +191,7 @@ class Panel:
                 reason=reason,
                 principal=self.principal,
             ),
-            "set aside; the meter is on the round again",
+            _("set aside; the meter is on the round again"),
         )
 
     def _reason(self, mode: Mode) -> str | None:
@@ -190,7 +200,7 @@ class Panel:
         with st.container(gap="xsmall"):
             for number, reason in enumerate(REASONS[mode], start=1):
                 if st.button(
-                    reason,
+                    _(reason),
                     key=self._key(f"{mode}-because-{number}"),
                     shortcut=str(number),
                     width="stretch",
@@ -198,7 +208,9 @@ class Panel:
                     chosen = reason
         with st.form(self._key(f"{mode}-own"), border=False):
             own = st.text_input(
-                "Another reason", key=self._key(f"{mode}-reason"), placeholder="In your own words"
+                _("Another reason"),
+                key=self._key(f"{mode}-reason"),
+                placeholder=_("In your own words"),
             )
             if st.form_submit_button(_SEND[mode], type="primary", width="stretch"):
                 chosen = own
@@ -210,5 +222,5 @@ class Panel:
 
 def _possible(outlook: Outlook) -> bool:
     if outlook.refused:
-        st.error(escaped(outlook.remark), icon=":material/block:")
+        st.error(escaped(say(outlook.remark)), icon=":material/block:")
     return not outlook.refused

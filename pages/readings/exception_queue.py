@@ -6,10 +6,11 @@ from uuid import uuid4
 
 import streamlit as st
 
+from pages.languages.words import _, ngettext
 from pages.readings.exception_card import show_exception
 from pages.readings.exception_decision import Decision, say_next
 from pages.readings.exception_words import cause_words, route_words
-from pages.shared.format import count, escaped, kwh, money
+from pages.shared.format import escaped, grouped, kwh, money
 from pages.shared.session import services
 from services.identity.auth import Principal
 from services.readings.exceptions import RANKED_TO
@@ -46,9 +47,9 @@ def ask_filter(found: FlaggedReadings) -> None:
     """The filters, with how many readings there are of each."""
     with st.grid(2, min_column_width=150) as grid:
         with grid.cell():
-            _choice("Cause", found.causes, cause_words, every="Every cause", key=_CAUSE)
+            _choice(_("Cause"), found.causes, cause_words, every=_("Every cause"), key=_CAUSE)
         with grid.cell():
-            _choice("Route", found.routes, route_words, every="Every route", key=_ROUTE)
+            _choice(_("Route"), found.routes, route_words, every=_("Every route"), key=_ROUTE)
 
 
 def show_next(found: FlaggedReadings, principal: Principal) -> None:
@@ -100,21 +101,29 @@ def _choice(
         options,
         index=None,
         placeholder=every,
-        format_func=lambda name: f"{words(name)} ({numbers.get(name, 0):,})",
+        format_func=lambda name: f"{words(name)} ({grouped(str(numbers.get(name, 0)))})",
         on_change=start_over,
         key=key,
     )
 
 
 def _show_progress(found: FlaggedReadings, item: FlaggedReading) -> None:
-    more = "More than " if found.ranked >= RANKED_TO else ""
-    left = f"**{more}{found.total:,} left**"
+    if found.ranked >= RANKED_TO:
+        said = [ngettext("**More than {count} left**", "**More than {count} left**", found.total)]
+    else:
+        said = [ngettext("**{count} left**", "**{count} left**", found.total)]
     stake = at_stake(item)
     if stake and item.reading.id == st.session_state[_CURRENT]:
-        left += f" · about {escaped(stake)} at stake"
+        said.append(_("about {stake} at stake", stake=escaped(stake)))
     if skipped := len(st.session_state.get(_SKIPPED, [])):
-        left += f" · {count(skipped, 'reading')} skipped, at the end"
-    st.markdown(left)
+        said.append(
+            ngettext(
+                "{count} reading skipped, at the end",
+                "{count} readings skipped, at the end",
+                skipped,
+            )
+        )
+    st.markdown(" · ".join(said))
 
 
 def _done(said: str) -> None:

@@ -4,6 +4,7 @@ import streamlit as st
 
 from pages.bills.bill_card import show_bill
 from pages.bills.stored_reading import offer_billing
+from pages.languages.words import _, say
 from pages.readings.exception_card import show_exception
 from pages.readings.exception_decision import Decision, say_next, show_said
 from pages.shared.components import status_badge
@@ -27,7 +28,7 @@ def show_flagged(reading_id: str, principal: Principal) -> None:
     with left:
         show_exception(reading, context, principal)
     with right, st.container(border=True):
-        st.markdown("**Your decision**")
+        st.markdown(_("**Your decision**"))
         Decision(reading, context, principal, _show_again).ask()
 
 
@@ -48,8 +49,12 @@ def _show_decided(reading: Reading, bill: Bill | None) -> None:
         st.caption(escaped(reading.supplied))
         if reading.decided_by and reading.decided_at:
             st.markdown(
-                f"Decided by {escaped(called(reading.decided_by))} "
-                f"on {moment(reading.decided_at, zone())}: {escaped(reading.decision_reason or '')}"
+                _(
+                    "Decided by {person} on {moment}: {reason}",
+                    person=escaped(called(reading.decided_by)),
+                    moment=moment(reading.decided_at, zone()),
+                    reason=escaped(say(reading.decision_reason or "")),
+                )
             )
     if bill:
         show_bill(bill)

@@ -4,7 +4,7 @@ from datetime import date
 
 import streamlit as st
 
-from pages.languages.words import _
+from pages.languages.words import _, say
 from pages.shared.components import description_list
 from pages.shared.format import count, day, escaped, kwh, times
 from pages.shared.registers import registers_shown
@@ -62,7 +62,7 @@ def meter_context(serial: str, principal: Principal) -> ReadingContext | None:
     try:
         return services().readings.meter_now(serial=serial, principal=principal, now=now())
     except NotFound as error:
-        st.warning(escaped(error))
+        st.warning(escaped(say(error)))
         return None
 
 
@@ -77,7 +77,7 @@ def show_meter(context: ReadingContext) -> None:
             else ""
         )
         st.caption(f"{escaped(meter.address or '')}{account}")
-        shown = [(_("Meter"), meter.serial), (_("Tariff"), meter.tariff_name or "none")]
+        shown = [(_("Meter"), meter.serial), (_("Tariff"), meter.tariff_name or _("none"))]
         if last is not None:
             shown.append(
                 (

@@ -6,6 +6,7 @@ from typing import Final
 
 import streamlit as st
 
+from pages.languages.words import Said, _, ngettext, say
 from pages.registry import ESTIMATE_READING, METER
 from pages.shared.form_ids import form_done, form_id, show_done
 from pages.shared.format import Color, count, day, escaped, moment
@@ -17,18 +18,26 @@ from services.database.errors import DatabaseRefused
 from services.history.terms import MISSED_READ
 from services.identity.auth import Principal
 from services.identity.permissions import Permission
+from services.languages.sentence import N_
 from services.readings.submission import InvalidReading
 from services.records.lists import MissedFilter
-from services.records.submissions import MissedMeter
+from services.records.submissions import MissedMeter, MissedReason
 
 _REASONS: Final = {text[0].upper() + text[1:]: code for code, text in MISSED_READ.items()}
+_SAID: Final = Said(MISSED_READ)
 # From so many days in a row on somebody should do something.
 _OFTEN: Final = 2
 
 
 def _why(missed: MissedMeter) -> str:
-    said = MISSED_READ[missed.reason]
-    return f"{said[0].upper()}{said[1:]}. {missed.note}" if missed.note else said.capitalize()
+    said = reason_words(missed.reason)
+    return f"{said}. {missed.note}" if missed.note else said
+
+
+def reason_words(reason: MissedReason) -> str:
+    """Why a meter could not be read, as it begins a line."""
+    said = _SAID[reason]
+    return f"{said[0].upper()}{said[1:]}"
 
 
 def _times(missed: MissedMeter) -> str:
@@ -40,41 +49,45 @@ def _color(missed: MissedMeter) -> Color | None:
 
 
 def _asked(missed: MissedMeter) -> str:
-    return "asked for again" if missed.asked_because else ""
+    return _("asked for again") if missed.asked_because else ""
 
 
 _COLUMNS: Final[tuple[Column[MissedMeter], ...]] = (
-    Column(label="Meter", text=lambda missed: missed.meter_serial, place="title", flag=_asked),
+    Column(label=N_("Meter"), text=lambda missed: missed.meter_serial, place="title", flag=_asked),
     Column(
-        label="Last visit",
+        label=N_("Last visit"),
         text=lambda missed: day(missed.missed_on),
         sort="visit",
         largest_first=True,
     ),
-    Column(label="Why", text=_why, place="text"),
-    Column(label="Photo", text=lambda missed: "yes" if missed.has_photo else "–"),
-    Column(label="By", text=lambda missed: called(missed.submitted_by)),
+    Column(label=N_("Why"), text=_why, place="text"),
+    Column(label=N_("Photo"), text=lambda missed: _("yes") if missed.has_photo else "–"),
+    Column(label=N_("By"), text=lambda missed: called(missed.submitted_by)),
     Column(
-        label="In a row",
+        label=N_("In a row"),
         text=_times,
         color=_color,
         sort="times",
         largest_first=True,
         place="status",
     ),
-    Column(label="Place", text=lambda missed: missed.code, sort="place"),
-    Column(label="Route", text=lambda missed: missed.route or "–"),
+    Column(label=N_("Place"), text=lambda missed: missed.code, sort="place"),
+    Column(label=N_("Route"), text=lambda missed: missed.route or "–"),
     Column(
-        label="Last read",
-        text=lambda missed: day(missed.last_read_on) if missed.last_read_on else "never",
+        label=N_("Last read"),
+        text=lambda missed: day(missed.last_read_on) if missed.last_read_on else _("never"),
     ),
 )
 
 
 def _summary(missed: MissedMeter) -> str:
-    visit = f"{moment(missed.missed_at, zone())} by {called(missed.submitted_by)}"
-    photo = "with photo" if missed.has_photo else ""
-    route = f"route {missed.route}" if missed.route else ""
+    visit = _(
+        "{moment} by {person}",
+        moment=moment(missed.missed_at, zone()),
+        person=called(missed.submitted_by),
+    )
+    photo = _("with photo") if missed.has_photo else ""
+    route = _("route {route}", route=missed.route) if missed.route else ""
     return " · ".join(
         filter(None, (_why(missed), visit, photo, missed.address or missed.code, route))
     )
@@ -85,19 +98,19 @@ def show_missed_reads(principal: Principal) -> None:
     show_done()
     with st.grid(6, min_column_width=150, vertical_alignment="bottom") as grid:
         with grid.cell(column_span=2):
-            text = ask_text("Meter, address, code, route or customer")
+            text = ask_text(_("Meter, address, code, route or customer"))
         with grid.cell(column_span=2):
-            first, last = ask_days("Last visit")
+            first, last = ask_days(_("Last visit"))
         reason = st.selectbox(
-            "Why",
+            _("Why"),
             list(_REASONS),
             index=None,
             key="why",
-            placeholder="Any reason",
+            placeholder=_("Any reason"),
             bind="query-params",
         )
         often = st.number_input(
-            "Days in a row", min_value=1, max_value=99, key="in-a-row", bind="query-params"
+            _("Days in a row"), min_value=1, max_value=99, key="in-a-row", bind="query-params"
         )
     wanted = MissedFilter(
         text=text,
@@ -110,7 +123,7 @@ def show_missed_reads(principal: Principal) -> None:
     show_list(
         Listing(
             noun="meter",
-            nothing="Every meter was read at its last visit.",
+            nothing=_("Every meter was read at its last visit."),
             page=METER,
             columns=_COLUMNS,
             summary=_summary,
@@ -131,17 +144,20 @@ def _offer(chosen: Sequence[MissedMeter], principal: Principal) -> None:
         return
     if len(chosen) == 1:
         (one,) = chosen
-        if st.button("Estimate", icon=":material/calculate:"):
+        if st.button(_("Estimate"), icon=":material/calculate:"):
             st.switch_page(
                 ESTIMATE_READING.script,
                 query_params={"meter": one.meter_serial, "on": today().isoformat()},
             )
     with (
-        st.popover(f"Ask for {count(len(chosen), 'new read')}", icon=":material/directions_walk:"),
+        st.popover(
+            ngettext("Ask for {count} new read", "Ask for {count} new reads", len(chosen)),
+            icon=":material/directions_walk:",
+        ),
         st.form("ask-again", border=False),
     ):
-        reason = st.text_input("Reason, shown to whoever reads the meter", max_chars=500)
-        if st.form_submit_button("Put on the round", type="primary"):
+        reason = st.text_input(_("Reason, shown to whoever reads the meter"), max_chars=500)
+        if st.form_submit_button(_("Put on the round"), type="primary"):
             _ask_again(chosen, reason, principal)
 
 
@@ -155,7 +171,12 @@ def _ask_again(chosen: Sequence[MissedMeter], reason: str, principal: Principal)
             now=now(),
         )
     except (InvalidReading, DatabaseRefused) as error:
-        st.error(escaped(error), icon=":material/edit:")
+        st.error(escaped(say(error)), icon=":material/edit:")
         return
-    form_done("ask-again", f"{count(len(chosen), 'meter')} put on the round again.")
+    said = ngettext(
+        "{count} meter put on the round again.",
+        "{count} meters put on the round again.",
+        len(chosen),
+    )
+    form_done("ask-again", said)
     st.rerun()

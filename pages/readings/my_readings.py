@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from pages.languages.words import _
+from pages.languages.words import _, say
 from pages.registry import BILL, SUBMIT_READING
 from pages.shared.components import chosen_page, page_number, status_badge
 from pages.shared.format import READING_STATUS, escaped, kwh, moment, money
@@ -33,7 +33,10 @@ def show_reading(reading: Reading) -> None:
             )
             if reading.decision_reason:
                 st.caption(
-                    _("Office: {decision_reason}", decision_reason=escaped(reading.decision_reason))
+                    _(
+                        "Office: {decision_reason}",
+                        decision_reason=escaped(say(reading.decision_reason)),
+                    )
                 )
         with st.container(width="content", gap="xsmall", horizontal_alignment="right"):
             status_badge(reading.status, READING_STATUS)

@@ -10,7 +10,7 @@ from uuid import uuid4
 
 import streamlit as st
 
-from pages.languages.words import _
+from pages.languages.words import _, say
 from pages.shared.components import LiveSteps
 from pages.shared.format import escaped
 from pages.shared.number_field import number_field
@@ -133,7 +133,7 @@ def _check(form: dict[str, Any], problem: Any) -> None:
             submission=submission, source="field", now=now()
         )
     except _WRONG_INPUT as error:
-        problem.error(escaped(error), icon=":material/edit:")
+        problem.error(escaped(say(error)), icon=":material/edit:")
         return
     if assessment.status == "needs_review":
         st.session_state[_DOUBT] = _doubts(assessment)
@@ -188,7 +188,7 @@ def submit_now(principal: Principal) -> None:
     except _WRONG_INPUT as error:
         _give_up(str(error))
     except DiskFull as error:
-        _offer_again(escaped(error))
+        _offer_again(escaped(say(error)))
     except (MeterTooBusy, TemporaryDatabaseError):
         _offer_again(_(_NO_ANSWER))
     else:

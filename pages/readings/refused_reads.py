@@ -4,6 +4,7 @@ from datetime import datetime
 
 import streamlit as st
 
+from pages.languages.words import _, say
 from pages.registry import METER
 from pages.shared.format import escaped, moment
 from pages.shared.session import called, services, zone
@@ -16,13 +17,13 @@ def show_refused_reads(principal: Principal) -> None:
     """The last ones, each with its meter where there is one."""
     found = services().reading_round.refused(principal=principal)
     if not found:
-        st.info("No reading of a round was refused.", icon=":material/check_circle:")
+        st.info(_("No reading of a round was refused."), icon=":material/check_circle:")
         return
-    st.caption("Nothing of these was stored as a reading; the phone shows why, too.")
+    st.caption(_("Nothing of these was stored as a reading; the phone shows why, too."))
     for number, one in enumerate(found):
         _show(number, one)
     if len(found) == REFUSED_AT_ONCE:
-        st.caption(f"These are the last {REFUSED_AT_ONCE}.")
+        st.caption(_("These are the last {number}.", number=REFUSED_AT_ONCE))
 
 
 def _show(number: int, one: RefusedRead) -> None:
@@ -31,21 +32,21 @@ def _show(number: int, one: RefusedRead) -> None:
         st.container(horizontal=True, vertical_alignment="center", wrap=False),
     ):
         with st.container(gap=None):
-            value = f"{escaped(one.shown)} kWh" if one.shown else "no value"
-            st.markdown(f"**{escaped(one.meter_serial) or 'No meter'}**: {value}")
-            st.markdown(escaped(one.why))
-            st.caption(
-                " · ".join(
-                    [
-                        f"Read {_read_at(one)}",
-                        f"sent {moment(one.refused_at, zone())}",
-                        f"by {escaped(called(one.submitted_by))}",
-                        *(["a reading came since"] if one.was_read_since else []),
-                    ]
-                )
-            )
+            value = f"{escaped(one.shown)} kWh" if one.shown else _("no value")
+            meter = escaped(one.meter_serial) or _("No meter")
+            st.markdown(f"**{meter}**: {value}")
+            st.markdown(escaped(say(one.why)))
+            said = [
+                _read_at(one),
+                _("sent {moment}", moment=moment(one.refused_at, zone())),
+                _("by {person}", person=escaped(called(one.submitted_by))),
+            ]
+            said += [_("a reading came since")] if one.was_read_since else []
+            st.caption(" · ".join(said))
         if one.meter_id is not None and st.button(
-            "Show", key=f"refused-{number}", help=f"Meter {escaped(one.meter_serial)}"
+            _("Show"),
+            key=f"refused-{number}",
+            help=_("Meter {serial}", serial=escaped(one.meter_serial)),
         ):
             st.switch_page(METER.script, query_params={"id": one.meter_id})
 
@@ -56,5 +57,7 @@ def _read_at(one: RefusedRead) -> str:
     except ValueError:
         written = None
     if written is None or written.tzinfo is None:
-        return escaped(one.read_at) or "at an unknown time"
-    return moment(written, zone())
+        if not one.read_at:
+            return _("Read at an unknown time")
+        return _("Read {day}", day=escaped(one.read_at))
+    return _("Read {day}", day=moment(written, zone()))

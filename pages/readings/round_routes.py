@@ -5,17 +5,26 @@ from typing import Final
 
 import streamlit as st
 
-from pages.languages.words import _
+from pages.languages.words import _, say
 from pages.registry import METER
 from pages.shared.format import count, day, escaped
 from pages.shared.session import now, services
 from services.history.terms import MISSED_READ
 from services.identity.auth import Principal
+from services.languages.sentence import N_
 from services.readings.round import ROUTES_AT_ONCE, DueMeter
 from services.records.submissions import Round
 
 _AFTER: Final = "after"
 _ROUTE: Final = "route"
+_COLUMNS: Final = (
+    N_("Meter"),
+    N_("State"),
+    N_("Place"),
+    N_("Address"),
+    N_("Customer"),
+    N_("Last read"),
+)
 
 
 def show_routes(principal: Principal) -> None:
@@ -56,14 +65,12 @@ def _show_row(one: Round) -> None:
         with st.container(gap=None):
             st.markdown(f"**{_name(one.route)}**")
             parts = [
-                _("{value} read", value=f"{one.meters - due:,}"),
-                _("{still} to read", still=f"{one.still:,}"),
+                _("{value} read", value=one.meters - due),
+                _("{still} to read", still=one.still),
             ]
-            parts += [_("{asked} asked for again", asked=f"{one.asked:,}")] if one.asked else []
+            parts += [_("{asked} asked for again", asked=one.asked)] if one.asked else []
             parts += (
-                [_("{missed} could not be read today", missed=f"{one.missed:,}")]
-                if one.missed
-                else []
+                [_("{missed} could not be read today", missed=one.missed)] if one.missed else []
             )
             st.caption(f"{count(one.meters, 'meter')}: {', '.join(parts)}")
             if one.meters:
@@ -80,16 +87,15 @@ def _show_route(route: str, principal: Principal) -> None:
     meters = services().reading_round.all_meters(route=route, principal=principal, now=now())
     due = [one for one in meters if one.meter.is_due]
     st.subheader(_name(route), anchor=False)
-    st.caption(
-        _("{due} of {counted} to read.", due=f"{len(due):,}", counted=count(len(meters), "meter"))
-    )
+    st.caption(_("{due} of {counted} to read.", due=len(due), counted=count(len(meters), "meter")))
     only_due = st.toggle(_("Only those to read"), value=True, key="only-due")
     shown: Sequence[DueMeter] = due if only_due else meters
     if not shown:
         st.success(_("Every meter of this route is read."), icon=":material/check_circle:")
         return
     table = st.dataframe(
-        [_cells(one) for one in shown],
+        [dict(zip(_COLUMNS, _cells(one), strict=True)) for one in shown],
+        column_config={name: _(name) for name in _COLUMNS},
         width="stretch",
         hide_index=True,
         on_select="rerun",
@@ -100,28 +106,31 @@ def _show_route(route: str, principal: Principal) -> None:
         st.switch_page(METER.script, query_params={"id": shown[chosen[0]].meter.meter_id})
 
 
-def _cells(due: DueMeter) -> dict[str, str]:
+def _cells(due: DueMeter) -> tuple[str, ...]:
     meter = due.meter
-    return {
-        "Meter": meter.serial,
-        "State": _state(due),
-        "Place": meter.code,
-        "Address": meter.address,
-        "Customer": meter.customer_name or _("Vacant"),
-        "Last read": day(meter.last_read.read_on) if meter.last_read else "never",
-    }
+    return (
+        meter.serial,
+        _state(due),
+        meter.code,
+        meter.address,
+        meter.customer_name or _("Vacant"),
+        day(meter.last_read.read_on) if meter.last_read else _("never"),
+    )
 
 
 def _state(due: DueMeter) -> str:
     meter = due.meter
     if meter.missed is not None and meter.is_due:
-        said = _("Not read today: {MISSED_READ}", MISSED_READ=MISSED_READ[meter.missed.reason])
+        reason = say(MISSED_READ[meter.missed.reason])
+        said = _("Not read today: {MISSED_READ}", MISSED_READ=reason)
         return f"{said}. {meter.missed.note}" if meter.missed.note else said
     if meter.request is not None:
         return _("To read again: {reason}", reason=meter.request.reason)
     if meter.was_read_on is None:
         return _("To read")
-    return f"{'Needs review' if meter.waits else 'Read'}, {day(meter.was_read_on)}"
+    if meter.waits:
+        return _("Needs review, {day}", day=meter.was_read_on)
+    return _("Read, {day}", day=meter.was_read_on)
 
 
 def _name(route: str) -> str:

@@ -12,8 +12,9 @@ from pages.shared.session import open_round, require_permission
 from services.identity.permissions import Permission
 from services.languages.sentence import N_
 
+_FIRST = N_("Routes")
 _VIEWS = {
-    N_("Routes"): show_routes,
+    _FIRST: show_routes,
     N_("Could not be read"): show_missed_reads,
     N_("Refused"): show_refused_reads,
 }
@@ -27,11 +28,11 @@ with header(ROUNDS.title):
 view = st.segmented_control(
     _("View"),
     list(_VIEWS),
-    default="Routes",
+    default=_FIRST,
     format_func=_,
     required=True,
     label_visibility="collapsed",
     key="view",
     bind="query-params",
 )
-_VIEWS[view or "Routes"](principal)
+_VIEWS[view or _FIRST](principal)

@@ -5,6 +5,7 @@ from typing import Final
 
 import streamlit as st
 
+from pages.languages.words import _, say
 from pages.meters.collection import OUTCOMES, what_now
 from pages.registry import METER, SMART_METERS
 from pages.shared.format import count, moment
@@ -13,61 +14,64 @@ from pages.shared.list_filters import ask_text
 from pages.shared.listing import show_list
 from pages.shared.session import require_permission, services, zone
 from services.identity.permissions import Permission
+from services.languages.sentence import N_
 from services.records.lists import CollectedFilter
 from services.records.submissions import CollectedMeter
 
-_FAILED: Final = "Without a reading"
-_BY_NAME: Final = {name: outcome for outcome, (name, _) in OUTCOMES.items()}
+_FAILED: Final = N_("Without a reading")
+_BY_NAME: Final = {said[0]: outcome for outcome, said in OUTCOMES.items()}
 
 
 def _last_reading(one: CollectedMeter) -> str:
-    return moment(one.collected_at, zone()) if one.collected_at else "never"
+    return moment(one.collected_at, zone()) if one.collected_at else _("never")
 
 
 _COLUMNS: Final[tuple[Column[CollectedMeter], ...]] = (
     Column(
-        label="Meter",
+        label=N_("Meter"),
         text=lambda one: one.meter_serial,
         sort="meter",
         place="title",
     ),
     Column(
-        label="Asked",
+        label=N_("Asked"),
         text=lambda one: moment(one.tried_at, zone()),
         sort="tried",
         largest_first=True,
     ),
     Column(
-        label="What came of it",
+        label=N_("What came of it"),
         text=lambda one: OUTCOMES[one.outcome][0],
         color=lambda one: OUTCOMES[one.outcome][1],
         place="status",
     ),
-    Column(label="Why", text=lambda one: one.reason or "–", place="text"),
-    Column(label="What now", text=lambda one: what_now(one) or "–"),
-    Column(label="Tries", text=lambda one: str(one.tries), right=True),
-    Column(label="Last collected", text=_last_reading),
-    Column(label="Place", text=lambda one: one.code),
+    Column(label=N_("Why"), text=lambda one: say(one.reason) or "–", place="text"),
+    Column(label=N_("What now"), text=lambda one: what_now(one) or "–"),
+    Column(label=N_("Tries"), text=lambda one: str(one.tries), right=True),
+    Column(label=N_("Last collected"), text=_last_reading),
+    Column(label=N_("Place"), text=lambda one: one.code),
 )
 
 
 def _summary(one: CollectedMeter) -> str:
-    asked = f"asked {moment(one.tried_at, zone())}"
+    asked = _("asked {moment}", moment=moment(one.tried_at, zone()))
     tries = count(one.tries, "try", "tries") if one.tries > 1 else ""
     place = one.address or one.code
-    return " · ".join(filter(None, (one.reason, asked, what_now(one), tries, place)))
+    reason = say(one.reason)
+    return " · ".join(filter(None, (reason, asked, what_now(one), tries, place)))
 
 
 principal = require_permission(Permission.VIEW_READINGS)
 st.title(SMART_METERS.title, anchor=False)
 with st.container(horizontal=True, vertical_alignment="bottom"):
-    text = ask_text("Meter")
+    text = ask_text(_("Meter"))
     chosen = st.selectbox(
-        "What came of it",
+        _("What came of it"),
         [_FAILED, *_BY_NAME],
+        format_func=_,
         index=None,
         key="outcome",
-        placeholder="Anything",
+        placeholder=_("Anything"),
         bind="query-params",
     )
 wanted = CollectedFilter(text=text, outcome=_BY_NAME.get(chosen or ""), failed=chosen == _FAILED)
@@ -75,7 +79,7 @@ lists = services().lists
 show_list(
     Listing(
         noun="smart meter",
-        nothing="No smart meter has been collected yet.",
+        nothing=_("No smart meter has been collected yet."),
         page=METER,
         columns=_COLUMNS,
         summary=_summary,

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 from pages.languages.words import Said, _, language, ngettext
 from services.history import terms
 from services.languages.sentence import N_
+from services.languages.writing import ENGLISH
 from services.quantities import written
 from services.quantities.energy import format_kwh
 from services.quantities.money import Money
@@ -150,7 +151,9 @@ def cron_in_words(cron: str) -> str:
 
 
 def ordinal(day_of_month: int) -> str:
-    """A day of the month as people say it: 1st, 2nd, 28th."""
+    """A day of the month as people say it: 1st, 2nd, 28th in English, elsewhere its number."""
+    if language().tag != ENGLISH:
+        return str(day_of_month)
     return _ORDINALS.get(day_of_month, f"{day_of_month}th")
 
 

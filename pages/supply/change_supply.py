@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from pages.languages.words import _
 from pages.registry import SERVICE_POINT
 from pages.shared.permitted import page_link
 from pages.shared.session import require_permission
@@ -12,7 +13,7 @@ principal = require_permission(Permission.CHANGE_SUPPLY)
 point = st.query_params.get("id", "")
 page_link(
     SERVICE_POINT,
-    label="The service point",
+    label=_("The service point"),
     icon=":material/arrow_back:",
     query_params={"id": point},
 )

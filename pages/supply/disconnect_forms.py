@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import streamlit as st
 
+from pages.languages.words import _
 from pages.shared.number_field import number_field
 from pages.shared.session import services
 from pages.supply.ask import ask_day, ask_read
@@ -22,9 +23,9 @@ from services.supply.changes import (
 def ask_disconnect(place: Place, form: str, _principal: Principal) -> Change | None:
     """Since when their supply is cut."""
     with st.form(f"ask-{form}"):
-        on = ask_day("Disconnected on", form)
-        read = ask_read("Reading on that day (kWh)", form, place)
-        if not st.form_submit_button("Show what it does", type="primary"):
+        on = ask_day(_("Disconnected on"), form)
+        read = ask_read(_("Reading on that day (kWh)"), form, place)
+        if not st.form_submit_button(_("Show what it does"), type="primary"):
             return None
     return Disconnect(place.point.id, on, read)
 
@@ -35,16 +36,16 @@ def ask_reconnect(place: Place, form: str, _principal: Principal) -> Change | No
     currency = currency or services().settings.currency
     usual = services().settings.fees.get(currency, {}).get("reconnection", 0)
     with st.form(f"ask-{form}"):
-        on = ask_day("Reconnected on", form)
-        read = ask_read("Reading on that day (kWh)", form, place)
-        rolled_over = st.checkbox("The register rolled over before it", key=f"rolled-{form}")
+        on = ask_day(_("Reconnected on"), form)
+        read = ask_read(_("Reading on that day (kWh)"), form, place)
+        rolled_over = st.checkbox(_("The register rolled over before it"), key=f"rolled-{form}")
         fee = number_field(
-            f"Reconnection fee ({currency})",
+            _("Reconnection fee ({currency})", currency=currency),
             key=f"fee-{form}",
             value=Money(usual, currency).text if usual else "",
         )
-        st.caption("It appears on the customer's statement. Leave it empty to charge none.")
-        if not st.form_submit_button("Show what it does", type="primary"):
+        st.caption(_("It appears on the customer's statement. Leave it empty to charge none."))
+        if not st.form_submit_button(_("Show what it does"), type="primary"):
             return None
     return Reconnect(place.point.id, on, replace(read, rolled_over=rolled_over), fee)
 

@@ -3,6 +3,7 @@
 import streamlit as st
 
 from pages.approvals.asking import show_requests
+from pages.languages.words import _
 from pages.meters.collection import collection_facts
 from pages.registry import CHANGE_SUPPLY, CUSTOMER, SERVICE_POINTS, PageEntry
 from pages.shared.components import description_list
@@ -17,6 +18,7 @@ from pages.supply.place_reads import show_place_reads
 from pages.supply.unbilled import show_unbilled
 from pages.supply.undo_change import last_undoable, offer_undo
 from services.identity.auth import Principal
+from services.languages.sentence import N_
 from services.records.supply import (
     Disconnection,
     Place,
@@ -25,20 +27,28 @@ from services.records.supply import (
     SupplyChangeKind,
 )
 
-_VIEWS = ("Overview", "Meters", "Agreements", "Readings", "Changes", "Timeline", "Details")
+_VIEWS = (
+    N_("Overview"),
+    N_("Meters"),
+    N_("Agreements"),
+    N_("Readings"),
+    N_("Changes"),
+    N_("Timeline"),
+    N_("Details"),
+)
 _NAMES: dict[SupplyChangeKind, tuple[str, str]] = {
-    "connect": ("Connected", "add_home"),
-    "move_in": ("Moved in", "login"),
-    "move_out": ("Moved out", "logout"),
-    "exchange": ("Meter exchanged", "swap_horiz"),
-    "multiplier": ("Multiplier changed", "close"),
-    "tariff": ("Tariff changed", "price_change"),
-    "undo": ("Undone", "undo"),
-    "stay": ("Did not move out", "undo"),
-    "disconnect": ("Disconnected", "power_off"),
-    "reconnect": ("Reconnected", "power"),
-    "not_disconnected": ("Was not disconnected", "undo"),
-    "not_reconnected": ("Was not reconnected", "undo"),
+    "connect": (N_("Connected"), "add_home"),
+    "move_in": (N_("Moved in"), "login"),
+    "move_out": (N_("Moved out"), "logout"),
+    "exchange": (N_("Meter exchanged"), "swap_horiz"),
+    "multiplier": (N_("Multiplier changed"), "close"),
+    "tariff": (N_("Tariff changed"), "price_change"),
+    "undo": (N_("Undone"), "undo"),
+    "stay": (N_("Did not move out"), "undo"),
+    "disconnect": (N_("Disconnected"), "power_off"),
+    "reconnect": (N_("Reconnected"), "power"),
+    "not_disconnected": (N_("Was not disconnected"), "undo"),
+    "not_reconnected": (N_("Was not reconnected"), "undo"),
 }
 
 
@@ -70,41 +80,41 @@ def show_place(service_point_id: str, principal: Principal) -> None:
 
 def _state(place: Place) -> State:
     if place.point.disconnected_on:
-        return "Disconnected", "red"
-    return ("Supplied", "green") if place.agreement else ("Vacant", "orange")
+        return N_("Disconnected"), "red"
+    return (N_("Supplied"), "green") if place.agreement else (N_("Vacant"), "orange")
 
 
 def _main_action(place: Place) -> None:
     if place.point.disconnected_on:
-        _link(place, "reconnect", "Reconnect", "power")
+        _link(place, "reconnect", _("Reconnect"), "power")
     elif place.agreement:
-        _link(place, "move-out", "Move out", "logout")
+        _link(place, "move-out", _("Move out"), "logout")
     else:
-        _link(place, "move-in", "Move in", "login")
+        _link(place, "move-in", _("Move in"), "login")
 
 
 def _other_actions(place: Place) -> None:
     with st.container(horizontal=True):
         if place.meter:
-            _link(place, "exchange", "Exchange the meter", "swap_horiz")
-            _link(place, "multiplier", "Change the multiplier", "close")
+            _link(place, "exchange", _("Exchange the meter"), "swap_horiz")
+            _link(place, "multiplier", _("Change the multiplier"), "close")
         if place.agreements and not place.agreement:
-            _link(place, "stay", "They did not move out", "undo")
+            _link(place, "stay", _("They did not move out"), "undo")
         if place.agreement:
-            _link(place, "tariff", "Change the tariff", "price_change")
+            _link(place, "tariff", _("Change the tariff"), "price_change")
             _supply_actions(place)
 
 
 def _supply_actions(place: Place) -> None:
     last = place.disconnection
     if last is not None and last.reconnected_on is None:
-        _link(place, "move-out", "Move out", "logout")
-        _link(place, "not-disconnected", "They were not disconnected", "undo")
+        _link(place, "move-out", _("Move out"), "logout")
+        _link(place, "not-disconnected", _("They were not disconnected"), "undo")
         return
     if place.meter:
-        _link(place, "disconnect", "Disconnect", "power_off")
+        _link(place, "disconnect", _("Disconnect"), "power_off")
     if last is not None:
-        _link(place, "not-reconnected", "They were not reconnected", "undo")
+        _link(place, "not-reconnected", _("They were not reconnected"), "undo")
 
 
 def _link(place: Place, what: str, label: str, icon: str) -> None:
@@ -122,26 +132,34 @@ def _show_overview(place: Place, principal: Principal) -> None:
         if agreement:
             _link_to(CUSTOMER, agreement.customer_id, agreement.customer_name)
         said = [
-            ("Address", point.address or "–"),
-            ("Supplied since", day(agreement.starts_on) if agreement else "vacant"),
+            (_("Address"), point.address or "–"),
+            (_("Supplied since"), day(agreement.starts_on) if agreement else _("vacant")),
             *(
-                [("Disconnected since", day(point.disconnected_on))]
+                [(_("Disconnected since"), day(point.disconnected_on))]
                 if point.disconnected_on
                 else []
             ),
-            ("Tariff", agreement.tariffs[-1].name if agreement else "–"),
-            ("Billed", f"on the {ordinal(agreement.billing_day)}" if agreement else "–"),
-            ("Meter", meter.serial if meter else "none"),
-            ("Installed", day(meter.installed_on) if meter else "–"),
-            ("Multiplier", times(meter.multiplier_milli) if meter else "–"),
+            (_("Tariff"), agreement.tariffs[-1].name if agreement else "–"),
+            (
+                _("Billed"),
+                _("on the {ordinal}", ordinal=ordinal(agreement.billing_day)) if agreement else "–",
+            ),
+            (_("Meter"), meter.serial if meter else _("none")),
+            (_("Installed"), day(meter.installed_on) if meter else "–"),
+            (_("Multiplier"), times(meter.multiplier_milli) if meter else "–"),
         ]
         if meter and meter.kind == "smart":
             said += collection_facts(meter.meter_id, principal)
         if last := place.last_read:
-            said.append(("Last reading", f"{kwh(last.register_wh)} on {day(last.read_on)}"))
-        said += [("Route", point.route)] if point.route else []
-        said += [("Transformer", point.transformer_code)] if point.transformer_code else []
-        said += [("Access", point.access_note)] if point.access_note else []
+            shown = _(
+                "{register_wh} on {read_on}",
+                register_wh=kwh(last.register_wh),
+                read_on=last.read_on,
+            )
+            said.append((_("Last reading"), shown))
+        said += [(_("Route"), point.route)] if point.route else []
+        said += [(_("Transformer"), point.transformer_code)] if point.transformer_code else []
+        said += [(_("Access"), point.access_note)] if point.access_note else []
         description_list(said, least_width=150)
 
 
@@ -151,9 +169,9 @@ def _show_meters(place: Place) -> None:
             st.markdown(f"**{escaped(one.serial)}** · {_since(one)}")
             st.caption(_reads_of(one))
             if one.removal_reason:
-                st.caption(f"Removed: {escaped(one.removal_reason)}")
+                st.caption(_("Removed: {reason}", reason=escaped(one.removal_reason)))
     if not place.installations:
-        st.caption("No meter was ever here.")
+        st.caption(_("No meter was ever here."))
 
 
 def _show_agreements(place: Place) -> None:
@@ -162,12 +180,18 @@ def _show_agreements(place: Place) -> None:
             _link_to(CUSTOMER, one.customer_id, f"{one.customer_name} · {one.account_no}")
             st.caption(_days_of(one))
             for tariff in one.tariffs:
-                st.caption(f"Tariff {escaped(tariff.name)} from {day(tariff.starts_on)}")
+                st.caption(
+                    _(
+                        "Tariff {name} from {day}",
+                        name=escaped(tariff.name),
+                        day=tariff.starts_on,
+                    )
+                )
             for cut in place.disconnections:
                 if cut.agreement_id == one.id:
                     st.caption(_days_cut(cut, one))
     if not place.agreements:
-        st.caption("Nobody ever had an agreement here.")
+        st.caption(_("Nobody ever had an agreement here."))
 
 
 def _show_changes(place: Place, principal: Principal) -> None:
@@ -178,37 +202,51 @@ def _show_changes(place: Place, principal: Principal) -> None:
         with st.container(border=True, gap="xxsmall"):
             st.caption(day(change.effective_on))
             named = f": {escaped(str(who))}" if who else ""
-            st.markdown(f":material/{icon}: **{what}{named}**")
-            st.caption(f"{escaped(change.reason)} · by {escaped(called(change.created_by))}")
+            st.markdown(f":material/{icon}: **{_(what)}{named}**")
+            st.caption(
+                _(
+                    "{reason} · by {person}",
+                    reason=escaped(change.reason),
+                    person=escaped(called(change.created_by)),
+                )
+            )
             if undoable is not None and change.id == undoable.id:
                 offer_undo(change, principal)
     if not place.changes:
-        st.caption("Nothing was changed here yet.")
+        st.caption(_("Nothing was changed here yet."))
 
 
 def _since(one: PlacedMeter) -> str:
     if one.removed_on is None:
-        return f"since {day(one.installed_on)}"
-    return f"{day(one.installed_on)} to {day(one.removed_on)}"
+        return _("since {day}", day=one.installed_on)
+    return _("{first} to {last}", first=one.installed_on, last=one.removed_on)
 
 
 def _reads_of(one: PlacedMeter) -> str:
-    said = f"Began at {kwh(one.opening.register_wh)}"
+    opening = kwh(one.opening.register_wh)
+    said = _("Began at {opening}", opening=opening)
     if one.closing is not None:
-        said += f", ended at {kwh(one.closing.register_wh)}"
+        closing = kwh(one.closing.register_wh)
+        said = _("Began at {opening}, ended at {closing}", opening=opening, closing=closing)
     return said if one.multiplier_milli == 1000 else f"{said} · {times(one.multiplier_milli)}"
 
 
 def _days_of(one: ServiceAgreement) -> str:
-    until = f"to {day(one.ends_on)}" if one.ends_on else "until today"
-    billed = f", billed up to {day(one.billed_until)}" if one.billed_until else ", not billed yet"
-    return f"{day(one.starts_on)} {until}{billed}"
+    first, last, billed = one.starts_on, one.ends_on, one.billed_until
+    if last and billed:
+        return _("{first} to {last}, billed up to {billed}", first=first, last=last, billed=billed)
+    if last:
+        return _("{first} to {last}, not billed yet", first=first, last=last)
+    if billed:
+        return _("{first} until today, billed up to {billed}", first=first, billed=billed)
+    return _("{first} until today, not billed yet", first=first)
 
 
 def _days_cut(cut: Disconnection, agreement: ServiceAgreement) -> str:
     until = min(filter(None, (cut.reconnected_on, agreement.ends_on)), default=None)
-    days = f"{day(cut.disconnected_on)} to {day(until)}" if until else day(cut.disconnected_on)
-    return f"Disconnected {days}" if until else f"Disconnected since {days}"
+    if until is None:
+        return _("Disconnected since {day}", day=cut.disconnected_on)
+    return _("Disconnected {first} to {last}", first=cut.disconnected_on, last=until)
 
 
 def _link_to(page: PageEntry, thing: str, label: str) -> None:

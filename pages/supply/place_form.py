@@ -4,6 +4,7 @@ from typing import Any
 
 import streamlit as st
 
+from pages.languages.words import _, say
 from pages.shared.form_ids import form_done, form_id
 from pages.shared.format import escaped, ordinal
 from pages.shared.number_field import number_field
@@ -26,8 +27,8 @@ def show_place_form(place: Place, principal: Principal) -> None:
     seen: ServicePoint = st.session_state.setdefault(f"seen-{form}", place.point)
     with st.form(f"form-{form}"):
         body = _ask(seen, form)
-        st.caption("Bills keep the address that they were issued for.")
-        pressed = submit_button("Save", Permission.CHANGE_SUPPLY, type="primary")
+        st.caption(_("Bills keep the address that they were issued for."))
+        pressed = submit_button(_("Save"), Permission.CHANGE_SUPPLY, type="primary")
     if pressed:
         _save(name, seen, body, principal)
     if place.agreement:
@@ -36,36 +37,36 @@ def show_place_form(place: Place, principal: Principal) -> None:
 
 def _ask(seen: ServicePoint, form: str) -> dict[str, Any]:
     body: dict[str, Any] = {}
-    body["address"] = st.text_input("Address", seen.address, key=f"address-{form}")
+    body["address"] = st.text_input(_("Address"), seen.address, key=f"address-{form}")
     with st.grid(3, min_column_width=150) as grid:
         with grid.cell():
-            body["code"] = st.text_input("Code", seen.code, key=f"code-{form}")
+            body["code"] = st.text_input(_("Code"), seen.code, key=f"code-{form}")
         with grid.cell():
-            body["route"] = st.text_input("Reading route", seen.route, key=f"route-{form}")
+            body["route"] = st.text_input(_("Reading route"), seen.route, key=f"route-{form}")
         with grid.cell():
             body["sequence"] = st.number_input(
-                "Place on the route", 0, 1_000_000, value=seen.sequence, key=f"sequence-{form}"
+                _("Place on the route"), 0, 1_000_000, value=seen.sequence, key=f"sequence-{form}"
             )
         with grid.cell():
             body["transformer_code"] = st.text_input(
-                "Transformer", seen.transformer_code or "", key=f"transformer-{form}"
+                _("Transformer"), seen.transformer_code or "", key=f"transformer-{form}"
             )
         with grid.cell():
             body["phases"] = st.number_input(
-                "Phases", 1, 3, value=seen.phases, key=f"phases-{form}"
+                _("Phases"), 1, 3, value=seen.phases, key=f"phases-{form}"
             )
         with grid.cell():
             body["connected_w"] = number_field(
-                "Connected load (kW)", key=f"w-{form}", value=_kilo(seen.connected_w)
+                _("Connected load (kW)"), key=f"w-{form}", value=_kilo(seen.connected_w)
             )
         with grid.cell():
             body["connected_va"] = number_field(
-                "Connected load (kVA)", key=f"va-{form}", value=_kilo(seen.connected_va)
+                _("Connected load (kVA)"), key=f"va-{form}", value=_kilo(seen.connected_va)
             )
     body["access_note"] = st.text_input(
-        "Access",
+        _("Access"),
         seen.access_note,
-        placeholder="The key is with the shop next door",
+        placeholder=_("The key is with the shop next door"),
         key=f"access-{form}",
     )
     return body
@@ -75,29 +76,29 @@ def _save(name: str, seen: ServicePoint, body: dict[str, Any], principal: Princi
     try:
         services().places.change(seen=seen, body=body, principal=principal)
     except InvalidPlace as error:
-        st.error(escaped(error), icon=":material/edit:")
+        st.error(escaped(say(error)), icon=":material/edit:")
         return
     except (IllegalChange, NotFound) as error:
-        st.error(escaped(error), icon=":material/sync_problem:")
-        st.button("Begin again", on_click=lambda: st.session_state.pop(f"form-{name}", None))
+        st.error(escaped(say(error)), icon=":material/sync_problem:")
+        st.button(_("Begin again"), on_click=lambda: st.session_state.pop(f"form-{name}", None))
         return
-    form_done(name, "The details are changed.")
+    form_done(name, _("The details are changed."))
     st.rerun()
 
 
 def _ask_billing_day(agreement: ServiceAgreement, principal: Principal) -> None:
     with st.form(f"billing-day-{agreement.id}"):
         chosen = st.number_input(
-            "Billing day",
+            _("Billing day"),
             1,
             LAST_BILLING_DAY,
             value=agreement.billing_day,
-            help="The day of the month on which the agreement is billed.",
+            help=_("The day of the month on which the agreement is billed."),
             width=200,
             key=f"billing-day-of-{agreement.id}",
         )
-        st.caption("The next bill runs from the last one to the next such day after a month.")
-        pressed = submit_button("Change the billing day", Permission.PREPARE_BILLS)
+        st.caption(_("The next bill runs from the last one to the next such day after a month."))
+        pressed = submit_button(_("Change the billing day"), Permission.PREPARE_BILLS)
     if not pressed:
         return
     try:
@@ -105,9 +106,10 @@ def _ask_billing_day(agreement: ServiceAgreement, principal: Principal) -> None:
             agreement.id, billing_day=int(chosen), principal=principal
         )
     except (NoBillingDay, NotFound, IllegalChange) as error:
-        st.error(escaped(error), icon=":material/edit:")
+        st.error(escaped(say(error)), icon=":material/edit:")
         return
-    form_done(f"billing-day-{agreement.id}", f"It is billed on the {ordinal(int(chosen))}.")
+    said = _("It is billed on the {ordinal}.", ordinal=ordinal(int(chosen)))
+    form_done(f"billing-day-{agreement.id}", said)
     st.rerun()
 
 

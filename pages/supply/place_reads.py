@@ -6,6 +6,7 @@ from typing import Final
 
 import streamlit as st
 
+from pages.languages.words import _
 from pages.shared.charts import use_between_reads
 from pages.shared.format import day, escaped, how_read, kwh
 from pages.shared.session import services
@@ -22,15 +23,15 @@ def show_place_reads(place: Place, principal: Principal) -> None:
     """A page of the reads; how far back is in the address."""
     found = _page(place, principal)
     if not found.reads:
-        st.caption("Nothing was read here yet.")
+        st.caption(_("Nothing was read here yet."))
         return
     use_between_reads(found.reads)
     st.markdown(_table(found.reads), width="stretch")
     with st.container(horizontal=True):
-        if _OLDER in st.query_params and st.button("Newest", icon=":material/first_page:"):
+        if _OLDER in st.query_params and st.button(_("Newest"), icon=":material/first_page:"):
             del st.query_params[_OLDER]
             st.rerun()
-        if found.older and st.button("Older", icon=":material/chevron_right:"):
+        if found.older and st.button(_("Older"), icon=":material/chevron_right:"):
             st.query_params[_OLDER] = json.dumps(found.older)
             st.rerun()
 
@@ -55,7 +56,7 @@ def _key_in_address() -> Key | None:
 
 
 def _table(reads: Sequence[PlaceRead]) -> str:
-    rows = ["| Read | Reading | Used |", "|:---|---:|---:|"]
+    rows = [_("| Read | Reading | Used |"), "|:---|---:|---:|"]
     return "\n".join(rows + [_row(read) for read in reads])
 
 
@@ -72,8 +73,8 @@ def _row(read: PlaceRead) -> str:
 
 def _event(read: PlaceRead) -> str:
     if read.is_removal and read.is_installation:
-        return "multiplier changed"
-    return "removed" if read.is_removal else "installed" if read.is_installation else ""
+        return _("multiplier changed")
+    return _("removed") if read.is_removal else _("installed") if read.is_installation else ""
 
 
 def _one_line(text: str) -> str:

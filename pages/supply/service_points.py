@@ -5,6 +5,7 @@ from typing import Final
 
 import streamlit as st
 
+from pages.languages.words import _
 from pages.registry import CONNECT, SERVICE_POINT, SERVICE_POINTS
 from pages.shared.format import Color, count, day
 from pages.shared.header import header
@@ -15,18 +16,19 @@ from pages.shared.permitted import page_link
 from pages.shared.session import require_permission, services, today
 from pages.supply.unbilled import show_unbilled
 from services.identity.permissions import Permission
+from services.languages.sentence import N_
 from services.quantities.period import months_before
 from services.records.lists import PointFilter
 from services.records.supply import ServicePoint
 
 _NEVER: Final = "ever"
 # What the filter offers, by the months that nobody has read the meter.
-_UNREAD_MONTHS: Final = {count(months, "month"): months for months in (1, 2, 3, 6, 12)}
+_UNREAD_MONTHS: Final = {str(months): months for months in (1, 2, 3, 6, 12)}
 
 
 def _supplied(point: ServicePoint) -> str:
-    name = point.customer_name or "Vacant"
-    return f"{name} (disconnected)" if point.disconnected_on else name
+    name = point.customer_name or _("Vacant")
+    return _("{name} (disconnected)", name=name) if point.disconnected_on else name
 
 
 def _color(point: ServicePoint) -> Color | None:
@@ -39,43 +41,55 @@ def last_read(point: ServicePoint) -> str:
     """When the meter there was read last."""
     if point.last_read_on:
         return day(point.last_read_on)
-    return "never" if point.meter_serial else "–"
+    return _("never") if point.meter_serial else "–"
 
 
 COLUMNS: tuple[Column[ServicePoint], ...] = (
-    Column(label="Code", text=lambda point: point.code, sort="code", place="title"),
-    Column(label="Address", text=lambda point: point.address, place="text"),
-    Column(label="Meter", text=lambda point: point.meter_serial or "none"),
+    Column(label=N_("Code"), text=lambda point: point.code, sort="code", place="title"),
+    Column(label=N_("Address"), text=lambda point: point.address, place="text"),
+    Column(label=N_("Meter"), text=lambda point: point.meter_serial or _("none")),
     Column(
-        label="Since",
+        label=N_("Since"),
         text=lambda point: day(point.installed_on) if point.installed_on else "–",
     ),
     Column(
-        label="Supplied",
+        label=N_("Supplied"),
         text=_supplied,
         color=_color,
         place="status",
     ),
-    Column(label="Last read", text=last_read),
-    Column(label="Route", text=lambda point: point.route or "–"),
+    Column(label=N_("Last read"), text=last_read),
+    Column(label=N_("Route"), text=lambda point: point.route or "–"),
 )
 
 
 def summary(point: ServicePoint) -> str:
     """What a card says of a place."""
-    said = [point.address, f"Meter {point.meter_serial}" if point.meter_serial else "No meter"]
-    said += [f"Read {last_read(point)}"] if point.meter_serial else []
+    said = [point.address]
+    if not point.meter_serial:
+        said.append(_("No meter"))
+    elif point.last_read_on:
+        said.append(_("Meter {serial}", serial=point.meter_serial))
+        said.append(_("Read {day}", day=point.last_read_on))
+    else:
+        said += [_("Meter {serial}", serial=point.meter_serial), _("Read never")]
     return " · ".join(filter(None, said))
+
+
+def _unread_words(chosen: str) -> str:
+    months = _UNREAD_MONTHS.get(chosen)
+    return count(months, "month") if months else _("ever")
 
 
 def ask_unread() -> str | None:
     """For how long nobody has read the meter; it is in the address."""
     chosen: str | None = st.selectbox(
-        "Not read for",
+        _("Not read for"),
         [*_UNREAD_MONTHS, _NEVER],
+        format_func=_unread_words,
         index=None,
         key="unread",
-        placeholder="Any time",
+        placeholder=_("Any time"),
         bind="query-params",
     )
     return chosen
@@ -83,14 +97,14 @@ def ask_unread() -> str | None:
 
 principal = require_permission(Permission.VIEW_CUSTOMERS)
 with header(SERVICE_POINTS.title):
-    page_link(CONNECT, label="Connect a customer", icon=":material/add:")
+    page_link(CONNECT, label=_("Connect a customer"), icon=":material/add:")
 with st.grid(6, min_column_width=150, vertical_alignment="bottom") as grid:
     with grid.cell(column_span=2):
-        text = ask_text("Address, code, route, meter or customer")
+        text = ask_text(_("Address, code, route, meter or customer"))
     unread = ask_unread()
-    vacant = st.toggle("Vacant", key="vacant", bind="query-params")
-    cut = st.toggle("Disconnected", key="disconnected", bind="query-params")
-    with_use = st.toggle("Vacant with use", key="vacant-with-use", bind="query-params")
+    vacant = st.toggle(_("Vacant"), key="vacant", bind="query-params")
+    cut = st.toggle(_("Disconnected"), key="disconnected", bind="query-params")
+    with_use = st.toggle(_("Vacant with use"), key="vacant-with-use", bind="query-params")
 months = _UNREAD_MONTHS.get(unread or "")
 wanted = PointFilter(
     text=text,

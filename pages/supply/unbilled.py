@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from pages.languages.words import _
 from pages.shared.components import chosen_page, page_number
 from pages.shared.format import day, escaped, kwh
 from pages.shared.session import services
@@ -22,14 +23,14 @@ def show_unbilled(service_point_id: str | None, principal: Principal) -> None:
     )
     if not found.total:
         return
-    st.subheader("Used while nobody had an agreement", anchor=False)
-    rows = ["| Place | Days | Meter | Use |", "|:---|:---|:---|---:|"]
+    st.subheader(_("Used while nobody had an agreement"), anchor=False)
+    rows = [_("| Place | Days | Meter | Use |"), "|:---|:---|:---|---:|"]
     st.markdown("\n".join([*rows, *map(_row, found.items)]), width="stretch")
     page_number(total=found.total, page_size=_AT_ONCE, key=key)
 
 
 def _row(use: UnbilledUse) -> str:
-    until = day(use.until) if use.until else "today"
+    until = day(use.until) if use.until else _("today")
     place = escaped(f"{use.service_point_code} {use.address}")
-    days = f"{day(use.since)} to {until}"
+    days = _("{first} to {last}", first=use.since, last=until)
     return f"| {place} | {days} | {escaped(use.meter_serial)} | {kwh(use.wh)} |"

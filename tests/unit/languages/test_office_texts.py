@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from pages.languages.nouns import COUNTED
 from services.settings import PROJECT_FOLDER
 
 PAGES = PROJECT_FOLDER / "pages"
@@ -17,7 +18,8 @@ LOG = re.compile(r"(log|logger|logging)\.[a-z]+")
 TEXT = re.compile(r"(^|[\s*])[A-Z]?[a-z]{2,}[ ,]+[a-z]{2,}|^[A-Z][a-z]{2,}[.:]?$")
 # Style sheets, and what no person reads.
 FOR_THE_PROGRAM = re.compile(r"[{;]\s*[a-z-]+:")
-ALLOWED: set[str] = set()
+# What is counted, which pages/languages/nouns.py marks in its sentences.
+ALLOWED: set[str] = {one.removeprefix("{count} ") for one, _ in COUNTED}
 # Rooms whose texts are still in English.
 NOT_YET = {
     "approvals",
@@ -28,18 +30,14 @@ NOT_YET = {
     "corrections",
     "customers",
     "drafts",
-    "imports",
-    "meters",
     "month_end",
     "network",
-    "readings",
     "reconciliation",
     "reports",
     "search",
     "settings",
     "shared",
     "sign_ins",
-    "supply",
     "system",
     "tariffs",
     "users",
