@@ -24,7 +24,7 @@ OFFICE: Final = Principal("bench", frozenset({Role.ADMIN}), None, "token")
 LARGE: Final = (
     *("customers", "service_points", "meters", "meter_installations", "service_agreements"),
     *("agreement_tariffs", "readings", "bills", "payments", "accounts", "ledger_entries"),
-    *("open_items", "audit_log"),
+    *("open_items", "audit_log", "credit_notes"),
 )
 COUNTED_TO: Final = 10_000
 Question = tuple[str, Callable[[], Any]]
@@ -50,6 +50,7 @@ def _searches(database: DatabaseService, n: int) -> Iterator[Question]:
         ("meter serial", f"M{n:07d}"),
         ("part of a serial", f"{n:07d}"),
         ("bill number", f"INV-{n:06d}"),
+        ("credit note", f"CN-{n:06d}"),
         ("amount", f"{(20000 + n % 50000) // 100}.{n % 100:02d}"),
         ("payment reference", f"UTR{n:09d}"),
         ("nothing", "zebra crossing"),

@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from services.accounts.adjustments import AccountAdjustments
+from services.accounts.attachments import Attachments
 from services.accounts.contact import CustomerContacts
 from services.accounts.lookups import CustomerLookups
 from services.accounts.month_end import MonthEnd
@@ -178,10 +179,11 @@ def build_services(
             addresses,
             utility_name=lambda: current().utility_name,
             reply_to=lambda: current().utility_email,
-            archive=BillArchive(
-                database, current.printed_on, settings.timezone, ChargeNames(database)
+            attachments=Attachments(
+                BillArchive(database, current.printed_on, settings.timezone, ChargeNames(database)),
+                CreditNoteArchive(database, current.printed_in),
+                Receipts(database, current.sender),
             ),
-            receipts=Receipts(database, current.sender),
         )
         closers.append(providers.close)
         opened = open_graph(settings, embedded=embedded_graph)
@@ -420,6 +422,7 @@ def wire(
         letters=Letters(
             database,
             archive,
+            CreditNoteArchive(database, current.printed_in),
             current.sender,
             lambda: current().utility_name,
             settings.timezone,

@@ -7,14 +7,12 @@ from datetime import UTC, date, datetime
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from services.accounts.attachments import Attachments
 from services.ai.check import AiCheck
 from services.ai.messages import AiMessageWriter
 from services.ai.service import AiService, open_ai
-from services.bill_documents import MissingLetters
-from services.bill_documents.archive import ArchiveDamaged, BillArchive
-from services.database.errors import NotFound
 from services.database.service import DatabaseService
-from services.database.transport import DatabaseError, Transport
+from services.database.transport import Transport
 from services.health.checks import Check
 from services.health.last_errors import LastErrors, RecordedChannel, RecordedStep
 from services.health.provider_checks import (
@@ -26,7 +24,7 @@ from services.health.provider_checks import (
     WhatsAppCheck,
 )
 from services.identity.signing_key import load_or_create_signing_key
-from services.integrations.http import TIMEOUT_SECONDS, ServiceUnavailable
+from services.integrations.http import TIMEOUT_SECONDS
 from services.integrations.mail import MailServer
 from services.integrations.mailbox import Mailbox
 from services.messages import discord, sms
@@ -55,7 +53,6 @@ from services.messages.direct import (
 )
 from services.messages.discord import Discord
 from services.messages.inbox import Inbox
-from services.messages.mail import Attachment
 from services.messages.page_link import PageLink
 from services.messages.reports import TwilioReports, WhatsAppReports
 from services.messages.sending import KeepMessage, LogNotification, SendMessage
@@ -68,7 +65,6 @@ from services.messages.templates import (
 from services.messages.texts import TwilioTexts
 from services.messages.whatsapp import GRAPH_URL, WhatsApp
 from services.outbox.outbox import StepHandler
-from services.payments.receipts import Receipts
 from services.payments.stripe.client import StripePayments
 from services.payments.stripe.payment_links import CreateLink, LinkOnBill, PaymentLinks
 from services.people.customer_links import OPEN_PATH, CustomerLinks
@@ -122,14 +118,12 @@ def open_providers(
     *,
     utility_name: Callable[[], str] | None = None,
     reply_to: Callable[[], str] = str,
-    archive: BillArchive | None = None,
-    receipts: Receipts | None = None,
+    attachments: Attachments | None = None,
 ) -> Providers:
     """Every provider that has settings; the demo uses none and sends nothing to anybody.
 
     `utility_name` answers the name of the moment, by default that of the settings, `reply_to` the
-    office's e-mail address; `archive` has the PDFs of bills that are sent and `receipts` those of
-    payments, by default none.
+    office's e-mail address; `attachments` has the PDFs that are sent, by default none.
     """
     database = DatabaseService(transport)
     utility_name = utility_name or (lambda: settings.utility_name)
@@ -161,15 +155,14 @@ def open_providers(
                 *email_channels(
                     settings,
                     utility_name,
-                    archive=archive,
-                    receipts=receipts,
+                    attachments=attachments,
                     page=page,
                     reply_to=reply_to,
                 ),
                 *sms_channels(settings, utility_name, addresses, page),
             ),
             page=page,
-            archive=archive,
+            attachments=attachments,
         )
         if settings.sends_messages
         else kept_message_steps(settings, database, writer, because=WITHOUT_CHANNEL)
@@ -199,12 +192,12 @@ def message_steps(
     last_errors: LastErrors | None = None,
     more: Sequence[tuple[Channel, str]] = (),
     page: PageLink | None = None,
-    archive: BillArchive | None = None,
+    attachments: Attachments | None = None,
 ) -> dict[int, StepHandler]:
     """Steps 11 to 13. Discord and WhatsApp without settings are logged as left out, with the text.
 
     `more` are channels that are there once they have settings, each with the name of its check;
-    `page` links to customers' own pages, and `archive` has the PDFs that go by WhatsApp.
+    `page` links to customers' own pages, and `attachments` has the PDFs that go by WhatsApp.
     """
     at, kept = addresses or Addresses(), last_errors or LastErrors()
     client = Discord(timeout_seconds=at.timeout_seconds)
@@ -216,7 +209,9 @@ def message_steps(
         ),
         # A customer's own webhook that is gone says nothing of the utility's.
         OwnDiscord(own, at.check_webhook, page),
-        RecordedChannel(whatsapp_channel(settings, at, page, archive), WhatsAppCheck.name, kept),
+        RecordedChannel(
+            whatsapp_channel(settings, at, page, attachments), WhatsAppCheck.name, kept
+        ),
         *(RecordedChannel(channel, check, kept) for channel, check in more),
     )
     writing = WriteMessage(database, writer, _today_in(settings.timezone))
@@ -258,8 +253,7 @@ def email_channels(
     settings: Settings,
     utility_name: Callable[[], str],
     *,
-    archive: BillArchive | None,
-    receipts: Receipts | None = None,
+    attachments: Attachments | None,
     page: PageLink | None = None,
     reply_to: Callable[[], str] = str,
 ) -> Iterator[tuple[Channel, str]]:
@@ -271,9 +265,10 @@ def email_channels(
         server=server,
         sender=settings.customer_email_from,
         sender_name=utility_name,
-        documents=lambda bills: tuple(_printed(archive, bills)) if archive else (),
+        documents=attachments.bills if attachments else lambda _: (),
         clock=lambda: datetime.now(UTC),
-        receipts=lambda payment: tuple(_receipted(receipts, payment)) if receipts else (),
+        receipts=attachments.receipt if attachments else lambda _: (),
+        credit_notes=attachments.credit_notes if attachments else lambda _: (),
         page=page,
         reply_to=reply_to,
         returns=return_address(settings),
@@ -438,33 +433,6 @@ def mail_server(settings: Settings, *, counted_as: str) -> MailServer | None:
     )
 
 
-def _printed(archive: BillArchive, bills: Sequence[str]) -> Iterator[Attachment]:
-    """The PDFs of bills; a bill that cannot be printed is better sent without than not at all."""
-    for bill_id in bills:
-        try:
-            kept, name = archive.pdf(bill_id), archive.database.bill(bill_id).reference
-        except DatabaseError as error:
-            raise ServiceUnavailable(f"The bill could not be read: {error}") from None
-        except (MissingLetters, ArchiveDamaged) as error:
-            log.warning("bill %s is mailed without its PDF: %s", bill_id, error)
-        else:
-            yield Attachment(f"{name}.pdf", kept.pdf)
-
-
-def _receipted(receipts: Receipts, payment_id: str) -> Iterator[Attachment]:
-    """The receipt of a payment; one that cannot be printed is better thanked for without."""
-    try:
-        pdf = receipts.pdf(payment_id)
-    except NotFound:
-        return
-    except DatabaseError as error:
-        raise ServiceUnavailable(f"The payment could not be read: {error}") from None
-    except MissingLetters as error:
-        log.warning("payment %s is thanked for without its receipt: %s", payment_id, error)
-    else:
-        yield Attachment(f"receipt-{payment_id[:8].upper()}.pdf", pdf)
-
-
 def _today_in(zone: ZoneInfo) -> Callable[[], date]:
     return lambda: local_date(datetime.now(UTC), zone)
 
@@ -506,13 +474,13 @@ def outside_checks(
 
 
 def whatsapp_channel(
-    settings: Settings, at: Addresses, page: PageLink | None, archive: BillArchive | None
+    settings: Settings, at: Addresses, page: PageLink | None, attachments: Attachments | None
 ) -> OwnWhatsApp:
     """WhatsApp to customers, with the PDFs of bills where the utility says so."""
     client = whatsapp_client(settings, at)
-    if archive is None or not settings.whatsapp_pdf:
+    if attachments is None or not settings.whatsapp_pdf:
         return OwnWhatsApp(client, page)
-    return OwnWhatsApp(client, page, lambda bills: tuple(_printed(archive, bills)))
+    return OwnWhatsApp(client, page, attachments.bills, attachments.credit_notes)
 
 
 def whatsapp_client(settings: Settings, at: Addresses) -> WhatsApp | None:

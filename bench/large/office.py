@@ -80,7 +80,15 @@ _RUNS: Final = """
     insert into security_log (at, event, who)
     select '2026-01-01 00:00+00'::timestamptz + n * interval '1 minute', 'signed_in', 'u' || n % 90
     {each} where n % 10 = 1"""
-_STEPS: Final = (_MESSAGES, _EXCEPTIONS, _VISITS, _MONEY_BACK, _RUNS)
+_CREDIT_NOTES: Final = """
+    insert into credit_notes (id, number, prefix, bill_id, entry_id, customer_id, on_date, reason,
+                              currency, subtotal_minor, tax_minor, total_minor, customer_name,
+                              address, tax_number, settings_version, created_by)
+    select md5('k' || n)::uuid, n, 'CN-', md5('b' || n)::uuid, md5('ke' || n)::uuid,
+           md5('c' || n)::uuid, '2026-01-01'::date + n % 300, 'Misread', 'INR', 100, 0, 100,
+           'Then Known As ' || n, '', '', 1, 'bench'
+    {billed}"""
+_STEPS: Final = (_MESSAGES, _EXCEPTIONS, _VISITS, _MONEY_BACK, _RUNS, _CREDIT_NOTES)
 
 
 def fill_office(connection: psycopg.Connection[Any], *, customers: int) -> None:

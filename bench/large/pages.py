@@ -49,6 +49,7 @@ def page_questions(database: DatabaseService, *, customers: int) -> Iterator[Que
     yield from _customer(database, n)
     yield from _meter(database, n)
     yield from _bill(database, n)
+    yield from _credit_notes(database, n)
     yield from _billing(database)
 
 
@@ -300,6 +301,25 @@ def _meter(database: DatabaseService, n: int) -> Iterator[Question]:
             meter_serial=f"M{n:07d}", read_at=_NOW, read_on=ON, register_wh=99_000_000
         ),
     )
+
+
+def _credit_notes(database: DatabaseService, n: int) -> Iterator[Question]:
+    asked: tuple[tuple[str, dict[str, Any]], ...] = (
+        ("first page", {}),
+        ("further on", {"after": n}),
+        ("number", {"text": f"cn-{n:06d}"}),
+        ("number without zeros", {"text": f"CN-{n}"}),
+        ("bill", {"text": f"INV-{n:06d}"}),
+        ("account", {"text": f"a{n:07d}"}),
+        ("common name", {"text": "nair"}),
+        ("two words", {"text": f"nair {n // 10}"}),
+        ("nothing", {"text": "zebra"}),
+        ("of days", {"start": date(2026, 5, 1), "until": date(2026, 5, 2)}),
+        ("of a customer", {"customer_id": id_of("c", n)}),
+        ("of a bill", {"bill_id": id_of("b", n)}),
+    )
+    for label, how in asked:
+        yield f"credit notes: {label}", partial(database.credit_notes, limit=21, **how)
 
 
 def _bill(database: DatabaseService, n: int) -> Iterator[Question]:

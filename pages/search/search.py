@@ -1,11 +1,11 @@
-"""What the search finds: customers, meters, places, bills, payments, each a link to its page."""
+"""What the search finds: customers, meters, places, bills, credit notes, payments, each a link."""
 
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 import streamlit as st
 
-from pages.registry import BILL, CUSTOMER, METER, PAYMENT, SERVICE_POINT
+from pages.registry import BILL, CREDIT_NOTES, CUSTOMER, METER, PAYMENT, SERVICE_POINT
 from pages.shared.components import status_badge
 from pages.shared.format import BILL_STATUS, day, escaped, money, period
 from pages.shared.header import show_header
@@ -13,8 +13,10 @@ from pages.shared.money_format import METHOD_NAME
 from pages.shared.permitted import page_link
 from pages.shared.session import require_permission, services
 from services.identity.permissions import Permission
+from services.records.bills import invoice_reference
 from services.records.search import (
     FoundBill,
+    FoundCreditNote,
     FoundCustomer,
     FoundMeter,
     FoundPayment,
@@ -96,6 +98,19 @@ def show_bill(bill: FoundBill) -> None:
     st.caption(escaped(f"{bill.customer_name} · {spans} · {total}"))
 
 
+def show_note(note: FoundCreditNote) -> None:
+    """A credit note, which its list has with the PDF, and the bill that it takes back."""
+    page_link(
+        CREDIT_NOTES,
+        label=f"**{escaped(note.reference)}**",
+        icon=":material/undo:",
+        query_params={"text": note.reference},
+    )
+    total, back = money(note.total_minor, note.currency), invoice_reference(note.bill_number)
+    known = (note.customer_name, f"takes back {back}", total, day(note.on_date))
+    st.caption(escaped(" · ".join(known)))
+
+
 def show_payment(payment: FoundPayment) -> None:
     """A payment with who paid it, when and how."""
     page_link(
@@ -145,4 +160,5 @@ show_group("Customers", found.customers, show_customer)
 show_group("Meters", found.meters, show_meter)
 show_group("Service points", found.service_points, show_point)
 show_group("Bills", found.bills, show_bill)
+show_group("Credit notes", found.credit_notes, show_note)
 show_group("Payments", found.payments, show_payment)

@@ -55,8 +55,26 @@ def _ask_numbers(principal: Principal) -> None:
             key=f"credit-notes-{form}",
         )
         body |= ask_text("Credit notes' numbers begin with", "credit_note_prefix", shown, form)
+        body |= _ask_first_number(shown, form)
         if submit_button("Save", Permission.CHANGE_SETTINGS, type="primary"):
             save("settings-documents", form, body, shown, principal)
+
+
+def _ask_first_number(shown: ShownSettings, form: str) -> dict[str, object]:
+    number = st.number_input(
+        "Number of the first credit note",
+        min_value=1,
+        max_value=999_999_999,
+        value=shown.held.first_credit_note_number,
+        step=1,
+        disabled=shown.has_credit_notes or not may_change(),
+        help="To go on with the numbers of an earlier system. Numbers have no gaps.",
+        key=f"first-credit-note-{form}",
+    )
+    if shown.has_credit_notes:
+        st.caption(":material/lock: Credit notes have numbers already.")
+        return {}
+    return {"first_credit_note_number": number}
 
 
 def _ask_jurisdiction(principal: Principal) -> None:

@@ -33,6 +33,7 @@ _NAMES: Final = {
     "tax_number": "Tax number",
     "credit_notes": "Credit notes",
     "credit_note_prefix": "Credit notes' numbers begin with",
+    "first_credit_note_number": "Number of the first credit note",
     "jurisdiction": "Jurisdiction",
     "bill_facts": "What bills say besides",
 }

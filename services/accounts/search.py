@@ -1,4 +1,4 @@
-"""One search over customers, meters, places, bills and payments, for the office."""
+"""One search over customers, meters, places, bills, credit notes and payments, for the office."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,9 +26,9 @@ class Search:
 
     def find(self, text: str, *, principal: Principal) -> SearchResults:
         """What fits `text`: customers by name, account, phone, e-mail or address, meters by serial,
-        places by address, code or a meter that is or was there, bills by number or total, payments
-        by reference or amount. A meter's whole serial also finds who is, or at its end was,
-        supplied by it, and its latest bills.
+        places by address, code or a meter that is or was there, bills by number or total, credit
+        notes by number, payments by reference or amount. A meter's whole serial also finds who is,
+        or at its end was, supplied by it, and its latest bills.
 
         Raises NotAllowed, DatabaseError.
         """

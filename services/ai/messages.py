@@ -167,6 +167,7 @@ def values_for(
     elif "old_bills" in occasion.offered:
         correction = Correction.of(facts)
         values |= {"old_bills": correction.voided, "new_bills": correction.issued}
+        values["credit_notes"] = correction.credited
         values["difference"] = _amount(correction.size, language)
     return {name: values[name] for name in occasion.offered}
 
@@ -185,8 +186,12 @@ def _thanks(bill: Bill) -> Occasion:
 
 
 def _correction(bill: Bill, correction: Correction) -> Occasion:
+    if bill.status == "void" or not correction.issued:
+        raise NoAiAnswer("AI not asked: no bill is in the place of the void one.")
     name = "bills were wrong, and new ones take their place"
     said: tuple[str, ...] = ("old_bills", "new_bills")
+    if correction.credited:
+        said = (*said, "credit_notes")
     if correction.direction:
         name += f", which come to {correction.direction} than before, by the difference"
         said = (*said, "difference")

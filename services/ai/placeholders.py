@@ -15,6 +15,7 @@ PLACEHOLDERS: Final = {
     "paid_on": "the date of the payment",
     "old_bills": "the bills that no longer hold, by their references",
     "new_bills": "the bills that take their place, by their references",
+    "credit_notes": "the credit notes that take the old bills back, by their numbers",
     "difference": "by how much the new bills come to more or less, with its currency",
     "usage": "the energy used, with its unit",
     "period": "the billing period, as two dates",

@@ -7,11 +7,13 @@ from typing import Any, Final, Protocol
 
 from pydantic import SecretStr
 
+from services.bill_documents.joined import joined
 from services.integrations.mail import MailServer
 from services.languages.language import Language
 from services.messages import addresses, discord, mail, sms, whatsapp
 from services.messages.bounces import ReturnAddress
 from services.messages.discord import Discord
+from services.messages.facts import CREDIT_NOTES
 from services.messages.mail import Attachment
 from services.messages.page_link import PageLink, with_link, with_short_link
 from services.messages.phones import InvalidPhone, e164, masked
@@ -156,6 +158,8 @@ class OwnWhatsApp:
     page: PageLink | None = None
     # The PDFs of bills by their ids, where templates were approved with a document.
     documents: Callable[[Sequence[str]], Sequence[Attachment]] = lambda _: ()
+    # Those of credit notes.
+    credit_notes: Callable[[Sequence[str]], Sequence[Attachment]] = lambda _: ()
     name: str = WHATSAPP
     label: str = "WhatsApp"
 
@@ -196,18 +200,26 @@ class OwnWhatsApp:
 
     def _document(self, message: OutgoingMessage) -> Attachment | None:
         # Who thanks for a payment sends no bill.
-        shown = () if message.kind in _WITHOUT_BILL else (message.bill.id,)
-        return next(iter(self.documents(shown)), None)
+        if message.kind in _WITHOUT_BILL:
+            return None
+        notes = credit_notes_of(message.facts)
+        bills = () if notes and message.bill.status == "void" else (message.bill.id,)
+        shown = (*self.documents(bills), *(self.credit_notes(notes) if notes else ()))
+        if len(shown) < 2:
+            return next(iter(shown), None)
+        # A template shows one document.
+        return Attachment(shown[0].name, joined([one.pdf for one in shown]))
 
 
 @dataclass(frozen=True, slots=True)
 class OwnEmail:
-    """A customer's e-mail: the text, with the bill or the receipt as PDF.
+    """A customer's e-mail: the text, with the bill, its credit notes or the receipt as PDF.
 
     `sender` is the utility's address, `sender_name` answers its name of the moment, `documents`
-    the PDFs of bills by their ids, without those that cannot be printed, `receipts` that of a
-    payment; both raise ServiceUnavailable. `clock` answers the time (UTC). `reply_to` answers the
-    office's address, empty where there is none; `returns` marks where mail comes back to.
+    the PDFs of bills by their ids, without those that cannot be printed, `credit_notes` those of
+    credit notes, `receipts` that of a payment; all raise ServiceUnavailable. `clock` answers the
+    time (UTC). `reply_to` answers the office's address, empty where there is none; `returns` marks
+    where mail comes back to.
     """
 
     server: MailServer
@@ -216,6 +228,7 @@ class OwnEmail:
     documents: Callable[[Sequence[str]], Sequence[Attachment]]
     clock: Callable[[], datetime]
     receipts: Callable[[str], Sequence[Attachment]] = lambda _: ()
+    credit_notes: Callable[[Sequence[str]], Sequence[Attachment]] = lambda _: ()
     page: PageLink | None = None
     reply_to: Callable[[], str] = str
     returns: ReturnAddress | None = None
@@ -262,7 +275,12 @@ class OwnEmail:
             return self.receipts(message.facts.get("payment_id", ""))
         if message.kind in _WITHOUT_BILL:
             return ()
-        return self.documents((message.bill.id, *message.facts.get(TELLS_OF, "").split()))
+        others = message.facts.get(TELLS_OF, "").split()
+        notes = credit_notes_of(message.facts)
+        # What a credit note takes back was sent when it was issued.
+        taken_back = bool(notes) and message.bill.status == "void"
+        bills = others if taken_back else [message.bill.id, *others]
+        return (*self.documents(bills), *(self.credit_notes(notes) if notes else ()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,6 +319,11 @@ class OwnSms:
                 row_id=row_id,
             ),
         )
+
+
+def credit_notes_of(facts: Mapping[str, str]) -> list[str]:
+    """The ids of the credit notes that a message brings."""
+    return facts.get(CREDIT_NOTES, "").split()
 
 
 def _shown(page: PageLink | None) -> str | None:

@@ -21,6 +21,9 @@ BILLS_IN_ARREARS: Final = "bills_in_arrears"
 CUT_FROM: Final = "cut_from"
 # Of a payment that paid no bill: it is credit on the account.
 ON_ACCOUNT: Final = "on_account"
+# The credit notes of bills that were taken back: their ids, and their numbers as people write them.
+CREDIT_NOTES: Final = "credit_notes"
+CREDITED: Final = "credited"
 # The law asks for it: whoever wants no messages is sent it all the same.
 REQUIRED_BY_LAW: Final = frozenset({"disconnection_notice"})
 
@@ -43,18 +46,20 @@ class Received:
 class Correction:
     """Bills made void and those in their place, by reference, and what that comes to.
 
-    `difference` is above 0 when the customer owes more than before.
+    `difference` is above 0 when the customer owes more than before; `issued` is empty where no
+    bill is in their place. `credited` are the numbers of the credit notes, empty without any.
     """
 
     voided: str
     issued: str
     difference: Money
+    credited: str = ""
 
     @classmethod
     def of(cls, facts: Mapping[str, str]) -> Self:
-        """From {voided, issued, difference_minor, currency}; raises KeyError, ValueError."""
+        """From {voided, issued, difference_minor, currency, credited?}; KeyError, ValueError."""
         difference = Money(int(facts["difference_minor"]), facts["currency"])
-        return cls(facts["voided"], facts["issued"], difference)
+        return cls(facts["voided"], facts["issued"], difference, facts.get(CREDITED, ""))
 
     @property
     def size(self) -> Money:

@@ -11,12 +11,14 @@ from zoneinfo import ZoneInfo
 
 from services.bill_documents import LetterDocument, MissingLetters, Utility, render_letter
 from services.bill_documents.archive import ArchiveDamaged, BillArchive
+from services.bill_documents.credit_notes import CreditNoteArchive
 from services.bill_documents.joined import joined
 from services.database.letter_book import UnreachedPage
 from services.database.service import DatabaseService
 from services.identity.auth import Principal, require
 from services.identity.permissions import Permission
 from services.languages.language import Language
+from services.messages.channels import credit_notes_of
 from services.messages.charge_texts import CHARGES_OVERDUE
 from services.messages.sending import notification_id
 from services.messages.templates import TemplateWriter, WriteMessage
@@ -63,6 +65,7 @@ class Letters:
 
     database: DatabaseService
     archive: BillArchive
+    credit_notes: CreditNoteArchive
     sender: Callable[[], Utility]
     utility_name: Callable[[], str]
     zone: ZoneInfo
@@ -121,7 +124,7 @@ class Letters:
         return self._print(found, (), batch_id=batch_id, principal=principal, now=now)
 
     def pdf(self, *, batch_id: str, principal: Principal) -> bytes:
-        """All letters of a batch as one PDF, each followed by the bills that it encloses.
+        """All letters of a batch as one PDF, each followed by the bills and credit notes in it.
 
         Raises NotFound, NotAllowed, MissingLetters, ArchiveDamaged.
         """
@@ -173,7 +176,11 @@ class Letters:
         if not row.address:
             raise NothingToPrint("there is no address that a letter could go to.")
         language = Language.of(row.language)
+        notes = credit_notes_of(row.facts)
         enclosed = [row.bill_id, *row.facts.get(TELLS_OF, "").split()]
+        if notes and self.database.bill(row.bill_id).status == "void":
+            # What a credit note takes back was sent when it was issued.
+            enclosed = []
         letter = Letter(
             id=notification_id(
                 bill_id=row.bill_id, kind=row.kind, channel=CHANNEL, occasion=row.occasion
@@ -191,6 +198,7 @@ class Letters:
             subject=f"{language.gettext(HEADLINES[row.kind])} {self._about(row)}",
             body=self._text(row, today),
             encloses=tuple(enclosed) if row.kind in _WITH_BILL else (),
+            credit_notes=tuple(notes),
         )
         try:
             self._pages(letter, today)
@@ -230,7 +238,8 @@ class Letters:
             text=letter.body,
         )
         bills = [self.archive.pdf(bill_id).pdf for bill_id in letter.encloses]
-        return [render_letter(document), *bills]
+        notes = [self.credit_notes.pdf(note_id).pdf for note_id in letter.credit_notes]
+        return [render_letter(document), *bills, *notes]
 
 
 class _NotNeeded(Exception):

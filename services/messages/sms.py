@@ -24,7 +24,7 @@ from services.languages.language import ENGLISH_LANGUAGE, Language
 from services.messages.autopay_texts import AUTOPAY_KINDS, asks_to_pay, autopay_text
 from services.messages.charge_texts import brief_charges
 from services.messages.facts import BILLS_IN_ARREARS, CUT_FROM, IN_ARREARS, Correction, Received
-from services.messages.wording import how_to_pay
+from services.messages.wording import how_to_pay, in_their_place
 from services.records.bills import Bill
 from services.records.outbox import LEFT_IN_ALL, OutboxKind
 from services.telemetry import outside_calls
@@ -289,10 +289,17 @@ def _thanks(bill: Bill, facts: Mapping[str, str], language: Language) -> str:
 
 def _corrected(bill: Bill, facts: Mapping[str, str], language: Language) -> str:  # noqa: ARG001
     said = Correction.of(facts)
+    instead = in_their_place(said, language)
+    if not instead:
+        return language.gettext(
+            "bill {voided} no longer holds: {difference}.",
+            voided=said.voided,
+            difference=said.in_words,
+        )
     return language.gettext(
         "bill {voided} is corrected: {issued}, {difference}.",
         voided=said.voided,
-        issued=said.issued,
+        issued=instead,
         difference=said.in_words,
     )
 

@@ -33,7 +33,7 @@ from services.messages.charge_texts import (
 )
 from services.messages.facts import CUT_FROM, IN_ARREARS, NO_FACTS, Correction, Received
 from services.messages.mail import Attachment
-from services.messages.wording import how_to_pay, is_late
+from services.messages.wording import how_to_pay, in_their_place, is_late
 from services.records.bills import Bill
 from services.records.outbox import LEFT_IN_ALL, TELLS_OF, OutboxKind
 
@@ -202,7 +202,9 @@ def parameters(
     if kind == "bill_corrected":
         correction = Correction.of(facts)
         difference = language.say(correction.in_words)
-        return (correction.voided, correction.issued, difference, left, due, how)
+        # WhatsApp takes no parameter that is empty.
+        instead = in_their_place(correction, language) or "–"
+        return (correction.voided, instead, difference, left, due, how)
     if kind == CHARGES_OVERDUE:
         return (bill.account_no, facts[CHARGES_DUE], facts[CHARGES_SINCE], how)
     if kind == "disconnection_notice":

@@ -263,12 +263,38 @@ def _corrected(
             "{voided} no longer holds; instead: {issued}.",
             voided=correction.voided,
             issued=correction.issued,
-        ),
+        )
+        if correction.issued
+        else _("{voided} no longer holds.", voided=correction.voided),
+        *_credited(correction, language),
         _("Together that is {difference}.", difference=correction.in_words),
         _("What you have paid still counts."),
-        _left(bill, facts, language) if bill.balance_minor > 0 else _("There is nothing to pay."),
     ]
+    # A bill that is void by now is nothing to pay by.
+    if bill.status != "void":
+        owes = bill.balance_minor > 0
+        said.append(_left(bill, facts, language) if owes else _("There is nothing to pay."))
     return " ".join(said)
+
+
+def _credited(correction: Correction, language: Language) -> list[str]:
+    """Which credit notes take the bills back."""
+    if not correction.credited:
+        return []
+    _, numbers = language.gettext, correction.credited
+    if ", " in numbers:
+        return [_("Credit notes {numbers} take them back.", numbers=numbers)]
+    return [_("Credit note {numbers} takes it back.", numbers=numbers)]
+
+
+def in_their_place(correction: Correction, language: Language) -> str:
+    """The bills in the place of void ones, and the credit notes that take those back."""
+    _, numbers = language.gettext, correction.credited
+    if ", " in numbers:
+        notes = _("credit notes {numbers}", numbers=numbers)
+    else:
+        notes = _("credit note {numbers}", numbers=numbers) if numbers else ""
+    return ", ".join(filter(None, (correction.issued, notes)))
 
 
 def _left(bill: Bill, facts: Mapping[str, str], language: Language) -> str:

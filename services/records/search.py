@@ -61,6 +61,19 @@ class FoundBill(Record):
         return invoice_reference(self.number) if self.number is not None else "Draft"
 
 
+class FoundCreditNote(Record):
+    """A credit note by its number; the bill that it takes back. Amounts in minor units."""
+
+    id: str
+    reference: str
+    customer_name: str
+    on_date: date
+    bill_id: str
+    bill_number: int
+    total_minor: int
+    currency: str
+
+
 class FoundPayment(Record):
     """A payment by its reference or its amount, in minor units; nobody's has no name."""
 
@@ -80,10 +93,12 @@ class SearchResults(Record):
     meters: tuple[FoundMeter, ...] = ()
     service_points: tuple[FoundPoint, ...] = ()
     bills: tuple[FoundBill, ...] = ()
+    credit_notes: tuple[FoundCreditNote, ...] = ()
     payments: tuple[FoundPayment, ...] = ()
 
     @property
     def is_empty(self) -> bool:
         """Whether nothing fits."""
         places = self.meters or self.service_points
-        return not (self.customers or places or self.bills or self.payments)
+        money = self.bills or self.credit_notes or self.payments
+        return not (self.customers or places or money)

@@ -22,13 +22,15 @@ class ShownSettings:
     """The settings as a form begins with them.
 
     `time_zone_after_restart` is set where another one than the present is to hold from then on.
-    Once `has_numbers`, bills have numbers, and the first one cannot change.
+    Once `has_numbers`, bills have numbers, and the first one cannot change; so credit notes once
+    `has_credit_notes`.
     """
 
     held: LiveSettings
     stored: StoredSettings
     time_zone_after_restart: str | None
     has_numbers: bool
+    has_credit_notes: bool
 
     def variable_of(self, name: str) -> str | None:
         """The environment variable that sets a setting, which then cannot be changed here."""
@@ -55,6 +57,7 @@ class SettingsDesk:
             stored=stored,
             time_zone_after_restart=self.current.time_zone_after_restart,
             has_numbers=self.database.first_steps().bills,
+            has_credit_notes=bool(self.database.credit_notes(limit=1)),
         )
 
     def change(

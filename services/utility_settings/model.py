@@ -155,6 +155,7 @@ class UtilityValues(BaseModel):
     tax_number: TaxNumber = ""
     credit_notes: bool = False
     credit_note_prefix: CreditNotePrefix = "CN-"
+    first_credit_note_number: FirstNumber = 1
     jurisdiction: JurisdictionName = ""
     bill_facts: BillFacts = Field(default_factory=dict)
 
@@ -188,6 +189,8 @@ SENTENCES: Final[Mapping[str, str]] = {
     "credit_notes": "Credit notes must be on or off.",
     "credit_note_prefix": "What credit notes' numbers begin with must be up to 12 capital letters, "
     "digits and the signs / . - such as CN-.",
+    "first_credit_note_number": "The first credit note's number must be a whole number from 1 to "
+    "999999999.",
     "jurisdiction": "The jurisdiction must be one of the list, or none.",
     "bill_facts": f"What a bill says must have at most {MOST_OF_A_FACT} characters each.",
     "fees": "A fee must be an amount above 0, such as 250.00.",
@@ -215,6 +218,7 @@ class LiveSettings(Settings):
     tax_number: str = ""
     credit_notes: bool = False
     credit_note_prefix: str = "CN-"
+    first_credit_note_number: int = 1
     jurisdiction: str = ""
     bill_facts: BillFacts = Field(default_factory=dict)
 

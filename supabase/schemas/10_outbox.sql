@@ -277,12 +277,15 @@ CREATE TABLE public.letters (
     subject text NOT NULL,
     body text NOT NULL,
     encloses uuid[] DEFAULT '{}'::uuid[] NOT NULL,
+    credit_notes uuid[] DEFAULT '{}'::uuid[] NOT NULL,
     CONSTRAINT letters_address_check CHECK ((address <> ''::text))
 );
 
 COMMENT ON TABLE public.letters IS 'A message as a letter, as it was printed. The id is that of its row in notifications, of which there is one for each message: so a message is printed in no second batch.';
 
 COMMENT ON COLUMN public.letters.encloses IS 'The bills whose PDFs are printed behind it.';
+
+COMMENT ON COLUMN public.letters.credit_notes IS 'The credit notes whose PDFs are printed behind the bills.';
 
 ALTER TABLE ONLY public.letters
     ADD CONSTRAINT letters_batch_id_place_key UNIQUE (batch_id, place);
@@ -1297,6 +1300,32 @@ COMMENT ON FUNCTION public.unreached_page(p jsonb) IS 'Messages that reached nob
 REVOKE ALL ON FUNCTION public.unreached_page(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.unreached_page(p jsonb) TO service_role;
 
+CREATE FUNCTION private.note_unreached() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    new.unreached_at := null;
+    if new.status <> 'open' and coalesce(new.steps #>> '{11,facts,text}', '') <> ''
+       and coalesce(new.steps #>> '{12,facts,sent}', '') <> 'no'
+       and not exists (
+           select 1 from public.notifications n
+           where n.bill_id = new.bill_id and n.kind = new.kind and n.occasion = new.occasion and n.channel <> 'discord'
+             and n.status in ('sending', 'sent', 'delivered', 'read', 'unknown'))
+       -- Who wants no messages wants no letters, but for what the law asks for.
+       and (new.kind = 'disconnection_notice' or not exists (
+           select 1 from public.bills b join public.customer_channels k on k.customer_id = b.customer_id
+           where b.id = new.bill_id and k.opted_out_at is not null)) then
+        new.unreached_at := now();
+    end if;
+    return new;
+end $$;
+
+COMMENT ON FUNCTION private.note_unreached() IS 'Keeps of a message whose work ended whether it reached the customer. Thanks are worth no stamp.';
+
+REVOKE ALL ON FUNCTION private.note_unreached() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.note_unreached() TO service_role;
+
 CREATE FUNCTION public.print_letters(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -1327,10 +1356,11 @@ begin
         insert into public.letter_batches (id, made_by, written_on, letters)
         values ((p ->> 'id')::uuid, p ->> 'actor', (p ->> 'today')::date, cardinality(v_new)) returning * into v_batch;
         insert into public.letters (id, batch_id, place, customer_id, bill_id, kind, customer_name, address, account_no, language,
-                                    currency, subject, body, encloses)
+                                    currency, subject, body, encloses, credit_notes)
         select (l ->> 'id')::uuid, v_batch.id, x.place, b.customer_id, b.id, o.kind, l ->> 'customer_name', l ->> 'address',
                l ->> 'account_no', l ->> 'language', b.currency, l ->> 'subject', l ->> 'body',
-               array(select jsonb_array_elements_text(l -> 'encloses')::uuid)
+               array(select jsonb_array_elements_text(l -> 'encloses')::uuid),
+               array(select jsonb_array_elements_text(l -> 'credit_notes')::uuid)
         from jsonb_array_elements(p -> 'letters') with ordinality x(l, place)
         join public.outbox o on o.id = (l ->> 'work_id')::uuid
         join public.bills b on b.id = o.bill_id
@@ -1340,36 +1370,10 @@ begin
     return case when v_batch.id is null then null else to_jsonb(v_batch) end;
 end $$;
 
-COMMENT ON FUNCTION public.print_letters(p jsonb) IS 'Keeps messages as letters that are printed together, each once, whoever prints it: {actor, id: of the batch, today, letters: [{id: of the notification, work_id, customer_name, address, account_no, language, subject, body, encloses}], dropped: [work_id of what needs no letter any more]} -> the batch, or null where all were printed before.';
+COMMENT ON FUNCTION public.print_letters(p jsonb) IS 'Keeps messages as letters that are printed together, each once, whoever prints it: {actor, id: of the batch, today, letters: [{id: of the notification, work_id, customer_name, address, account_no, language, subject, body, encloses, credit_notes}], dropped: [work_id of what needs no letter any more]} -> the batch, or null where all were printed before.';
 
 REVOKE ALL ON FUNCTION public.print_letters(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.print_letters(p jsonb) TO service_role;
-
-CREATE FUNCTION private.note_unreached() RETURNS trigger
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-begin
-    new.unreached_at := null;
-    if new.status <> 'open' and coalesce(new.steps #>> '{11,facts,text}', '') <> ''
-       and coalesce(new.steps #>> '{12,facts,sent}', '') <> 'no'
-       and not exists (
-           select 1 from public.notifications n
-           where n.bill_id = new.bill_id and n.kind = new.kind and n.occasion = new.occasion and n.channel <> 'discord'
-             and n.status in ('sending', 'sent', 'delivered', 'read', 'unknown'))
-       -- Who wants no messages wants no letters, but for what the law asks for.
-       and (new.kind = 'disconnection_notice' or not exists (
-           select 1 from public.bills b join public.customer_channels k on k.customer_id = b.customer_id
-           where b.id = new.bill_id and k.opted_out_at is not null)) then
-        new.unreached_at := now();
-    end if;
-    return new;
-end $$;
-
-COMMENT ON FUNCTION private.note_unreached() IS 'Keeps of a message whose work ended whether it reached the customer. Thanks are worth no stamp.';
-
-REVOKE ALL ON FUNCTION private.note_unreached() FROM PUBLIC;
-GRANT ALL ON FUNCTION private.note_unreached() TO service_role;
 
 CREATE TRIGGER bills_owe_on_balance AFTER UPDATE ON public.bills REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.owe_on_balance();
 

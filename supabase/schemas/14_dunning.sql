@@ -438,6 +438,10 @@ CREATE FUNCTION public.why_unsaid(p jsonb) RETURNS jsonb
                 select 1 from public.autopay_charges c
                 where c.id::text = split_part(coalesce(p ->> 'occasion', ''), '/', 1) and c.status = 'announced')
                 then '' else 'nothing is charged any more' end
+            -- A credit note is a document that the customer gets whatever became of the bills since.
+            when x.kind = 'bill_corrected' and exists (
+                select 1 from public.outbox o
+                where (o.bill_id, o.kind, o.occasion) = (b.id, x.kind, coalesce(p ->> 'occasion', '')) and o.facts ? 'credit_notes') then ''
             when b.status = 'void' then 'the bill is void by now'
             when x.pressing and b.amount_paid_minor >= b.total_minor then 'the bill is paid by now'
             when x.pressing and private.in_plan(b.id) then 'the bill is in an instalment plan by now'

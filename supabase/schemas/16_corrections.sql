@@ -316,35 +316,6 @@ COMMENT ON FUNCTION public.correct_tariff(p jsonb) IS 'Replaces a version of a t
 REVOKE ALL ON FUNCTION public.correct_tariff(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.correct_tariff(p jsonb) TO service_role;
 
-CREATE FUNCTION private.owe_correction(p_id uuid, p_owed jsonb) RETURNS void
-    LANGUAGE sql
-    SET search_path TO ''
-    AS $$
-    insert into public.outbox (id, bill_id, kind, occasion, facts, steps, status, finished_at)
-    select gen_random_uuid(), t.bill_id, 'bill_corrected', k.id::text,
-           jsonb_build_object(
-               'voided', (select string_agg(private.invoice_reference(number), ', ' order by number)
-                          from (select distinct o.number from public.corrected_bills x join public.bills o on o.id = x.void_bill_id
-                                where x.correction_id = k.id and o.number is not null) a),
-               'issued', coalesce((select string_agg(private.invoice_reference(number), ', ' order by number)
-                          from (select distinct n.number from public.corrected_bills x join public.bills n on n.id = x.new_bill_id
-                                where x.correction_id = k.id and n.number is not null) a), ''),
-               'difference_minor', k.difference_minor::text, 'currency', k.currency),
-           p_owed -> 'steps', p_owed ->> 'status', case when p_owed ->> 'status' <> 'open' then now() end
-    from public.corrections k
-    cross join lateral (
-        -- Told by the last one made anew; a draft is nothing to tell of.
-        select coalesce(
-            (select n.id from public.corrected_bills x join public.bills n on n.id = x.new_bill_id
-             where x.correction_id = k.id and n.number is not null order by n.period_end desc limit 1),
-            (select o.id from public.corrected_bills x join public.bills o on o.id = x.void_bill_id
-             where x.correction_id = k.id and o.number is not null order by o.period_end desc limit 1)) as bill_id) t
-    where k.id = p_id and t.bill_id is not null and p_owed is not null and p_owed <> 'null'::jsonb
-$$;
-
-REVOKE ALL ON FUNCTION private.owe_correction(p_id uuid, p_owed jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.owe_correction(p_id uuid, p_owed jsonb) TO service_role;
-
 CREATE FUNCTION private.pay_again(p_paid jsonb, p_after bigint) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -746,6 +717,44 @@ COMMENT ON FUNCTION private.totals_priced_by(p_versions uuid[]) IS 'What the bil
 
 REVOKE ALL ON FUNCTION private.totals_priced_by(p_versions uuid[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.totals_priced_by(p_versions uuid[]) TO service_role;
+
+CREATE FUNCTION private.owe_correction(p_id uuid, p_owed jsonb) RETURNS void
+    LANGUAGE sql
+    SET search_path TO ''
+    AS $$
+    insert into public.outbox (id, bill_id, kind, occasion, facts, steps, status, finished_at)
+    select gen_random_uuid(), t.bill_id, 'bill_corrected', k.id::text,
+           jsonb_build_object(
+               'voided', (select string_agg(private.invoice_reference(number), ', ' order by number)
+                          from (select distinct o.number from public.corrected_bills x join public.bills o on o.id = x.void_bill_id
+                                where x.correction_id = k.id and o.number is not null) a),
+               'issued', coalesce((select string_agg(private.invoice_reference(number), ', ' order by number)
+                          from (select distinct n.number from public.corrected_bills x join public.bills n on n.id = x.new_bill_id
+                                where x.correction_id = k.id and n.number is not null) a), ''),
+               'difference_minor', k.difference_minor::text, 'currency', k.currency)
+           || coalesce((
+               select jsonb_build_object(
+                   'credit_notes', string_agg(n.id::text, ' ' order by n.number),
+                   'credited', string_agg(private.credit_note_reference(n.prefix, n.number), ', ' order by n.number))
+               from public.credit_notes n
+               where n.bill_id in (select x.void_bill_id from public.corrected_bills x where x.correction_id = k.id)
+               having count(*) > 0), '{}'),
+           p_owed -> 'steps', p_owed ->> 'status', case when p_owed ->> 'status' <> 'open' then now() end
+    from public.corrections k
+    cross join lateral (
+        -- Told by the last one made anew; a draft is nothing to tell of.
+        select coalesce(
+            (select n.id from public.corrected_bills x join public.bills n on n.id = x.new_bill_id
+             where x.correction_id = k.id and n.number is not null order by n.period_end desc limit 1),
+            (select o.id from public.corrected_bills x join public.bills o on o.id = x.void_bill_id
+             where x.correction_id = k.id and o.number is not null order by o.period_end desc limit 1)) as bill_id) t
+    where k.id = p_id and t.bill_id is not null and p_owed is not null and p_owed <> 'null'::jsonb
+$$;
+
+COMMENT ON FUNCTION private.owe_correction(p_id uuid, p_owed jsonb) IS 'The message of a correction is owed: by the last bill made in place of others, else the last one voided, with the numbers of all and the credit notes.';
+
+REVOKE ALL ON FUNCTION private.owe_correction(p_id uuid, p_owed jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.owe_correction(p_id uuid, p_owed jsonb) TO service_role;
 
 CREATE TRIGGER refuse_delete BEFORE DELETE ON public.corrections FOR EACH ROW EXECUTE FUNCTION private.refuse_delete();
 

@@ -262,8 +262,7 @@ CREATE VIEW public.credit_note_list WITH (security_invoker='true') AS
     n.created_by,
     n.created_at,
     r.id AS replaced_by_id,
-    r.number AS replaced_by_number,
-    lower(concat_ws(' '::text, private.credit_note_reference(n.prefix, n.number), private.invoice_reference(b.number), c.account_no, n.customer_name)) AS search
+    r.number AS replaced_by_number
    FROM ((((public.credit_notes n
      JOIN public.bills b ON ((b.id = n.bill_id)))
      JOIN public.customers c ON ((c.id = n.customer_id)))
@@ -343,6 +342,40 @@ COMMENT ON FUNCTION public.keep_credit_note_document(p jsonb) IS 'Keeps the PDF 
 
 REVOKE ALL ON FUNCTION public.keep_credit_note_document(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.keep_credit_note_document(p jsonb) TO service_role;
+
+CREATE FUNCTION public.list_credit_notes(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $_$
+declare
+    v_page jsonb;
+    v_ids uuid[];
+    v_text constant jsonb := private.text_conditions(p, array[
+        private.search_source('credit_notes', 'n.id', 'n.id', null),
+        private.search_source('customers', 'n.customer_id', 'n.customer_id', null)], 'n.bill_id');
+begin
+    v_page := private.page_by_key(
+        p || jsonb_build_object(
+            'descending', true, 'backwards', false, 'count_to', 0,
+            'after', case when p ->> 'after' is not null
+                          then jsonb_build_array(p -> 'after', '00000000-0000-0000-0000-000000000000') end),
+        'public.credit_notes n', 'n.id', 'n.number', 'bigint',
+        array[
+            case when p ->> 'bill_id' is not null then 'n.bill_id = ($1 ->> ''bill_id'')::uuid' end,
+            case when p ->> 'customer_id' is not null then 'n.customer_id = ($1 ->> ''customer_id'')::uuid' end,
+            case when p ->> 'start' is not null then 'n.on_date >= ($1 ->> ''start'')::date' end,
+            case when p ->> 'until' is not null then 'n.on_date < ($1 ->> ''until'')::date' end],
+        v_text);
+    v_ids := array(select (k ->> 1)::uuid from jsonb_array_elements(v_page -> 'keys') k);
+    return jsonb_build_object('rows', (
+        select coalesce(jsonb_agg(to_jsonb(l) order by l.number desc), '[]')
+        from public.credit_note_list l where l.id = any (v_ids)));
+end $_$;
+
+COMMENT ON FUNCTION public.list_credit_notes(p jsonb) IS 'Credit notes, the last number first: {text?, bill_id?, customer_id?, start?, until?: local dates, after?: a number, limit} -> {rows: of credit_note_list}. Each word of the text is part of the number or the name on the note, of what a search finds its customer by, or the whole number of the bill.';
+
+REVOKE ALL ON FUNCTION public.list_credit_notes(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.list_credit_notes(p jsonb) TO service_role;
 
 CREATE TRIGGER voids_have_credit_notes AFTER INSERT ON public.ledger_entries REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.give_credit_notes();
 

@@ -510,6 +510,51 @@ COMMENT ON FUNCTION private.bills_of_meters(p_meters uuid[], p_limit integer) IS
 REVOKE ALL ON FUNCTION private.bills_of_meters(p_meters uuid[], p_limit integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.bills_of_meters(p_meters uuid[], p_limit integer) TO service_role;
 
+CREATE FUNCTION private.place_search_text(p_code text, p_address text, p_route text) RETURNS text
+    LANGUAGE plpgsql IMMUTABLE COST 1000
+    SET search_path TO ''
+    AS $$
+begin
+    return lower(p_code || ' ' || p_address || ' ' || p_route);
+end $$;
+
+CREATE INDEX service_points_search ON public.service_points USING gin (private.place_search_text(code, address, route) extensions.gin_trgm_ops);
+
+REVOKE ALL ON FUNCTION private.place_search_text(p_code text, p_address text, p_route text) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.place_search_text(p_code text, p_address text, p_route text) TO service_role;
+
+CREATE FUNCTION private.search_source(p_table text, p_column text, p_key text, p_via text) RETURNS jsonb
+    LANGUAGE sql IMMUTABLE
+    SET search_path TO ''
+    AS $_$
+    select jsonb_build_object(
+        'table', p_table, 'column', p_column, 'key', p_key, 'via', p_via,
+        'text', case p_table
+            when 'customers' then '%1$s.search_text'
+            when 'meters' then 'lower(%1$s.serial)'
+            when 'service_points' then 'private.place_search_text(%1$s.code, %1$s.address, %1$s.route)'
+            when 'credit_notes' then 'private.credit_note_search_text(%1$s.prefix, %1$s.number, %1$s.customer_name)'
+            when 'payments' then 'private.payment_search_text(%1$s.reference, %1$s.provider_id)' end)
+$_$;
+
+COMMENT ON FUNCTION private.search_source(p_table text, p_column text, p_key text, p_via text) IS 'A table in which a list looks for words: p_column of the list has the found ids, or what p_via selects with them as $1; p_key is the id that a row of the list leads to.';
+
+REVOKE ALL ON FUNCTION private.search_source(p_table text, p_column text, p_key text, p_via text) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.search_source(p_table text, p_column text, p_key text, p_via text) TO service_role;
+
+CREATE FUNCTION private.payment_search_text(p_reference text, p_provider_id text) RETURNS text
+    LANGUAGE plpgsql IMMUTABLE COST 1000
+    SET search_path TO ''
+    AS $$
+begin
+    return lower(p_reference || ' ' || coalesce(p_provider_id, ''));
+end $$;
+
+CREATE INDEX payments_search ON public.payments USING gin (private.payment_search_text(reference, provider_id) extensions.gin_trgm_ops);
+
+REVOKE ALL ON FUNCTION private.payment_search_text(p_reference text, p_provider_id text) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.payment_search_text(p_reference text, p_provider_id text) TO service_role;
+
 CREATE FUNCTION public.search(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql STABLE
     SET search_path TO ''
@@ -564,6 +609,12 @@ begin
                 (select k.id from public.bills k where k.total_minor = v_minor order by k.id desc limit v_limit)
                 union all
                 select unnest(private.bills_of_meters(v_named, v_limit))))),
+        'credit_notes', (
+            select coalesce(jsonb_agg(jsonb_build_object(
+                'id', n.id, 'reference', n.reference, 'customer_name', n.customer_name, 'on_date', n.on_date, 'bill_id', n.bill_id,
+                'bill_number', n.bill_number, 'total_minor', n.total_minor, 'currency', n.currency) order by n.number), '[]')
+            from public.credit_note_list n
+            where n.id = any (private.credit_notes_named(p ->> 'text', v_limit))),
         'payments', (
             select coalesce(jsonb_agg(jsonb_build_object(
                 'id', y.id, 'customer_name', y.customer_name, 'reference', y.reference, 'method', y.method,
@@ -579,54 +630,10 @@ begin
                 (select k.id from public.payments k where k.amount_minor = v_minor order by k.id desc limit v_limit)))));
 end $$;
 
-COMMENT ON FUNCTION public.search(p jsonb) IS 'What fits a text: {text, bill_number?, amount_minor?, limit} -> {customers, meters, service_points, bills, payments}, `limit` of each way at most. Customers by parts of account, name, phone, e-mail and address, each word of the text, of which one must have three letters; meters by parts of the serial, also those that were taken out; service points by parts of code and address, or the serial of a meter that is or was there; bills by their number or total; payments by their reference, the provider''s id or the amount. The whole serial of a meter also finds who is supplied by it, or was at its end, and its latest bills.';
+COMMENT ON FUNCTION public.search(p jsonb) IS 'What fits a text: {text, bill_number?, amount_minor?, limit} -> {customers, meters, service_points, bills, credit_notes, payments}, `limit` of each way at most. Customers by parts of account, name, phone, e-mail and address, each word of the text, of which one must have three letters; meters by parts of the serial, also those that were taken out; service points by parts of code and address, or the serial of a meter that is or was there; bills by their number or total; credit notes by their number; payments by their reference, the provider''s id or the amount. The whole serial of a meter also finds who is supplied by it, or was at its end, and its latest bills.';
 
 REVOKE ALL ON FUNCTION public.search(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.search(p jsonb) TO service_role;
-
-CREATE FUNCTION private.search_source(p_table text, p_column text, p_key text, p_via text) RETURNS jsonb
-    LANGUAGE sql IMMUTABLE
-    SET search_path TO ''
-    AS $_$
-    select jsonb_build_object(
-        'table', p_table, 'column', p_column, 'key', p_key, 'via', p_via,
-        'text', case p_table
-            when 'customers' then '%1$s.search_text'
-            when 'meters' then 'lower(%1$s.serial)'
-            when 'service_points' then 'private.place_search_text(%1$s.code, %1$s.address, %1$s.route)'
-            when 'payments' then 'private.payment_search_text(%1$s.reference, %1$s.provider_id)' end)
-$_$;
-
-COMMENT ON FUNCTION private.search_source(p_table text, p_column text, p_key text, p_via text) IS 'A table in which a list looks for words: p_column of the list has the found ids, or what p_via selects with them as $1; p_key is the id that a row of the list leads to.';
-
-REVOKE ALL ON FUNCTION private.search_source(p_table text, p_column text, p_key text, p_via text) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.search_source(p_table text, p_column text, p_key text, p_via text) TO service_role;
-
-CREATE FUNCTION private.place_search_text(p_code text, p_address text, p_route text) RETURNS text
-    LANGUAGE plpgsql IMMUTABLE COST 1000
-    SET search_path TO ''
-    AS $$
-begin
-    return lower(p_code || ' ' || p_address || ' ' || p_route);
-end $$;
-
-CREATE INDEX service_points_search ON public.service_points USING gin (private.place_search_text(code, address, route) extensions.gin_trgm_ops);
-
-REVOKE ALL ON FUNCTION private.place_search_text(p_code text, p_address text, p_route text) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.place_search_text(p_code text, p_address text, p_route text) TO service_role;
-
-CREATE FUNCTION private.payment_search_text(p_reference text, p_provider_id text) RETURNS text
-    LANGUAGE plpgsql IMMUTABLE COST 1000
-    SET search_path TO ''
-    AS $$
-begin
-    return lower(p_reference || ' ' || coalesce(p_provider_id, ''));
-end $$;
-
-CREATE INDEX payments_search ON public.payments USING gin (private.payment_search_text(reference, provider_id) extensions.gin_trgm_ops);
-
-REVOKE ALL ON FUNCTION private.payment_search_text(p_reference text, p_provider_id text) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.payment_search_text(p_reference text, p_provider_id text) TO service_role;
 
 CREATE FUNCTION private.text_conditions(p jsonb, p_sources jsonb[], p_bill text) RETURNS jsonb
     LANGUAGE plpgsql STABLE
@@ -1453,3 +1460,18 @@ COMMENT ON FUNCTION public.list_drafts(p jsonb) IS 'Drafts, the newest period fi
 
 REVOKE ALL ON FUNCTION public.list_drafts(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.list_drafts(p jsonb) TO service_role;
+
+CREATE FUNCTION private.credit_note_search_text(p_prefix text, p_number bigint, p_customer_name text) RETURNS text
+    LANGUAGE plpgsql IMMUTABLE COST 1000
+    SET search_path TO ''
+    AS $$
+begin
+    return lower(concat_ws(' ', private.credit_note_reference(p_prefix, p_number), p_prefix || p_number, p_customer_name));
+end $$;
+
+COMMENT ON FUNCTION private.credit_note_search_text(p_prefix text, p_number bigint, p_customer_name text) IS 'What a search of credit notes looks for its words in: the number with and without zeros before it, and the customer''s name as it was then.';
+
+CREATE INDEX credit_notes_search ON public.credit_notes USING gin (private.credit_note_search_text(prefix, number, customer_name) extensions.gin_trgm_ops);
+
+REVOKE ALL ON FUNCTION private.credit_note_search_text(p_prefix text, p_number bigint, p_customer_name text) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.credit_note_search_text(p_prefix text, p_number bigint, p_customer_name text) TO service_role;

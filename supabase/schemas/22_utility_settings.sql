@@ -100,6 +100,24 @@ COMMENT ON FUNCTION public.utility_settings_at(p jsonb) IS 'The settings that he
 REVOKE ALL ON FUNCTION public.utility_settings_at(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.utility_settings_at(p jsonb) TO service_role;
 
+CREATE FUNCTION public.first_steps(p jsonb) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select jsonb_build_object(
+        'tariffs', exists (select 1 from public.tariffs),
+        'customers', exists (select 1 from public.customers),
+        'meters', exists (select 1 from public.meters),
+        -- Whoever has bills has read meters: no look through all opening reads for that.
+        'readings', exists (select 1 from public.bills) or exists (select 1 from public.readings where not is_opening),
+        'bills', exists (select 1 from public.bills where number is not null))
+$$;
+
+COMMENT ON FUNCTION public.first_steps(p jsonb) IS 'What of a new utility is there already: {} -> {tariffs, customers, meters, readings: beside those that meters open with, bills: with a number}.';
+
+REVOKE ALL ON FUNCTION public.first_steps(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.first_steps(p jsonb) TO service_role;
+
 CREATE FUNCTION public.save_utility_settings(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -132,6 +150,15 @@ begin
         update public.counters set last_number = coalesce((v_wanted ->> 'first_bill_number')::bigint, 1) - 1
         where name = 'bill';
     end if;
+    if v_wanted ? 'first_credit_note_number' then
+        -- Whoever voids a bill waits here, or was here before.
+        perform 1 from public.counters where name = 'credit_note' for update;
+        if exists (select 1 from public.credit_notes) then
+            perform private.refuse('EB005', 'Credit notes have numbers already, so the first number stays as it is.');
+        end if;
+        update public.counters set last_number = coalesce((v_wanted ->> 'first_credit_note_number')::bigint, 1) - 1
+        where name = 'credit_note';
+    end if;
     if p ? 'logo' then
         insert into public.utility_logos (sha256, image)
         values (p #>> '{logo,sha256}', decode(p #>> '{logo,image}', 'base64'))
@@ -143,28 +170,10 @@ begin
     return to_jsonb(v_last);
 end $$;
 
-COMMENT ON FUNCTION public.save_utility_settings(p jsonb) IS 'Adds a version with some settings changed: {actor, id, settings, seen: those settings as they were, without the missing ones, logo?: {sha256, image in base64}} -> the version. With first_bill_number the next bill has that number, as long as none has one. EB005 when somebody else changed one of them meanwhile.';
+COMMENT ON FUNCTION public.save_utility_settings(p jsonb) IS 'Adds a version with some settings changed: {actor, id, settings, seen: those settings as they were, without the missing ones, logo?: {sha256, image in base64}} -> the version. With first_bill_number the next bill has that number, as long as none has one; with first_credit_note_number the next credit note. EB005 when somebody else changed one of them meanwhile.';
 
 REVOKE ALL ON FUNCTION public.save_utility_settings(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.save_utility_settings(p jsonb) TO service_role;
-
-CREATE FUNCTION public.first_steps(p jsonb) RETURNS jsonb
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    AS $$
-    select jsonb_build_object(
-        'tariffs', exists (select 1 from public.tariffs),
-        'customers', exists (select 1 from public.customers),
-        'meters', exists (select 1 from public.meters),
-        -- Whoever has bills has read meters: no look through all opening reads for that.
-        'readings', exists (select 1 from public.bills) or exists (select 1 from public.readings where not is_opening),
-        'bills', exists (select 1 from public.bills where number is not null))
-$$;
-
-COMMENT ON FUNCTION public.first_steps(p jsonb) IS 'What of a new utility is there already: {} -> {tariffs, customers, meters, readings: beside those that meters open with, bills: with a number}.';
-
-REVOKE ALL ON FUNCTION public.first_steps(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.first_steps(p jsonb) TO service_role;
 
 CREATE FUNCTION public.utility_logo(p jsonb) RETURNS jsonb
     LANGUAGE sql STABLE

@@ -1,5 +1,6 @@
 """Credit notes: one for each issued bill that is voided once they are wanted, without gaps."""
 
+import contextlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -16,6 +17,7 @@ from services.identity.permissions import Role
 from services.records.documents.credit_notes import CreditNote
 from services.reports import catalogue
 from services.reports.definitions import Asked
+from services.utility_settings.entry import InvalidSettings
 from tests.integration.api.talk import answer_of, bearer
 from tests.integration.correcting import Correcting
 from tests.integration.money.ties import assert_journal_balances, rows_of, total
@@ -105,6 +107,71 @@ def test_voids_at_once_leave_no_gap_and_none_twice(at: Correcting) -> None:
     found = notes(at)
     assert [note.number for note in found] == [1, 2, 3, 4, 5, 6]
     assert {note.bill_id for note in found} == {bill.id for bill in bills}
+
+
+def test_the_series_begins_at_a_number_of_choice_until_one_is_given(at: Correcting) -> None:
+    change(at.utility, credit_notes=True, first_credit_note_number=500)
+    change(at.utility, first_credit_note_number=4711)
+    bills = at.chain("M1", 2)
+    for bill in bills[::-1]:
+        void(at, bill.id)
+    assert [note.number for note in notes(at)] == [4711, 4712]
+    with pytest.raises(IllegalChange, match="Credit notes have numbers already"):
+        change(at.utility, first_credit_note_number=1)
+    again = at.chain("M2", 1)[0]
+    void(at, again.id)
+    assert notes(at)[-1].reference == "CN-004713"
+
+
+@pytest.mark.parametrize("first", [0, -1, 1_000_000_000, "x"])
+def test_a_first_number_that_cannot_be_is_refused(at: Correcting, first: object) -> None:
+    with pytest.raises(InvalidSettings, match="whole number from 1 to 999999999"):
+        change(at.utility, first_credit_note_number=first)
+
+
+def test_the_first_number_is_settled_before_or_after_a_void_at_the_same_time(
+    at: Correcting,
+) -> None:
+    change(at.utility, credit_notes=True)
+    bills = [at.chain(f"M{n}", 1)[0] for n in range(4)]
+    start = Barrier(5)
+
+    def do(bill_id: str) -> None:
+        start.wait()
+        if bill_id:
+            at.database.void_bill(actor=ADMIN.user, bill_id=bill_id, reason="at once")
+        else:
+            with contextlib.suppress(IllegalChange):
+                change(at.utility, first_credit_note_number=700)
+
+    with ThreadPoolExecutor(5) as threads:
+        list(threads.map(do, [*(bill.id for bill in bills), ""]))
+    numbers = [note.number for note in notes(at)]
+    assert numbers in ([1, 2, 3, 4], [700, 701, 702, 703])
+
+
+@pytest.mark.parametrize("text", ["CN-000002", "cn-2", "2", "000002"])
+def test_it_is_found_by_its_number(at: Correcting, text: str) -> None:
+    change(at.utility, credit_notes=True)
+    for bill in at.chain("M1", 3)[::-1]:
+        void(at, bill.id)
+    search = at.utility.services.search
+    (found,) = search.find(text, principal=ADMIN).credit_notes
+    assert (found.reference, found.customer_name) == ("CN-000002", "House M1")
+    listed = at.utility.services.credit_notes.page(principal=ADMIN, limit=5, text=text)[0]
+    assert found.id in [note.id for note in listed]
+    assert search.find("CN-000009", principal=ADMIN).credit_notes == ()
+    assert search.find("M1", principal=ADMIN).credit_notes == ()
+
+
+def test_a_prefix_that_ends_with_digits_hides_no_number(at: Correcting) -> None:
+    change(at.utility, credit_notes=True, credit_note_prefix="K26")
+    (bill,) = at.chain("M1", 1)
+    void(at, bill.id)
+    search = at.utility.services.search
+    for text in ("K26000001", "k261", "1"):
+        (found,) = search.find(text, principal=ADMIN).credit_notes
+        assert found.reference == "K26000001"
 
 
 def test_it_never_changes(at: Correcting, database: str) -> None:

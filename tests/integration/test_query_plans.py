@@ -111,6 +111,7 @@ NEEDED = (
     ("ledger_entries_of_payments", "payment: allocations"),
     ("notifications_customer", "customer: messages"),
     ("readings_by_submitter", "my readings"),
+    ("credit_notes_search", "credit notes: number"),
 )
 
 

@@ -118,3 +118,27 @@ def test_a_tax_in_several_lines_is_added_up_by_rate_below_them() -> None:
     assert rows[-1].count("18% of 75") == 1
     assert "13.50" in rows[-1]
     assert "18% of" not in lines_table(RatedBill("INR", rated.lines[:2])).splitlines()[-1]
+
+
+def test_the_first_number_is_asked_for_until_one_is_given_and_a_search_finds_it(
+    utility: Utility,
+) -> None:
+    app = signed_in(utility.services, Role.ADMIN, SETTINGS, view="Documents")
+    next(box for box in app.checkbox if "credit note" in box.label).set_value(True)
+    (first,) = [one for one in app.number_input if one.label == "Number of the first credit note"]
+    first.set_value(4711)
+    save(app, 0)
+    assert "The settings are saved." in words(app)
+    (bill,) = Correcting(utility).chain("M1", 1)
+    utility.services.rebilling.void(
+        bill_id=bill.id, reason="wrong", principal=ADMIN, now=utility.now
+    )
+    app = signed_in(utility.services, Role.ADMIN, SETTINGS, view="Documents")
+    (first,) = [one for one in app.number_input if one.label == "Number of the first credit note"]
+    assert first.disabled
+    assert "Credit notes have numbers already." in words(app)
+    app = signed_in(utility.services, Role.ADMIN, "search/search.py", find="cn-4711")
+    assert not app.exception
+    assert f"takes back {bill.reference}" in words(app)
+    app = signed_in(utility.services, Role.ADMIN, NOTES, text="CN-004711")
+    assert "Credit note CN-004711" in words(app)

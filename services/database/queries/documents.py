@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from services.database.queries.base import Json, Queries, search_filters
-from services.database.transport import Filter, FilterOp
+from services.database.queries.base import Json, Queries
+from services.database.transport import Filter
 from services.records.base import Page
 from services.records.details import BillDocumentFacts
 from services.records.documents.credit_notes import CreditNote
@@ -94,19 +94,17 @@ class DocumentQueries(Queries):
         The days are local, `until` the first one after them. `text` is looked for in their numbers,
         the bill's, and who they are for; `after` is the last number of the page before.
         """
-        wanted: tuple[tuple[str, FilterOp, str | int | None], ...] = (
-            ("bill_id", "eq", bill_id),
-            ("customer_id", "eq", customer_id),
-            ("on_date", "gte", start.isoformat() if start else None),
-            ("on_date", "lt", until.isoformat() if until else None),
-            ("number", "lt", after),
+        answer = self._call(
+            "list_credit_notes",
+            bill_id=bill_id,
+            customer_id=customer_id,
+            start=start.isoformat() if start else None,
+            until=until.isoformat() if until else None,
+            text=text,
+            after=after,
+            limit=limit,
         )
-        filters = [Filter(name, op, value) for name, op, value in wanted if value is not None]
-        filters += search_filters(text)
-        rows = self._transport.select(
-            "credit_note_list", filters=filters, order=["number.desc"], limit=limit
-        ).rows
-        return [CreditNote.model_validate(row) for row in rows]
+        return [CreditNote.model_validate(row) for row in answer["rows"]]
 
     def credit_note_document(self, credit_note_id: str) -> KeptDocument | None:
         """The PDF that is kept of a credit note; None before it was rendered."""

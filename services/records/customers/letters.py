@@ -53,7 +53,10 @@ class LetterBatch(Record):
 
 
 class Letter(Record):
-    """A letter as it was printed; `encloses` are the ids of the bills behind it."""
+    """A letter as it was printed; `encloses` are the ids of the bills behind it.
+
+    Those are followed by `credit_notes`.
+    """
 
     id: str
     batch_id: str
@@ -69,3 +72,4 @@ class Letter(Record):
     subject: str
     body: str
     encloses: tuple[str, ...]
+    credit_notes: tuple[str, ...] = ()

@@ -146,7 +146,9 @@ def _check_template_message(body: dict[str, Any]) -> str:
     must(plain in approved, "132001: no such template")
     must(template["language"] == {"code": "en"}, "132001: not approved in this language")
     *headers, component = template["components"]
-    shown = {"id": MEDIA_ID, "filename": "INV-000001.pdf"}
+    name = next((h["parameters"][0]["document"]["filename"] for h in headers), "")
+    must(not with_pdf or re.fullmatch(r"(INV|CN)-\d{6}\.pdf", name), "the name of the document")
+    shown = {"id": MEDIA_ID, "filename": name}
     document = {"type": "header", "parameters": [{"type": "document", "document": shown}]}
     must(headers == ([document] if with_pdf else []), "132012: the header")
     must(component["type"] == "body", "component")

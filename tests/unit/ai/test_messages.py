@@ -251,6 +251,10 @@ def test_a_correction_is_told_with_its_direction_and_our_amount(minor: str, dire
 
 
 def test_a_correction_without_a_difference_has_none_to_tell() -> None:
+    credited = CORRECTED | {"credited": "CN-000001"}
+    assert "credit_notes" in occasion_of("bill_corrected", bill(), credited).required
+    with pytest.raises(NoAiAnswer, match="no bill is in the place"):
+        occasion_of("bill_corrected", bill(), credited | {"issued": ""})
     occasion = occasion_of("bill_corrected", bill(), CORRECTED | {"difference_minor": "0"})
     assert "difference" not in occasion.offered
 

@@ -173,6 +173,31 @@ def test_a_correction_names_the_bills_and_the_difference(minor: str, words: str)
     )
 
 
+CREDITED = CORRECTED | {"credit_notes": "a b", "credited": "CN-000001, CN-000002"}
+ALONE = CORRECTED | {"issued": "", "credit_notes": "a", "credited": "CN-000001"}
+
+
+def test_a_correction_names_its_credit_notes_on_each_channel() -> None:
+    said = text("bill_corrected", facts=CREDITED)
+    assert "Credit notes CN-000001, CN-000002 take them back." in said
+    shown = whatsapp.parameters(bill(), "bill_corrected", CREDITED)[1]
+    assert shown == "INV-000007, INV-000042, credit notes CN-000001, CN-000002"
+    brief = sms.text_of(bill(), "bill_corrected", CREDITED, sender="Mill")
+    assert "credit notes CN-000001, CN-000002" in brief
+
+
+def test_a_void_without_another_bill_says_nothing_of_one() -> None:
+    void: dict[str, Any] = {"status": "void", "balance_minor": 54035}
+    said = text("bill_corrected", facts=ALONE, **void)
+    assert "no longer holds. Credit note CN-000001 takes it back." in said
+    assert "Pay" not in said
+    shown = whatsapp.parameters(bill(**void), "bill_corrected", ALONE)
+    assert all(one.strip() for one in shown)
+    none = CORRECTED | {"issued": ""}
+    assert all(one.strip() for one in whatsapp.parameters(bill(**void), "bill_corrected", none))
+    assert "no longer holds:" in sms.text_of(bill(**void), "bill_corrected", none, sender="Mill")
+
+
 def test_a_corrected_bill_that_is_paid_is_told_of() -> None:
     paid = {"balance_minor": -300, "status": "paid"}
     assert "There is nothing to pay." in text("bill_corrected", **paid)
