@@ -4,6 +4,7 @@ import streamlit as st
 
 from pages.bills.bill_card import show_bill
 from pages.bills.bill_detail import show_bill_detail
+from pages.languages.words import _, say
 from pages.registry import MY_READINGS
 from pages.shared.format import escaped
 from pages.shared.permitted import page_link
@@ -16,11 +17,11 @@ bill_id = st.query_params.get("id", "")
 if principal.may(Permission.VIEW_BILLS):
     show_bill_detail(bill_id, principal)
 else:
-    page_link(MY_READINGS, label="My readings", icon=":material/arrow_back:")
+    page_link(MY_READINGS, label=_("My readings"), icon=":material/arrow_back:")
     try:
         bill = services().bills.readable(bill_id=bill_id, principal=principal)
     except NotAllowed as error:
         note_denied(principal, str(error))
-        st.error(f"Not allowed: {escaped(error)}", icon=":material/lock:")
+        st.error(_("Not allowed: {error}", error=escaped(say(error))), icon=":material/lock:")
     else:
         show_bill(bill)

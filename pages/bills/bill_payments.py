@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from pages.languages.words import _
 from pages.registry import CUSTOMER, PAYMENT
 from pages.shared.format import escaped, money
 from pages.shared.money_format import entry_kind, received
@@ -15,10 +16,12 @@ def show_bill_payments(found: BillDetail) -> None:
     for part in found.paid:
         _show_part(part)
     if found.in_plan:
-        st.caption(":material/event_note: In an instalment plan: neither reminded of nor marked.")
+        st.caption(
+            _(":material/event_note: In an instalment plan: neither reminded of nor marked.")
+        )
     page_link(
         CUSTOMER,
-        label="The customer's account",
+        label=_("The customer's account"),
         icon=":material/person:",
         query_params={"id": bill.customer_id},
     )

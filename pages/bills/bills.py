@@ -77,7 +77,7 @@ def offer_pdfs(bills: Sequence[BillSummary]) -> None:
     issued = [bill for bill in bills if bill.number is not None]
     if issued:
         download_button(
-            f"{count(len(issued), 'PDF')}",
+            count(len(issued), "PDF"),
             lambda: services().lists.bill_pdfs(bills=issued, principal=principal),
             file_name=f"bills-{today().isoformat()}.zip",
             mime="application/zip",

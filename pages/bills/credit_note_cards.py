@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from pages.languages.words import _
 from pages.registry import BILL, CUSTOMER
 from pages.shared.download import download_button
 from pages.shared.format import day, escaped, file_name, money
@@ -15,8 +16,11 @@ def show_credit_note(note: CreditNote, principal: Principal, *, here: bool = Fal
     """One with its PDF; `here` says that its bill and customer are on the page already."""
     with st.container(border=True, gap="xsmall"):
         st.markdown(
-            f"**Credit note {escaped(note.reference)}** · "
-            f"{escaped(money(note.total_minor, note.currency))}"
+            _(
+                "**Credit note {reference}** · {total}",
+                reference=escaped(note.reference),
+                total=escaped(money(note.total_minor, note.currency)),
+            )
         )
         st.caption(
             f"{day(note.on_date)} · {escaped(called(note.created_by))}: {escaped(note.reason)}"
@@ -25,7 +29,7 @@ def show_credit_note(note: CreditNote, principal: Principal, *, here: bool = Fal
             with st.container(horizontal=True):
                 page_link(
                     BILL,
-                    label=f"Takes back {escaped(note.bill_reference)}",
+                    label=_("Takes back {reference}", reference=escaped(note.bill_reference)),
                     icon=":material/receipt_long:",
                     query_params={"id": note.bill_id},
                     width="content",
@@ -39,7 +43,7 @@ def show_credit_note(note: CreditNote, principal: Principal, *, here: bool = Fal
                 )
         credit_notes = services().credit_notes
         download_button(
-            "Credit note as PDF",
+            _("Credit note as PDF"),
             lambda: credit_notes.pdf(credit_note_id=note.id, principal=principal),
             file_name=file_name(f"{note.reference}.pdf"),
             mime="application/pdf",
@@ -54,6 +58,6 @@ def show_credit_notes_of(customer_id: str, principal: Principal) -> None:
         customer_id=customer_id, limit=12, principal=principal
     )
     if found:
-        st.markdown("**Credit notes**")
+        st.markdown(_("**Credit notes**"))
     for note in found:
         show_credit_note(note, principal)

@@ -4,6 +4,7 @@ from typing import Final
 
 import streamlit as st
 
+from pages.languages.words import Said, _, say
 from pages.registry import BILL
 from pages.shared.components import chosen_page, page_number
 from pages.shared.format import escaped, moment, money
@@ -11,19 +12,26 @@ from pages.shared.permitted import page_link
 from pages.shared.session import may, services, zone
 from services.identity.auth import Principal
 from services.identity.permissions import Permission
+from services.languages.sentence import N_
 from services.payments.entry_forms import InvalidEntry
 from services.records.bills import Bill, invoice_reference
 from services.records.ledger import ReturnedBill
 
 _KEY: Final = "returned-page"
 _AT_ONCE: Final = 5
-_SPARED: Final = {
-    "bank_debit": "The customer's bank is paying it, which takes days: nobody is reminded or "
-    "marked overdue meanwhile.",
-    "autopay": "Autopay is to pay it: nobody is reminded or marked overdue meanwhile.",
-    "money_returned": "Money of it went back. It is neither linked, reminded of nor marked overdue "
-    "until the office collects it again.",
-}
+_SPARED: Final = Said(
+    {
+        "bank_debit": N_(
+            "The customer's bank is paying it, which takes days: nobody is reminded or marked "
+            "overdue meanwhile."
+        ),
+        "autopay": N_("Autopay is to pay it: nobody is reminded or marked overdue meanwhile."),
+        "money_returned": N_(
+            "Money of it went back. It is neither linked, reminded of nor marked overdue until the "
+            "office collects it again."
+        ),
+    }
+)
 
 
 def show_returned_bills(principal: Principal) -> None:
@@ -33,8 +41,8 @@ def show_returned_bills(principal: Principal) -> None:
     )
     if not found.total:
         return
-    st.subheader("Collect again?", anchor=False)
-    st.caption("Money of these bills went back. Nobody is asked to pay them until you say so.")
+    st.subheader(_("Collect again?"), anchor=False)
+    st.caption(_("Money of these bills went back. Nobody is asked to pay them until you say so."))
     with st.container(gap="xsmall"):
         for bill in found.items:
             _show(bill)
@@ -53,18 +61,18 @@ def show_spared(bill: Bill, principal: Principal) -> None:
 
 
 def _ask(bill: Bill, principal: Principal) -> None:
-    with st.popover("Collect again", icon=":material/gavel:"):
-        reason = st.text_input("Why", key=f"collect-reason-{bill.id}")
-        if not st.button("Collect this bill again", type="primary", key=f"collect-{bill.id}"):
+    with st.popover(_("Collect again"), icon=":material/gavel:"):
+        reason = st.text_input(_("Why"), key=f"collect-reason-{bill.id}")
+        if not st.button(_("Collect this bill again"), type="primary", key=f"collect-{bill.id}"):
             return
         try:
             services().account_adjustments.collect_again(
                 bill_id=bill.id, reason=reason, principal=principal
             )
         except InvalidEntry as error:
-            st.error(escaped(error), icon=":material/edit:")
+            st.error(escaped(say(error)), icon=":material/edit:")
             return
-    st.toast("The bill is collected again.", icon=":material/check_circle:")
+    st.toast(_("The bill is collected again."), icon=":material/check_circle:")
     st.rerun()
 
 
@@ -74,8 +82,19 @@ def _show(bill: ReturnedBill) -> None:
         amount = escaped(money(bill.open_minor, bill.currency))
         page_link(
             BILL,
-            label=f"**{number}** · {amount} · account {escaped(bill.account_no)}",
+            label=_(
+                "**{number}** · {amount} · account {account}",
+                number=number,
+                amount=amount,
+                account=escaped(bill.account_no),
+            ),
             icon=":material/receipt_long:",
             query_params={"id": bill.bill_id},
         )
-        st.caption(f"{escaped(bill.detail)} Since {moment(bill.since, zone())}")
+        st.caption(
+            _(
+                "{detail} Since {moment}",
+                detail=escaped(bill.detail),
+                moment=moment(bill.since, zone()),
+            )
+        )

@@ -4,6 +4,7 @@ from typing import Final
 
 import streamlit as st
 
+from pages.languages.words import _, say
 from pages.shared.format import escaped, kwh, moment, money, period
 from pages.shared.session import may, now, services, zone
 from services.billing.chain_retry import MeterTooBusy
@@ -24,7 +25,7 @@ def show_stored_after(found: BillDetail, principal: Principal) -> None:
     if not since or not found.is_last_of_meter:
         return
     with st.container(border=True, gap="xsmall"):
-        st.markdown("**Read since then, not billed**")
+        st.markdown(_("**Read since then, not billed**"))
         for reading in since[-_MOST:]:
             read_at = moment(reading.read_at, zone())
             st.markdown(f"{kwh(reading.register_wh)} · {read_at}")
@@ -37,19 +38,26 @@ def offer_billing(reading: Reading, principal: Principal) -> None:
         return
     if reading.status != "accepted" or reading.bill_id is not None or reading.is_opening:
         return
-    with st.popover("Bill it now", icon=":material/receipt_long:"):
+    with st.popover(_("Bill it now"), icon=":material/receipt_long:"):
         try:
             bills = services().reading_review.bills_of_stored(reading_id=reading.id, now=now())
         except _CANNOT as error:
-            st.markdown(escaped(error))
+            st.markdown(escaped(say(error)))
             return
         for bill in bills:
             total = escaped(money(bill.rated.total_minor, bill.rated.currency))
             spans = period(bill.opening.read_on, bill.closing.read_on)
             st.markdown(f"{spans}: {kwh(bill.consumption_wh)}, **{total}**")
             if bill.held_because:
-                st.warning(escaped(f"{bill.held_because} It is kept as a draft."))
-        if st.button("Yes, bill it", type="primary", key=f"bill-{reading.id}"):
+                st.warning(
+                    escaped(
+                        _(
+                            "{held_because} It is kept as a draft.",
+                            held_because=say(bill.held_because),
+                        )
+                    )
+                )
+        if st.button(_("Yes, bill it"), type="primary", key=f"bill-{reading.id}"):
             _bill(reading, principal)
 
 
@@ -57,7 +65,7 @@ def _bill(reading: Reading, principal: Principal) -> None:
     try:
         services().reading_review.bill_stored(reading_id=reading.id, principal=principal, now=now())
     except _CANNOT as error:
-        st.error(escaped(error), icon=":material/edit:")
+        st.error(escaped(say(error)), icon=":material/edit:")
         return
-    st.toast("The reading is billed.", icon=":material/check_circle:")
+    st.toast(_("The reading is billed."), icon=":material/check_circle:")
     st.rerun()

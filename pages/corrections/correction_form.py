@@ -9,6 +9,7 @@ import streamlit as st
 from pages.approvals.asking import asks_first, label_of, show_requests
 from pages.corrections.correction_links import link_to_bill
 from pages.corrections.correction_preview import show_plan
+from pages.languages.words import _, say
 from pages.registry import BILL
 from pages.shared.format import day, escaped, kwh, period
 from pages.shared.header import show_header
@@ -23,6 +24,7 @@ from services.corrections.plan import Plan, Wrong, WrongBill, WrongReading, Wron
 from services.corrections.rebilling import FiguresChanged, NotAcknowledged
 from services.identity.audit_reason import ReasonMissing
 from services.identity.auth import Principal
+from services.languages.sentence import N_
 from services.metering.recent_use import UnableToCompareReads
 from services.metering.register_arithmetic import ReadingTooLong
 from services.metering.registers import WrongRegisters
@@ -42,7 +44,8 @@ _WRONG_INPUT = (
     WrongRegisters,
 )
 _NOT_DONE = (ReasonMissing, NotAcknowledged, FiguresChanged, MeterTooBusy)
-_CLOSING, _OPENING, _TARIFF, _BILL = "Closing read", "Opening read", "Tariff", "The whole bill"
+_CLOSING, _OPENING = N_("Closing read"), N_("Opening read")
+_TARIFF, _BILL = N_("Tariff"), N_("The whole bill")
 
 
 @dataclass
@@ -58,15 +61,21 @@ def show_correction(bill_id: str, principal: Principal) -> None:
     """What is wrong with this bill; and once that is said, what correcting it would do."""
     found = services().corrections.bill_to_correct(bill_id=bill_id, principal=principal)
     bill = found.bill
-    show_header(f"Correct {bill.reference}")
+    show_header(_("Correct {reference}", reference=bill.reference))
     st.caption(
-        f"**{escaped(bill.customer_name)}** · {period(bill.period_start, bill.period_end)} · "
-        f"meter {escaped(bill.meter_serial)}"
+        _(
+            "**{customer_name}** · {period} · meter {serial}",
+            customer_name=escaped(bill.customer_name),
+            period=period(bill.period_start, bill.period_end),
+            serial=escaped(bill.meter_serial),
+        )
     )
     if bill.status == "void":
-        st.info("This bill is void: what took its place can be corrected.", icon=":material/block:")
+        st.info(
+            _("This bill is void: what took its place can be corrected."), icon=":material/block:"
+        )
         if bill.replaced_by_id:
-            link_to_bill(bill.replaced_by_id, "The bill that took its place")
+            link_to_bill(bill.replaced_by_id, _("The bill that took its place"))
         return
     show_requests(["correction"], [bill.id], principal)
     with st.container(border=True):
@@ -82,10 +91,11 @@ def _key(bill: Bill) -> str:
 
 def _ask(found: BillToCorrect) -> None:
     bill = found.bill
-    st.markdown("**What is wrong?**")
+    st.markdown(_("**What is wrong?**"))
     what = st.segmented_control(
-        "What is wrong?",
+        _("What is wrong?"),
         (_CLOSING, _OPENING, _TARIFF, _BILL),
+        format_func=_,
         default=_CLOSING,
         required=True,
         label_visibility="collapsed",
@@ -100,12 +110,18 @@ def _ask(found: BillToCorrect) -> None:
 
 
 def _ask_reading(bill: Bill, reading: Reading) -> None:
-    st.caption(f"Stored: **{kwh(reading.register_wh)}** on {day(reading.read_on)}.")
+    st.caption(
+        _(
+            "Stored: **{value}** on {day}.",
+            value=kwh(reading.register_wh),
+            day=day(reading.read_on),
+        )
+    )
     stored = {name: format_kwh(shown) for name, shown in reading.registers.items()}
     with st.form(f"reading-{reading.id}", border=False):
         # First: the calendar that a typed date opens must not lie over the button.
         taken_on = st.date_input(
-            "It was taken on",
+            _("It was taken on"),
             reading.read_on,
             max_value=max(today(), reading.read_on),
             format="DD/MM/YYYY",
@@ -114,21 +130,25 @@ def _ask_reading(bill: Bill, reading: Reading) -> None:
             key=f"taken-{reading.id}",
         )
         value = number_field(
-            "It was (kWh)", key=f"right-{reading.id}", value=format_kwh(reading.register_wh)
+            _("It was (kWh)"), key=f"right-{reading.id}", value=format_kwh(reading.register_wh)
         )
         registers = ask_registers(list(stored), stored, key=reading.id)
         rolled_over = st.checkbox(
-            "The register rolled over before it",
+            _("The register rolled over before it"),
             value=reading.rolled_over,
             disabled=reading.is_opening,
-            help="It passed its last digit and began again at 0; what that bills is shown first.",
+            help=_(
+                "It passed its last digit and began again at 0; what that bills is shown first."
+            ),
         )
         withdrawn = st.checkbox(
-            "It was never valid: take it away",
+            _("It was never valid: take it away"),
             disabled=reading.is_opening,
-            help="The bills before and after it become one; the last one of a meter becomes void.",
+            help=_(
+                "The bills before and after it become one; the last one of a meter becomes void."
+            ),
         )
-        if st.form_submit_button("Show what it changes", type="primary"):
+        if st.form_submit_button(_("Show what it changes"), type="primary"):
             wrong = WrongReading(
                 bill.id,
                 reading.id,
@@ -142,26 +162,33 @@ def _ask_reading(bill: Bill, reading: Reading) -> None:
 
 def _ask_tariff(bill: Bill, others: Sequence[TariffSummary]) -> None:
     st.caption(
-        f"This meter was never on **{escaped(bill.tariff_name)}**: this bill and all after it are "
-        "reissued under another tariff, and the meter stays on that. If the tariff itself is "
-        "wrong, correct its version on the tariff's page."
+        _(
+            "This meter was never on **{tariff_name}**: this bill and all after it are "
+            "reissued under another tariff, and the meter stays on that. If the tariff itself is "
+            "wrong, correct its version on the tariff's page.",
+            tariff_name=escaped(bill.tariff_name),
+        )
     )
     if not others:
-        st.info(f"There is no other tariff in {escaped(bill.currency)}.")
+        st.info(_("There is no other tariff in {currency}.", currency=escaped(bill.currency)))
         return
     with st.form(f"tariff-{bill.id}", border=False):
-        chosen = st.selectbox("It is on", others, format_func=lambda one: f"{one.code}: {one.name}")
-        if st.form_submit_button("Show what it changes", type="primary"):
+        chosen = st.selectbox(
+            _("It is on"), others, format_func=lambda one: f"{one.code}: {one.name}"
+        )
+        if st.form_submit_button(_("Show what it changes"), type="primary"):
             _keep(bill, WrongTariff(bill.id, chosen.code))
 
 
 def _ask_void(bill: Bill) -> None:
     st.caption(
-        "The bill becomes void and no other takes its place; what was paid on it stays with the "
-        "account. The meter's next bill begins where this one began. Only the last bill of a meter "
-        "can be voided so."
+        _(
+            "The bill becomes void and no other takes its place; what was paid on it stays with "
+            "the account. The meter's next bill begins where this one began. Only the last bill "
+            "of a meter can be voided so."
+        )
     )
-    if st.button("Show what it changes", type="primary", key=f"void-{bill.id}"):
+    if st.button(_("Show what it changes"), type="primary", key=f"void-{bill.id}"):
         _keep(bill, WrongBill(bill.id))
 
 
@@ -173,7 +200,7 @@ def _show_asked(bill: Bill, asked: _Asked, principal: Principal) -> None:
     try:
         plan = services().rebilling.plan(asked.wrong, now=now(), correction_id=asked.correction_id)
     except _WRONG_INPUT as error:
-        st.error(escaped(error), icon=":material/edit:")
+        st.error(escaped(say(error)), icon=":material/edit:")
         return
     seen, asked.shown = asked.shown or plan.fingerprint, plan.fingerprint
     show_plan(plan)
@@ -186,15 +213,15 @@ def _ask_confirmation(
     again = any(change.new for change in plan.changes)
     with st.form(f"do-{bill.id}"):
         reason = st.text_input(
-            "Reason", placeholder="Such as: two digits were swapped, photo of the meter seen"
+            _("Reason"), placeholder=_("Such as: two digits were swapped, photo of the meter seen")
         )
         acknowledged = bool(plan.warning) and st.checkbox(
-            "I have seen the warning about back-billing, and correct it nevertheless"
+            _("I have seen the warning about back-billing, and correct it nevertheless")
         )
         st.caption(
-            "The void bills keep their numbers. The customer gets one message about all of it."
+            _("The void bills keep their numbers. The customer gets one message about all of it.")
         )
-        label = label_of("Void and reissue" if again else "Void", asks=asks_first("voids"))
+        label = label_of(_("Void and reissue") if again else _("Void"), asks=asks_first("voids"))
         if not st.form_submit_button(label, type="primary"):
             return
     try:
@@ -212,9 +239,9 @@ def _ask_confirmation(
         del st.session_state[_key(bill)]
         go_on_to(BILL, id=bill.id)
     except _NOT_DONE as error:
-        st.error(escaped(error), icon=":material/edit:")
+        st.error(escaped(say(error)), icon=":material/edit:")
         return
     del st.session_state[_key(bill)]
-    st.toast("The bills are corrected.", icon=":material/check_circle:")
+    st.toast(_("The bills are corrected."), icon=":material/check_circle:")
     made = [one.new_bill_id for one in done.bills if one.new_bill_id]
     go_on_to(BILL, id=made[0] if made else bill.id)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from pages.corrections.correction_preview import more_or_less
+from pages.languages.words import _, say
 from pages.registry import BILL
 from pages.shared.format import escaped, moment, money, period
 from pages.shared.permitted import page_link
@@ -25,24 +26,24 @@ def show_corrections(bill: Bill, corrections: Sequence[Correction]) -> None:
     if not corrections:
         # Voided and billed again in two steps.
         if bill.replaces_id:
-            link_to_bill(bill.replaces_id, "The void bill before it")
+            link_to_bill(bill.replaces_id, _("The void bill before it"))
         if bill.replaced_by_id:
-            link_to_bill(bill.replaced_by_id, "The bill that took its place")
+            link_to_bill(bill.replaced_by_id, _("The bill that took its place"))
 
 
 def _show(correction: Correction, bill_id: str) -> None:
     with st.container(border=True, gap="xsmall"):
-        st.markdown("**Correction**")
+        st.markdown(_("**Correction**"))
         st.caption(
             f"{escaped(called(correction.created_by))}, {moment(correction.created_at, zone())}: "
             f"{escaped(correction.reason)}"
         )
         difference = more_or_less(correction.difference_minor, correction.currency)
-        st.markdown(f"The customer owes **{escaped(difference)}**.")
+        st.markdown(_("The customer owes **{difference}**.", difference=escaped(difference)))
         for one in correction.bills:
             _show_pair(one, correction, here=bill_id)
         if correction.warned:
-            st.caption(f":material/history: {escaped(correction.warned)}")
+            st.caption(f":material/history: {escaped(say(correction.warned))}")
 
 
 def _show_pair(one: CorrectedBill, correction: Correction, *, here: str) -> None:
@@ -51,13 +52,13 @@ def _show_pair(one: CorrectedBill, correction: Correction, *, here: str) -> None
         _bill(one.void_bill_id, one.void_number, one.void_total_minor, correction, here)
         st.markdown("→", width="content")
         if one.new_bill_id is None:
-            st.markdown("nothing", width="content")
+            st.markdown(_("nothing"), width="content")
             return
         _bill(one.new_bill_id, one.new_number, one.new_total_minor or 0, correction, here)
 
 
 def _bill(bill_id: str, number: int | None, minor: int, correction: Correction, here: str) -> None:
-    label = f"{name_of(number)}, {money(minor, correction.currency)}"
+    label = f"{say(name_of(number))}, {money(minor, correction.currency)}"
     if bill_id == here:
         st.markdown(f"**{escaped(label)}**", width="content")
     else:

@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from pages.languages.words import _, say
 from pages.registry import CORRECT_BILL, METER
 from pages.shared.form_ids import form_done, form_id
 from pages.shared.format import day, escaped, how_read, kwh
@@ -37,23 +38,30 @@ def show_reading_correction(reading_id: str, principal: Principal) -> None:
     reading = found.reading
     page_link(
         METER,
-        label=f"Meter {escaped(reading.meter_serial)}",
+        label=_("Meter {serial}", serial=escaped(reading.meter_serial)),
         icon=":material/arrow_back:",
         query_params={"id": reading.meter_id},
     )
-    show_header("Correct a reading")
-    st.markdown(f"**{kwh(reading.register_wh)}** on {day(reading.read_on)} · {how_read(reading)}")
+    show_header(_("Correct a reading"))
+    st.markdown(
+        _(
+            "**{value}** on {day} · {how}",
+            value=kwh(reading.register_wh),
+            day=day(reading.read_on),
+            how=how_read(reading),
+        )
+    )
     if found.bill_id is not None:
-        st.info("A bill opens or closes at this reading: it is corrected on the bill.")
+        st.info(_("A bill opens or closes at this reading: it is corrected on the bill."))
         page_link(
             CORRECT_BILL,
-            label="Correct it on the bill",
+            label=_("Correct it on the bill"),
             icon=":material/receipt_long:",
             query_params={"id": found.bill_id},
         )
         return
     if reading.status != "accepted":
-        st.info("This reading was corrected or decided on already.", icon=":material/block:")
+        st.info(_("This reading was corrected or decided on already."), icon=":material/block:")
         return
     name = f"reading-{reading.id}"
     form = form_id(name)
@@ -70,7 +78,7 @@ def _ask(found: ReadingToCorrect, form: str) -> WrongReading | None:
     with st.form(f"ask-{form}"):
         # First: the calendar that a typed date opens must not lie over the button.
         taken_on = st.date_input(
-            "It was taken on",
+            _("It was taken on"),
             reading.read_on,
             max_value=max(today(), reading.read_on),
             format="DD/MM/YYYY",
@@ -79,13 +87,13 @@ def _ask(found: ReadingToCorrect, form: str) -> WrongReading | None:
             key=f"taken-{form}",
         )
         value = number_field(
-            "It was (kWh)", key=f"right-{form}", value=format_kwh(reading.register_wh)
+            _("It was (kWh)"), key=f"right-{form}", value=format_kwh(reading.register_wh)
         )
         registers = ask_registers(list(stored), stored, key=form)
         withdrawn = st.checkbox(
-            "It was never valid: take it away", disabled=found.at_a_change, key=f"away-{form}"
+            _("It was never valid: take it away"), disabled=found.at_a_change, key=f"away-{form}"
         )
-        if not st.form_submit_button("Show what the rules say", type="primary"):
+        if not st.form_submit_button(_("Show what the rules say"), type="primary"):
             return None
     right = None if withdrawn else value
     return WrongReading("", reading.id, right, registers or None, reading.rolled_over, taken_on)
@@ -97,33 +105,40 @@ def _confirm(
     try:
         plan = services().reading_correction.plan(wrong, principal=principal, now=now())
     except _REFUSALS as error:
-        st.error(escaped(error), icon=":material/edit:")
+        st.error(escaped(say(error)), icon=":material/edit:")
         return
     _show(plan)
     with st.form(f"do-{form}"):
-        reason = st.text_input("Why", key=f"why-{form}", placeholder="Photo of the meter seen")
-        sure = bool(plan.doubts) and st.checkbox("The reading is right", key=f"sure-{form}")
-        if not st.form_submit_button("Correct it", type="primary"):
+        reason = st.text_input(
+            _("Why"), key=f"why-{form}", placeholder=_("Photo of the meter seen")
+        )
+        sure = bool(plan.doubts) and st.checkbox(_("The reading is right"), key=f"sure-{form}")
+        if not st.form_submit_button(_("Correct it"), type="primary"):
             return
     try:
         services().reading_correction.execute(
             wrong, reason=reason, acknowledged=sure, principal=principal, now=now()
         )
     except _REFUSALS as error:
-        st.error(escaped(error), icon=":material/edit:")
+        st.error(escaped(say(error)), icon=":material/edit:")
         return
-    form_done(name, "The reading is corrected.")
+    form_done(name, _("The reading is corrected."))
     go_on_to(METER, id=reading.meter_id)
 
 
 def _show(plan: ReadingPlan) -> None:
     if plan.right is None:
-        st.markdown("The reading is taken away; it is kept as evidence.")
+        st.markdown(_("The reading is taken away; it is kept as evidence."))
         return
     st.markdown(
-        f"{kwh(plan.wrong.register_wh)} on {day(plan.wrong.read_on)} becomes "
-        f"**{kwh(plan.right.register_wh)} on {day(plan.right.read_on)}**. The wrong one is kept as "
-        "evidence; the next bill goes by the right one."
+        _(
+            "{wrong} on {wrong_day} becomes **{right} on {right_day}**. The wrong one is kept as "
+            "evidence; the next bill goes by the right one.",
+            wrong=kwh(plan.wrong.register_wh),
+            wrong_day=day(plan.wrong.read_on),
+            right=kwh(plan.right.register_wh),
+            right_day=day(plan.right.read_on),
+        )
     )
     for doubt in plan.doubts:
-        st.warning(escaped(doubt), icon=":material/flag:")
+        st.warning(escaped(say(doubt)), icon=":material/flag:")

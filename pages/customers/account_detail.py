@@ -14,6 +14,7 @@ from pages.customers.account_statement import show_statement
 from pages.customers.contact_form import show_contact
 from pages.customers.customer_notes import offer_note
 from pages.customers.own_page import show_own_page
+from pages.languages.words import _
 from pages.registry import CUSTOMERS, RECORD_PAYMENT
 from pages.shared.components import description_list
 from pages.shared.detail import State, chosen_view, detail_header
@@ -24,32 +25,33 @@ from pages.shared.timeline import show_timeline
 from pages.system.notification_cards import show_messages_to
 from services.identity.auth import Principal
 from services.identity.permissions import Permission
+from services.languages.sentence import N_
 from services.records.details import AccountHead
 from services.records.ledger import Account
 
 # The words people see are also what stands in the address.
 _VIEWS: Final = (
-    "Overview",
-    "Bills",
-    "Payments",
-    "Statement",
-    "Plans",
-    "Dunning",
-    "Messages",
-    "Timeline",
-    "Own page",
-    "Details",
+    N_("Overview"),
+    N_("Bills"),
+    N_("Payments"),
+    N_("Statement"),
+    N_("Plans"),
+    N_("Dunning"),
+    N_("Messages"),
+    N_("Timeline"),
+    N_("Own page"),
+    N_("Details"),
 )
 _OF_ACCOUNT: Final = {
-    "Overview": show_overview,
-    "Statement": show_statement,
-    "Plans": show_plans,
+    N_("Overview"): show_overview,
+    N_("Statement"): show_statement,
+    N_("Plans"): show_plans,
 }
 _OF_CUSTOMER: Final = {
-    "Dunning": show_dunning,
-    "Messages": show_messages_to,
-    "Own page": show_own_page,
-    "Details": show_contact,
+    N_("Dunning"): show_dunning,
+    N_("Messages"): show_messages_to,
+    N_("Own page"): show_own_page,
+    N_("Details"): show_contact,
 }
 
 
@@ -59,7 +61,7 @@ def show_account(customer_id: str, principal: Principal) -> None:
     account = head.account
     with detail_header(account.name, back=CUSTOMERS, states=_states(account)):
         if may(Permission.RECORD_PAYMENTS) and st.button(
-            "Record a payment", type="primary", icon=":material/add_circle:"
+            _("Record a payment"), type="primary", icon=":material/add_circle:"
         ):
             st.switch_page(RECORD_PAYMENT.script, query_params={"customer": account.id})
     show_done()
@@ -86,28 +88,32 @@ def _show_view(view: str, account: Account, principal: Principal) -> None:
 
 def _states(account: Account) -> list[State]:
     if account.overdue_minor:
-        return [("Overdue", "red")]
+        return [(N_("Overdue"), "red")]
     if account.balance_minor < 0:
-        return [("In credit", "green")]
-    return [("Owes", "blue")] if account.balance_minor else [("Nothing open", "gray")]
+        return [(N_("In credit"), "green")]
+    return [(N_("Owes"), "blue")] if account.balance_minor else [(N_("Nothing open"), "gray")]
 
 
 def _show_head(head: AccountHead) -> None:
     account = head.account
-    known = (("Address", account.address), ("Phone", account.phone), ("Email", account.email))
+    known = (
+        (_("Address"), account.address),
+        (_("Phone"), account.phone),
+        (_("Email"), account.email),
+    )
     description_list(
-        [("Account", account.account_no), *(fact for fact in known if fact[1])], least_width=160
+        [(_("Account"), account.account_no), *(fact for fact in known if fact[1])], least_width=160
     )
     currency = account.currency or services().settings.currency
     owes = account.balance_minor >= 0
     tiles = [
-        ("Owes" if owes else "In credit", abs(account.balance_minor)),
-        ("Overdue", account.overdue_minor),
-        ("Deposit held", account.deposit_minor),
+        (_("Owes") if owes else _("In credit"), abs(account.balance_minor)),
+        (_("Overdue"), account.overdue_minor),
+        (_("Deposit held"), account.deposit_minor),
     ]
     with st.grid(3, min_column_width=150):
         for label, minor in tiles:
             with st.container(border=True, gap=None):
                 st.metric(label, money(minor, currency))
     if head.overdue_as_of:
-        st.caption(f"Overdue as of {day(head.overdue_as_of)}.")
+        st.caption(_("Overdue as of {day}.", day=day(head.overdue_as_of)))

@@ -8,6 +8,7 @@ import streamlit as st
 
 from pages.bills.bill_columns import COLUMNS as BILL_COLUMNS
 from pages.bills.bill_columns import summary as bill_summary
+from pages.languages.words import _
 from pages.payments.payment_cards import COLUMNS as PAYMENT_COLUMNS
 from pages.payments.payment_cards import summary as payment_summary
 from pages.registry import BILL, PAYMENT
@@ -17,11 +18,12 @@ from pages.shared.list_columns import Column, Listing, Row
 from pages.shared.listing import show_list
 from pages.shared.session import services
 from services.identity.auth import Principal
+from services.languages.sentence import N_
 from services.records.lists import BillFilter, PaymentFilter
 
 _PAST: Final = 10
 # The page says already whose they are.
-_SAID: frozenset[str] = frozenset(("Customer", "Account"))
+_SAID: frozenset[str] = frozenset((N_("Customer"), N_("Account")))
 
 
 def show_bills(customer_id: str, principal: Principal) -> None:
@@ -31,7 +33,7 @@ def show_bills(customer_id: str, principal: Principal) -> None:
         Listing(
             noun="bill",
             page=BILL,
-            columns=_own(BILL_COLUMNS, title="Number"),
+            columns=_own(BILL_COLUMNS, title=N_("Number")),
             summary=bill_summary,
             sort="period",
             descending=True,
@@ -51,7 +53,7 @@ def show_payments(customer_id: str, principal: Principal) -> None:
         Listing(
             noun="payment",
             page=PAYMENT,
-            columns=_own(PAYMENT_COLUMNS, title="Received"),
+            columns=_own(PAYMENT_COLUMNS, title=N_("Received")),
             summary=payment_summary,
             sort="received",
             descending=True,
@@ -72,16 +74,16 @@ def show_past_payments(customer_id: str, principal: Principal) -> None:
     )
     if not found.total:
         return
-    label = f"{counted(found.total, 'payment')} from before this system"
+    label = _("{payments} from before this system", payments=counted(found.total, "payment"))
     with st.expander(label, icon=":material/history:"):
-        st.caption("History. What they left open is in the opening balance.")
+        st.caption(_("History. What they left open is in the opening balance."))
         st.table(
             [
                 {
-                    "Received": day(payment.received_on),
-                    "Amount": escaped(money(payment.amount_minor, payment.currency)),
-                    "Method": escaped(payment.method),
-                    "Reference": escaped(payment.reference),
+                    _("Received"): day(payment.received_on),
+                    _("Amount"): escaped(money(payment.amount_minor, payment.currency)),
+                    _("Method"): escaped(payment.method),
+                    _("Reference"): escaped(payment.reference),
                 }
                 for payment in found.items
             ],

@@ -6,12 +6,12 @@ import streamlit as st
 
 from pages.customers.account_columns import in_currency
 from pages.customers.customer_notes import offer_note
+from pages.languages.words import _, ngettext, say
 from pages.registry import BILL, METER, RECORD_PAYMENT
 from pages.shared.components import status_badge
 from pages.shared.format import (
     BILL_STATUS,
     READING_SOURCE,
-    count,
     day,
     escaped,
     kwh,
@@ -34,7 +34,7 @@ def show_overview(account: Account, principal: Principal) -> None:
     """What is open beside the meters and plans (above them on a phone), and the use below."""
     left, right = st.columns([3, 2], gap="medium")
     with left, st.container(border=True, gap="small"):
-        st.markdown("**To pay**")
+        st.markdown(_("**To pay**"))
         _show_open(account, principal)
     with right:
         _show_meters(account, principal)
@@ -49,7 +49,7 @@ def show_overview(account: Account, principal: Principal) -> None:
 def _show_open(account: Account, principal: Principal) -> None:
     found = services().customers.open_items(customer_id=account.id, principal=principal)
     if not found.bills and not found.fees:
-        st.caption(":material/check_circle: Nothing is open.")
+        st.caption(_(":material/check_circle: Nothing is open."))
     for bill in found.bills:
         _show_bill(bill)
     for entry in found.fees:
@@ -57,7 +57,9 @@ def _show_open(account: Account, principal: Principal) -> None:
     if found.credits_left:
         credit = -sum(entry.open_minor for entry in found.credits_left)
         total = escaped(money(credit, found.credits_left[0].currency))
-        st.info(f"**{total}** of credit pays nothing yet.", icon=":material/savings:")
+        st.info(
+            _("**{total}** of credit pays nothing yet.", total=total), icon=":material/savings:"
+        )
 
 
 def _show_bill(bill: Bill) -> None:
@@ -70,14 +72,18 @@ def _show_bill(bill: Bill) -> None:
                     icon=":material/receipt_long:",
                     query_params={"id": bill.id},
                 )
-                due = f" · due {day(bill.due_date)}" if bill.due_date else ""
-                st.caption(f"{period(bill.period_start, bill.period_end)}{due}")
+                spans = period(bill.period_start, bill.period_end)
+                st.caption(
+                    _("{period} · due {day}", period=spans, day=day(bill.due_date))
+                    if bill.due_date
+                    else spans
+                )
             with st.container(width="content", gap="xxsmall", horizontal_alignment="right"):
                 st.markdown(f"**{escaped(money(bill.balance_minor, bill.currency))}**")
                 status_badge(bill.status, BILL_STATUS)
         page_link(
             RECORD_PAYMENT,
-            label="Record its payment",
+            label=_("Record its payment"),
             icon=":material/payments:",
             query_params={"bill": bill.id},
         )
@@ -86,16 +92,16 @@ def _show_bill(bill: Bill) -> None:
 def _show_fee(entry: LedgerEntry) -> None:
     with st.container(gap="xxsmall"):
         left = escaped(money(entry.open_minor, entry.currency))
-        st.markdown(f"**{escaped(entry.note)}** · {left} to pay")
-        st.caption(f"Since {day(entry.on_date)}")
+        st.markdown(_("**{note}** · {left} to pay", note=escaped(entry.note), left=left))
+        st.caption(_("Since {day}", day=day(entry.on_date)))
 
 
 def _show_meters(account: Account, principal: Principal) -> None:
     meters = services().readings.meters_of_customer(customer_id=account.id, principal=principal)
     with st.container(border=True, gap="small"):
-        st.markdown("**Meters**")
+        st.markdown(_("**Meters**"))
         if not meters:
-            st.caption("No meter is connected for this customer.")
+            st.caption(_("No meter is connected for this customer."))
         for meter in meters:
             _show_meter(meter)
 
@@ -109,11 +115,16 @@ def _show_meter(meter: CustomersMeter) -> None:
             query_params={"id": meter.id},
         )
         if meter.disconnected_on:
-            st.markdown(f":red-badge[Disconnected since {day(meter.disconnected_on)}]")
-        st.caption(escaped(meter.tariff_name or "No tariff"))
+            st.markdown(_(":red-badge[Disconnected since {day}]", day=day(meter.disconnected_on)))
+        st.caption(escaped(meter.tariff_name or _("No tariff")))
         if meter.last_read_on and meter.last_register_wh is not None:
             source = READING_SOURCE.get(meter.last_source or "", "")
-            read = f"{kwh(meter.last_register_wh)} on {day(meter.last_read_on)}, {source}"
+            read = _(
+                "{value} on {day}, {source}",
+                value=kwh(meter.last_register_wh),
+                day=day(meter.last_read_on),
+                source=source,
+            )
             st.caption(escaped(read))
 
 
@@ -125,7 +136,7 @@ def _show_held(account: Account, principal: Principal) -> None:
     with st.container(border=True, gap="small"):
         if account.deposit_minor:
             held = escaped(in_currency(account, account.deposit_minor))
-            st.markdown(f":material/savings: Deposit held: **{held}**")
+            st.markdown(_(":material/savings: Deposit held: **{held}**", held=held))
         for plan in running:
             _show_plan(plan)
 
@@ -133,16 +144,29 @@ def _show_held(account: Account, principal: Principal) -> None:
 def _show_plan(plan: InstalmentPlan) -> None:
     ahead = [one for one in plan.instalments if not one.paid]
     total, paid = (escaped(money(m, plan.currency)) for m in (plan.total_minor, plan.paid_minor))
-    st.markdown(f":material/event_note: Instalment plan: **{paid}** of **{total}** paid")
+    st.markdown(
+        _(
+            ":material/event_note: Instalment plan: **{paid}** of **{total}** paid",
+            paid=paid,
+            total=total,
+        )
+    )
     if ahead:
         next_one = escaped(money(ahead[0].amount_minor, plan.currency))
-        left = count(len(ahead), "instalment")
-        st.caption(f"{left} left; the next, {next_one}, is due {day(ahead[0].due_on)}")
+        st.caption(
+            ngettext(
+                "{count} instalment left; the next, {amount}, is due {day}",
+                "{count} instalments left; the next, {amount}, is due {day}",
+                len(ahead),
+                amount=next_one,
+                day=day(ahead[0].due_on),
+            )
+        )
 
 
 def _show_notes(account: Account, principal: Principal) -> None:
     with st.container(border=True, gap="small"):
-        st.markdown("**Notes**")
+        st.markdown(_("**Notes**"))
         for entry in (
             services()
             .timeline.of(
@@ -157,5 +181,5 @@ def _show_notes(account: Account, principal: Principal) -> None:
             with st.container(gap="xxsmall"):
                 # As it was typed, line by line.
                 st.text(entry.said.more)
-                st.caption(escaped(f"{moment(entry.at, zone())} · {entry.by}"))
+                st.caption(escaped(f"{moment(entry.at, zone())} · {say(entry.by)}"))
         offer_note(account.id, principal)

@@ -1,24 +1,29 @@
 """Instalment plans of an account: how each stands, agreeing on another, cancelling one."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 import streamlit as st
 
+from pages.languages.words import _, ngettext, say
 from pages.payments.payment_actions import attempt
 from pages.registry import BILL
 from pages.shared.components import status_badge
 from pages.shared.form_ids import form_id
-from pages.shared.format import count, day, escaped, money
+from pages.shared.format import day, escaped, money
 from pages.shared.money_format import PLAN_STATUS
 from pages.shared.permitted import page_link
 from pages.shared.session import called, may, now, services, today
 from services.accounts.instalments import MOST_PARTS, Part, UnusablePlan, months_later
 from services.identity.auth import Principal
 from services.identity.permissions import Permission
+from services.languages.sentence import N_
 from services.payments.entry_forms import InvalidEntry
 from services.records.bills import Bill, invoice_reference
 from services.records.ledger import Account, InstalmentPlan
+
+_EQUAL: Final = N_("Equal ones, a month apart")
+_TYPED: Final = N_("As typed")
 
 
 def show_plans(account: Account, principal: Principal) -> None:
@@ -26,13 +31,13 @@ def show_plans(account: Account, principal: Principal) -> None:
     found = services().customers.plans(customer_id=account.id, principal=principal)
     plans, bills = found.plans, found.free_bills
     if bills and may(Permission.ARRANGE_ACCOUNTS):
-        with st.expander("Agree on a plan", icon=":material/add_circle:", expanded=not plans):
+        with st.expander(_("Agree on a plan"), icon=":material/add_circle:", expanded=not plans):
             _ask_plan(account, bills, principal)
     elif not plans:
         st.caption(
-            "There is no plan."
+            _("There is no plan.")
             if bills
-            else "There is no plan, and no open bill to agree on one for."
+            else _("There is no plan, and no open bill to agree on one for.")
         )
     with st.container(gap="small"):
         for plan in plans:
@@ -44,38 +49,41 @@ def _ask_plan(account: Account, bills: Sequence[Bill], principal: Principal) -> 
     form = form_id(name)
     by_id = {bill.id: bill for bill in bills}
     equal = st.segmented_control(
-        "Instalments",
-        ["Equal ones, a month apart", "As typed"],
-        default="Equal ones, a month apart",
+        _("Instalments"),
+        [_EQUAL, _TYPED],
+        format_func=_,
+        default=_EQUAL,
         required=True,
         key=f"how-{form}",
     )
     with st.form(f"form-{form}", border=False):
         chosen = st.multiselect(
-            "Bills",
+            _("Bills"),
             list(by_id),
             default=list(by_id),
             format_func=lambda i: _named(by_id[i]),
             key=f"bills-{form}",
         )
-        how = _ask_equal(form) if equal == "Equal ones, a month apart" else _ask_typed(form)
-        note = st.text_input("Note", placeholder="Such as: agreed by phone", key=f"note-{form}")
-        look = st.form_submit_button("Show the instalments")
-        sent = st.form_submit_button("Agree on this plan", type="primary")
+        how = _ask_equal(form) if equal == _EQUAL else _ask_typed(form)
+        note = st.text_input(
+            _("Note"), placeholder=_("Such as: agreed by phone"), key=f"note-{form}"
+        )
+        look = st.form_submit_button(_("Show the instalments"))
+        sent = st.form_submit_button(_("Agree on this plan"), type="primary")
     if not (look or sent):
         return
     of_plan = [by_id[i] for i in chosen]
     try:
         parts = services().account_adjustments.parts(bills=of_plan, now=now(), **how)
     except (InvalidEntry, UnusablePlan) as error:
-        st.error(escaped(error), icon=":material/edit:")
+        st.error(escaped(say(error)), icon=":material/edit:")
         return
     if look:
         st.markdown(_parts_table(parts, of_plan[0].currency))
         return
     attempt(
         name,
-        "The plan is agreed. While it is kept, its bills are neither reminded of nor marked.",
+        _("The plan is agreed. While it is kept, its bills are neither reminded of nor marked."),
         lambda: services().account_adjustments.agree_plan(
             plan_id=form, bills=of_plan, parts=parts, note=note, principal=principal, now=now()
         ),
@@ -86,11 +94,11 @@ def _ask_equal(form: str) -> dict[str, Any]:
     with st.grid(2, min_column_width=150) as grid:
         with grid.cell():
             number = st.number_input(
-                "How many", min_value=2, max_value=MOST_PARTS, value=3, step=1, key=f"n-{form}"
+                _("How many"), min_value=2, max_value=MOST_PARTS, value=3, step=1, key=f"n-{form}"
             )
         with grid.cell():
             first = st.date_input(
-                "The first is due on",
+                _("The first is due on"),
                 value=months_later(today(), 1),
                 min_value=today(),
                 format="DD/MM/YYYY",
@@ -102,7 +110,7 @@ def _ask_equal(form: str) -> dict[str, Any]:
 def _ask_typed(form: str) -> dict[str, Any]:
     example = f"{months_later(today(), 1)} 200.00\n{months_later(today(), 2)} 150.00"
     typed = st.text_area(
-        "A date and an amount on each line", placeholder=example, key=f"typed-{form}"
+        _("A date and an amount on each line"), placeholder=example, key=f"typed-{form}"
     )
     return {"typed": typed}
 
@@ -112,12 +120,23 @@ def _show_plan(plan: InstalmentPlan, principal: Principal) -> None:
         with st.container(horizontal=True, vertical_alignment="center"):
             total = escaped(money(plan.total_minor, plan.currency))
             st.markdown(
-                f"**{total}** in {count(len(plan.instalments), 'instalment')}", width="content"
+                ngettext(
+                    "**{total}** in {count} instalment",
+                    "**{total}** in {count} instalments",
+                    len(plan.instalments),
+                    total=total,
+                ),
+                width="content",
             )
             status_badge(plan.status, PLAN_STATUS)
         paid = escaped(money(plan.paid_minor, plan.currency))
         st.caption(
-            f"{paid} paid · agreed {day(plan.agreed_on)} by {escaped(called(plan.created_by))}"
+            _(
+                "{paid} paid · agreed {day} by {user}",
+                paid=paid,
+                day=day(plan.agreed_on),
+                user=escaped(called(plan.created_by)),
+            )
         )
         if plan.reason:
             st.caption(escaped(plan.reason))
@@ -130,19 +149,19 @@ def _show_plan(plan: InstalmentPlan, principal: Principal) -> None:
             )
         st.markdown(_instalments_table(plan))
         if plan.status == "active" and may(Permission.ARRANGE_ACCOUNTS):
-            with st.popover("Cancel the plan", icon=":material/event_busy:", key=f"c-{plan.id}"):
+            with st.popover(_("Cancel the plan"), icon=":material/event_busy:", key=f"c-{plan.id}"):
                 _ask_cancel(plan, principal)
 
 
 def _ask_cancel(plan: InstalmentPlan, principal: Principal) -> None:
-    st.markdown("Its bills are due as they were; nothing paid is lost.")
+    st.markdown(_("Its bills are due as they were; nothing paid is lost."))
     with st.form(f"cancel-{plan.id}", border=False):
-        reason = st.text_input("Why", key=f"cancel-reason-{plan.id}")
-        if not st.form_submit_button("Cancel the plan", type="primary"):
+        reason = st.text_input(_("Why"), key=f"cancel-reason-{plan.id}")
+        if not st.form_submit_button(_("Cancel the plan"), type="primary"):
             return
     attempt(
         f"cancel-{plan.id}",
-        "The plan is cancelled.",
+        _("The plan is cancelled."),
         lambda: services().account_adjustments.cancel_plan(
             plan_id=plan.id, reason=reason, principal=principal
         ),
@@ -150,23 +169,23 @@ def _ask_cancel(plan: InstalmentPlan, principal: Principal) -> None:
 
 
 def _instalments_table(plan: InstalmentPlan) -> str:
-    rows = ["| | Due | Amount | |", "|---:|:---|---:|:---|"]
+    rows = [_("| | Due | Amount | |"), "|---:|:---|---:|:---|"]
     for one in plan.instalments:
         if one.paid:
-            state = ":green[paid]"
+            state = _(":green[paid]")
         elif plan.status != "active":
-            state = ":gray[not paid]"
+            state = _(":gray[not paid]")
         elif one.due_on < today():
-            state = ":red[missed]"
+            state = _(":red[missed]")
         else:
-            state = ":gray[to come]"
+            state = _(":gray[to come]")
         amount = escaped(money(one.amount_minor, plan.currency))
         rows.append(f"| {one.instalment_no} | {day(one.due_on)} | {amount} | {state} |")
     return "\n".join(rows)
 
 
 def _parts_table(parts: Sequence[Part], currency: str) -> str:
-    rows = ["| | Due | Amount |", "|---:|:---|---:|"]
+    rows = [_("| | Due | Amount |"), "|---:|:---|---:|"]
     for number, part in enumerate(parts, start=1):
         amount = escaped(money(part.amount_minor, currency))
         rows.append(f"| {number} | {day(part.due_on)} | {amount} |")
@@ -174,4 +193,8 @@ def _parts_table(parts: Sequence[Part], currency: str) -> str:
 
 
 def _named(bill: Bill) -> str:
-    return f"{bill.reference}, {money(bill.balance_minor, bill.currency)} open"
+    return _(
+        "{reference}, {balance_minor} open",
+        reference=bill.reference,
+        balance_minor=money(bill.balance_minor, bill.currency),
+    )

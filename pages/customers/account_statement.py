@@ -1,10 +1,12 @@
 """The statement of an account: its entries with the balance after each, and the same as a file."""
 
+from collections.abc import Mapping
 from datetime import date, timedelta
 from typing import Final
 
 import streamlit as st
 
+from pages.languages.words import Said, _, say
 from pages.shared.components import chosen_page, page_number
 from pages.shared.download import download_button
 from pages.shared.format import escaped, file_name, money
@@ -13,11 +15,12 @@ from pages.shared.session import may, services, today
 from services.accounts.statements import NoStatement
 from services.identity.auth import Principal
 from services.identity.permissions import Permission
+from services.languages.sentence import N_
 from services.quantities.period import first_of_month
 from services.records.ledger import Account, Book, LedgerEntry
 
 _PAGE_SIZE: Final = 25
-_BOOKS: Final[dict[Book, str]] = {"account": "Account", "deposit": "Deposit"}
+_BOOKS: Final[Mapping[Book, str]] = Said({"account": N_("Account"), "deposit": N_("Deposit")})
 
 
 def show_statement(account: Account, principal: Principal) -> None:
@@ -33,16 +36,16 @@ def show_statement(account: Account, principal: Principal) -> None:
         page_size=_PAGE_SIZE,
     )
     if not found.total:
-        st.caption("There is no entry yet.")
+        st.caption(_("There is no entry yet."))
         return
     with st.container(border=True, gap="small"):
         for entry in found.items:
             _show_entry(entry)
     page_number(total=found.total, page_size=_PAGE_SIZE, key=key)
-    st.caption("Above 0 is owed by the customer; below 0 is in their favour.")
+    st.caption(_("Above 0 is owed by the customer; below 0 is in their favour."))
     customers = services().customers
     download_button(
-        "Statement as CSV",
+        _("Statement as CSV"),
         lambda: customers.statement_csv(customer_id=account.id, principal=principal),
         file_name=file_name(f"statement-{account.account_no}.csv"),
         mime="text/csv",
@@ -58,10 +61,10 @@ def _offer_document(account: Account, principal: Principal) -> None:
     with st.container(border=True, gap="small"):
         with st.container(horizontal=True, vertical_alignment="bottom"):
             start = st.date_input(
-                "From", first, key=f"from-{account.id}", width=160, format="DD/MM/YYYY"
+                _("From"), first, key=f"from-{account.id}", width=160, format="DD/MM/YYYY"
             )
             last = st.date_input(
-                "To", today(), key=f"to-{account.id}", width=160, format="DD/MM/YYYY"
+                _("To"), today(), key=f"to-{account.id}", width=160, format="DD/MM/YYYY"
             )
             end = last + timedelta(days=1)
             try:
@@ -69,10 +72,10 @@ def _offer_document(account: Account, principal: Principal) -> None:
                     customer_id=account.id, start=start, end=end, principal=principal
                 )
             except NoStatement as error:
-                st.caption(escaped(error))
+                st.caption(escaped(say(error)))
                 return
             download_button(
-                "Statement as PDF",
+                _("Statement as PDF"),
                 lambda: statements.pdf(
                     customer_id=account.id, start=start, end=end, principal=principal
                 ),
@@ -82,19 +85,19 @@ def _offer_document(account: Account, principal: Principal) -> None:
                 key=f"statement-pdf-{account.id}",
             )
             if may(Permission.SEND_MESSAGES) and st.button(
-                "Send by e-mail", icon=":material/outgoing_mail:", key=f"mail-{account.id}"
+                _("Send by e-mail"), icon=":material/outgoing_mail:", key=f"mail-{account.id}"
             ):
                 _mail(account, start, end, principal)
         key = f"one-statement-{account.id}"
         st.toggle(
-            "One message for all bills that are made together",
+            _("One message for all bills that are made together"),
             value=found.one_statement,
             disabled=not may(Permission.SEND_MESSAGES),
             key=key,
             on_change=lambda: statements.send_one(
                 customer_id=account.id, one=bool(st.session_state[key]), principal=principal
             ),
-            help="For a customer with several agreements: one message names each bill.",
+            help=_("For a customer with several agreements: one message names each bill."),
         )
 
 
@@ -103,16 +106,16 @@ def _mail(account: Account, start: date, end: date, principal: Principal) -> Non
         customer_id=account.id, start=start, end=end, principal=principal
     )
     if is_sent:
-        st.toast("The statement is on its way.", icon=":material/check_circle:")
+        st.toast(_("The statement is on its way."), icon=":material/check_circle:")
     else:
-        st.warning("It cannot be sent: this customer, or the system, has no way for mail.")
+        st.warning(_("It cannot be sent: this customer, or the system, has no way for mail."))
 
 
 def _ask_book(account: Account, principal: Principal) -> Book:
     if not services().customers.has_deposit_book(customer_id=account.id, principal=principal):
         return "account"
     return st.segmented_control(
-        "Book",
+        _("Book"),
         list(_BOOKS),
         default="account",
         required=True,
@@ -131,4 +134,4 @@ def _show_entry(entry: LedgerEntry) -> None:
             amount = escaped(money(entry.amount_minor, entry.currency))
             st.markdown(f"**{amount}**", text_alignment="right")
             balance = escaped(money(entry.balance_minor, entry.currency))
-            st.caption(f"balance {balance}", text_alignment="right")
+            st.caption(_("balance {balance}", balance=balance), text_alignment="right")

@@ -1,9 +1,11 @@
 """A customer's name, address and how they are reached, as a form."""
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 import streamlit as st
 
+from pages.languages.words import Said, _, say
 from pages.shared.form_ids import form_done, form_id
 from pages.shared.format import day, escaped
 from pages.shared.permitted import submit_button
@@ -12,17 +14,19 @@ from services.accounts.contact import InvalidContact
 from services.database.errors import IllegalChange
 from services.identity.auth import Principal
 from services.identity.permissions import Permission
+from services.languages.sentence import N_
 from services.quantities.period import local_date
 from services.records.messages import ContactDetails, PreferredChannel
 
-_EVERY: Final = "Every channel (SMS where no other can)"
-_CHANNELS: Final[dict[PreferredChannel | None, str]] = {
-    None: _EVERY,
-    "email": "E-mail",
-    "sms": "SMS",
-    "whatsapp": "WhatsApp",
-    "discord_customer": "Discord",
-}
+_CHANNELS: Final[Mapping[PreferredChannel | None, str]] = Said(
+    {
+        None: N_("Every channel (SMS where no other can)"),
+        "email": N_("E-mail"),
+        "sms": "SMS",
+        "whatsapp": "WhatsApp",
+        "discord_customer": N_("Discord"),
+    }
+)
 
 
 def show_contact(customer_id: str, principal: Principal) -> None:
@@ -38,21 +42,21 @@ def show_contact(customer_id: str, principal: Principal) -> None:
     _show_where_nothing_arrives(customer_id, seen, name, principal)
     with st.form(f"form-{form}", border=False):
         body = _ask(seen, form)
-        st.caption("The PDFs of bills that were issued stay as they are.")
-        if not submit_button("Save", Permission.CHANGE_CUSTOMERS, type="primary"):
+        st.caption(_("The PDFs of bills that were issued stay as they are."))
+        if not submit_button(_("Save"), Permission.CHANGE_CUSTOMERS, type="primary"):
             return
     try:
         services().contacts.change(
             customer_id=customer_id, body=body, seen=seen, principal=principal, now=now()
         )
     except InvalidContact as error:
-        st.error(escaped(error), icon=":material/edit:")
+        st.error(escaped(say(error)), icon=":material/edit:")
         return
     except IllegalChange as error:
-        st.error(escaped(error), icon=":material/sync_problem:")
-        st.button("Begin again with them", on_click=lambda: _begin_again(name))
+        st.error(escaped(say(error)), icon=":material/sync_problem:")
+        st.button(_("Begin again with them"), on_click=lambda: _begin_again(name))
         return
-    form_done(name, "The details are changed.")
+    form_done(name, _("The details are changed."))
     st.rerun()
 
 
@@ -63,23 +67,31 @@ def _show_where_nothing_arrives(
     if seen.sms_stopped_at is not None:
         since = day(local_date(seen.sms_stopped_at, zone()))
         st.info(
-            f"No texts go to {escaped(seen.phone)}: a STOP came from it on {since}. A START from "
-            "that number lets them go again; nobody else can.",
+            _(
+                "No texts go to {phone}: a STOP came from it on {day}. A START from "
+                "that number lets them go again; nobody else can.",
+                phone=escaped(seen.phone),
+                day=since,
+            ),
             icon=":material/speaker_notes_off:",
         )
     if seen.email_bounced_at is None:
         return
     since = day(local_date(seen.email_bounced_at, zone()))
     st.warning(
-        f"No mail goes to {escaped(seen.email)}: it came back on {since}. Ask the customer, and "
-        "change the address, or trust it again if it works by now.",
+        _(
+            "No mail goes to {email}: it came back on {day}. Ask the customer, and "
+            "change the address, or trust it again if it works by now.",
+            email=escaped(seen.email),
+            day=since,
+        ),
         icon=":material/mark_email_unread:",
     )
     if may(Permission.CHANGE_CUSTOMERS) and st.button(
-        "Trust this address again", icon=":material/mark_email_read:", key=f"trust-{customer_id}"
+        _("Trust this address again"), icon=":material/mark_email_read:", key=f"trust-{customer_id}"
     ):
         services().messages.trust_email(customer_id=customer_id, principal=principal)
-        form_done(name, "Mail goes to the address again.")
+        form_done(name, _("Mail goes to the address again."))
         st.rerun()
 
 
@@ -91,45 +103,46 @@ def _ask(seen: ContactDetails, form: str) -> dict[str, Any]:
     body: dict[str, Any] = {}
     with st.grid(2, min_column_width=220) as grid:
         with grid.cell():
-            body["name"] = st.text_input("Name", seen.name, key=f"name-{form}")
+            body["name"] = st.text_input(_("Name"), seen.name, key=f"name-{form}")
         with grid.cell():
             body["phone"] = st.text_input(
-                "Phone", seen.phone, placeholder="+91 98470 12345", key=f"phone-{form}"
+                _("Phone"), seen.phone, placeholder="+91 98470 12345", key=f"phone-{form}"
             )
         with grid.cell():
-            body["email"] = st.text_input("E-mail", seen.email, key=f"email-{form}")
+            body["email"] = st.text_input(_("E-mail"), seen.email, key=f"email-{form}")
         with grid.cell():
             body["language"] = st.text_input(
-                "Language of messages and bills",
+                _("Language of messages and bills"),
                 seen.language,
-                help="A language tag such as en, hi, ml or th.",
+                help=_("A language tag such as en, hi, ml or th."),
                 key=f"language-{form}",
             )
         with grid.cell():
             body["tax_number"] = st.text_input(
-                "Tax number",
+                _("Tax number"),
                 seen.tax_number,
-                help="A VAT number, GSTIN or the like, which their bills then show.",
+                help=_("A VAT number, GSTIN or the like, which their bills then show."),
                 key=f"tax-number-{form}",
             )
-    body["address"] = st.text_input("Address", seen.address, key=f"address-{form}")
+    body["address"] = st.text_input(_("Address"), seen.address, key=f"address-{form}")
     agreed = seen.whatsapp_since
-    since = f" (since {day(local_date(agreed, zone()))})" if agreed else ""
     body["whatsapp"] = st.checkbox(
-        f"Agreed to messages by WhatsApp{since}",
+        _("Agreed to messages by WhatsApp (since {day})", day=local_date(agreed, zone()))
+        if agreed
+        else _("Agreed to messages by WhatsApp"),
         value=seen.whatsapp_since is not None,
         key=f"whatsapp-{form}",
     )
     body |= _ask_wishes(seen, form)
     body["discord_webhook"] = st.text_input(
-        "Discord webhook",
+        _("Discord webhook"),
         type="password",
         autocomplete="off",
-        placeholder="There is one; it is not shown" if seen.has_discord else "None",
+        placeholder=_("There is one; it is not shown") if seen.has_discord else _("None"),
         key=f"discord-{form}",
     )
     if seen.has_discord:
-        body["no_discord"] = st.checkbox("Send nothing by Discord any more", key=f"none-{form}")
+        body["no_discord"] = st.checkbox(_("Send nothing by Discord any more"), key=f"none-{form}")
     return body
 
 
@@ -139,26 +152,26 @@ def _ask_wishes(seen: ContactDetails, form: str) -> dict[str, Any]:
     with st.grid(2, min_column_width=220) as grid:
         with grid.cell():
             body["preferred"] = st.selectbox(
-                "Messages by",
+                _("Messages by"),
                 list(_CHANNELS),
                 index=list(_CHANNELS).index(seen.preferred),
                 format_func=lambda channel: _CHANNELS[channel],
-                help="The others are used where this one cannot deliver.",
+                help=_("The others are used where this one cannot deliver."),
                 key=f"preferred-{form}",
             )
         with grid.cell(), st.grid(2, min_column_width=100) as hours:
             with hours.cell():
                 body["quiet_from"] = st.time_input(
-                    "Quiet from", seen.quiet_from, key=f"quiet-from-{form}"
+                    _("Quiet from"), seen.quiet_from, key=f"quiet-from-{form}"
                 )
             with hours.cell():
                 body["quiet_until"] = st.time_input(
-                    "Quiet until", seen.quiet_until, key=f"quiet-until-{form}"
+                    _("Quiet until"), seen.quiet_until, key=f"quiet-until-{form}"
                 )
     # A time that is set cannot be emptied.
-    if seen.quiet_from is not None and st.checkbox("No quiet hours", key=f"no-quiet-{form}"):
+    if seen.quiet_from is not None and st.checkbox(_("No quiet hours"), key=f"no-quiet-{form}"):
         body |= {"quiet_from": None, "quiet_until": None}
     body["opted_out"] = st.checkbox(
-        "Wants no messages", value=seen.opted_out, key=f"opted-out-{form}"
+        _("Wants no messages"), value=seen.opted_out, key=f"opted-out-{form}"
     )
     return body

@@ -4,30 +4,35 @@ from typing import Final
 
 import streamlit as st
 
+from pages.languages.words import _, say
 from pages.registry import BILL, CHANGE_SUPPLY, CUSTOMER
+from pages.shared.components import status_badge
 from pages.shared.form_ids import form_done
-from pages.shared.format import Color, day, escaped, moment
+from pages.shared.format import Color, escaped, moment
 from pages.shared.permitted import page_link, submit_button
 from pages.shared.session import called, now, services, zone
 from services.customer_page.requests import LONGEST_ANSWER, AnswerMissing
 from services.database.errors import IllegalChange, NotFound
 from services.identity.auth import Principal
 from services.identity.permissions import Permission
-from services.records.customers.pages import CustomerRequest, RequestState
+from services.languages.sentence import N_
+from services.records.customers.pages import CustomerRequest
 
-_STATES: Final[dict[RequestState, tuple[str, Color]]] = {
-    "open": ("Waits", "orange"),
-    "accepted": ("Done", "green"),
-    "declined": ("Declined", "red"),
-    "withdrawn": ("Taken back", "gray"),
+_STATES: Final[dict[str, tuple[str, Color]]] = {
+    "open": (N_("Waits"), "orange"),
+    "accepted": (N_("Done"), "green"),
+    "declined": (N_("Declined"), "red"),
+    "withdrawn": (N_("Taken back"), "gray"),
 }
 
 
 def title_of(request: CustomerRequest) -> str:
     """What is asked, in a few words."""
     if request.kind == "dispute":
-        return f"Disputes bill {request.reference}"
-    return f"Moves out on {day(request.wanted_on)}" if request.wanted_on else "Moves out"
+        return _("Disputes bill {reference}", reference=request.reference)
+    if request.wanted_on:
+        return _("Moves out on {day}", day=request.wanted_on)
+    return _("Moves out")
 
 
 def show_request(request: CustomerRequest, principal: Principal, *, named: bool = True) -> None:
@@ -35,10 +40,16 @@ def show_request(request: CustomerRequest, principal: Principal, *, named: bool 
     with st.container(border=True, gap="small"):
         with st.container(horizontal=True, vertical_alignment="center"):
             st.markdown(f"**{escaped(title_of(request))}**", width="content")
-            label, color = _STATES[request.state]
-            st.badge(label, color=color)
-        whose = f"{request.customer_name}, account {request.account_no}, " if named else ""
-        st.caption(escaped(f"{whose}{moment(request.asked_at, zone())}"))
+            status_badge(request.state, _STATES)
+        asked = moment(request.asked_at, zone())
+        if named:
+            asked = _(
+                "{customer}, account {account}, {moment}",
+                customer=request.customer_name,
+                account=request.account_no,
+                moment=asked,
+            )
+        st.caption(escaped(asked))
         if request.service_address:
             st.markdown(escaped(request.service_address))
         if request.note:
@@ -57,21 +68,21 @@ def _links(request: CustomerRequest, *, named: bool) -> None:
         if named:
             page_link(
                 CUSTOMER,
-                label="The customer",
+                label=_("The customer"),
                 icon=":material/person:",
                 query_params={"id": request.customer_id},
             )
         if request.bill_id:
             page_link(
                 BILL,
-                label="The bill",
+                label=_("The bill"),
                 icon=":material/receipt_long:",
                 query_params={"id": request.bill_id},
             )
         if request.service_point_id and request.state == "open":
             page_link(
                 CHANGE_SUPPLY,
-                label="Move out",
+                label=_("Move out"),
                 icon=":material/logout:",
                 query_params={"id": request.service_point_id, "what": "move-out"},
             )
@@ -80,14 +91,14 @@ def _links(request: CustomerRequest, *, named: bool) -> None:
 def _ask_answer(request: CustomerRequest, principal: Principal) -> None:
     name = f"request-{request.id}"
     if request.kind == "dispute":
-        st.caption("Dunning of the account waits until this is closed.")
+        st.caption(_("Dunning of the account waits until this is closed."))
     with st.form(f"form-{name}", border=False):
         answer = st.text_input(
-            "Answer, as the customer reads it", key=f"answer-{name}", max_chars=LONGEST_ANSWER
+            _("Answer, as the customer reads it"), key=f"answer-{name}", max_chars=LONGEST_ANSWER
         )
         with st.container(horizontal=True):
-            done = submit_button("Done", Permission.CHANGE_CUSTOMERS, type="primary")
-            declined = submit_button("Decline", Permission.CHANGE_CUSTOMERS)
+            done = submit_button(_("Done"), Permission.CHANGE_CUSTOMERS, type="primary")
+            declined = submit_button(_("Decline"), Permission.CHANGE_CUSTOMERS)
     if not (done or declined):
         return
     try:
@@ -99,7 +110,7 @@ def _ask_answer(request: CustomerRequest, principal: Principal) -> None:
             now=now(),
         )
     except (AnswerMissing, IllegalChange, NotFound) as error:
-        st.error(escaped(error), icon=":material/edit:")
+        st.error(escaped(say(error)), icon=":material/edit:")
         return
-    form_done(name, "It is closed, and the customer reads the answer on their page.")
+    form_done(name, _("It is closed, and the customer reads the answer on their page."))
     st.rerun()

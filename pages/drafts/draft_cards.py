@@ -4,6 +4,7 @@ from typing import Final
 
 import streamlit as st
 
+from pages.languages.words import _, say
 from pages.registry import BILL
 from pages.shared.format import escaped, kwh, money, period
 from pages.shared.permitted import page_link
@@ -12,10 +13,11 @@ from services.billing.draft_signs import signs_of
 from services.identity.audit_reason import ReasonMissing
 from services.identity.auth import Principal
 from services.identity.permissions import Permission
+from services.languages.sentence import N_
 from services.records.drafts import Draft
 
-ALL: Final = "All that fit"
-SOME: Final = "Only those ticked"
+ALL: Final = N_("All that fit")
+SOME: Final = N_("Only those ticked")
 _WITHOUT: Final = "drafts-without"
 _TICKED: Final = "drafts-ticked"
 
@@ -52,15 +54,19 @@ def show_draft(draft: Draft, mode: str, principal: Principal) -> None:
                     query_params={"id": draft.id},
                 )
                 st.caption(
-                    f"{period(draft.period_start, draft.period_end)} · "
-                    f"{kwh(draft.consumption_wh)} · meter {escaped(draft.meter_serial)} · "
-                    f"{escaped(draft.tariff_code)}"
+                    _(
+                        "{period} · {consumption} · meter {serial} · {tariff}",
+                        period=period(draft.period_start, draft.period_end),
+                        consumption=kwh(draft.consumption_wh),
+                        serial=escaped(draft.meter_serial),
+                        tariff=escaped(draft.tariff_code),
+                    )
                 )
             amount = escaped(money(draft.total_minor, draft.currency))
             with st.container(width="content", horizontal_alignment="right"):
                 st.markdown(f"**{amount}**", text_alignment="right")
         for sign in signs_of(draft):
-            st.markdown(f":orange[:material/flag:] {escaped(sign)}")
+            st.markdown(f":orange[:material/flag:] {escaped(say(sign))}")
         offer_send_back(draft.id, principal)
 
 
@@ -68,14 +74,16 @@ def offer_send_back(bill_id: str, principal: Principal) -> None:
     """A way to have the bill made again, with a reason."""
     if not may(Permission.PREPARE_BILLS):
         return
-    with st.popover("Send back", icon=":material/undo:"):
+    with st.popover(_("Send back"), icon=":material/undo:"):
         st.markdown(
-            "The draft becomes void. Its reading stays accepted and is billed again with the next "
-            "reading of the meter or by the next monthly bills."
+            _(
+                "The draft becomes void. Its reading stays accepted and is billed again with the "
+                "next reading of the meter or by the next monthly bills."
+            )
         )
         with st.form(f"send-back-{bill_id}", border=False):
-            reason = st.text_input("Reason", placeholder="Such as: the tariff was wrong")
-            sent = st.form_submit_button("Send it back", type="primary")
+            reason = st.text_input(_("Reason"), placeholder=_("Such as: the tariff was wrong"))
+            sent = st.form_submit_button(_("Send it back"), type="primary")
         if sent:
             _send_back(bill_id, reason, principal)
 
@@ -91,7 +99,7 @@ def _ask_whether(draft: Draft, mode: str) -> None:
             (ticked().add if chosen else ticked().discard)(draft.id)
 
     st.checkbox(
-        f"Issue the bill of {escaped(draft.customer_name)}",
+        _("Issue the bill of {customer_name}", customer_name=escaped(draft.customer_name)),
         value=draft.id not in left_out() if mode == ALL else draft.id in ticked(),
         key=key,
         on_change=keep,
@@ -104,9 +112,9 @@ def _send_back(bill_id: str, reason: str, principal: Principal) -> None:
     try:
         services().bill_approval.send_back(bill_ids=[bill_id], reason=reason, principal=principal)
     except ReasonMissing as error:
-        st.error(escaped(error), icon=":material/edit:")
+        st.error(escaped(say(error)), icon=":material/edit:")
         return
     left_out().discard(bill_id)
     ticked().discard(bill_id)
-    st.toast("The draft is sent back.", icon=":material/undo:")
+    st.toast(_("The draft is sent back."), icon=":material/undo:")
     st.rerun()

@@ -6,6 +6,7 @@ from typing import Final
 import streamlit as st
 
 from pages.drafts.draft_cards import forget_choice
+from pages.languages.words import _, ngettext, say
 from pages.shared.format import count, escaped, moment, money
 from pages.shared.session import (
     called,
@@ -38,18 +39,21 @@ class _Pressed:
 def offer_issue(choice: DraftChoice, totals: DraftTotals) -> None:
     """A button behind a confirmation that says what will be billed."""
     number = totals.number
-    label = f"Issue {count(number, 'bill')} together"
+    label = ngettext("Issue {count} bill together", "Issue {count} bills together", number)
     with st.popover(label, icon=":material/send:", type="primary", disabled=number == 0):
         for sums in totals.totals:
             total = escaped(money(sums.total_minor, sums.currency))
             st.markdown(f"{count(sums.number, 'bill')}, **{total}**")
         st.markdown(
-            "Each gets its number and its due date, and its customer is notified. An issued bill "
-            "cannot be changed afterwards. It is done in the background; you may leave this page."
+            _(
+                "Each gets its number and its due date, and its customer is notified. An issued "
+                "bill cannot be changed afterwards. It is done in the background; you may leave "
+                "this page."
+            )
         )
         # The mark of the totals that stand here, not of those at the press.
         st.button(
-            "Yes, issue them",
+            _("Yes, issue them"),
             type="primary",
             key="issue-together",
             on_click=_press,
@@ -79,7 +83,14 @@ def issue_if_pressed(principal: Principal) -> bool:
         _say_what_came_of(run)
     else:
         at = moment(run.finished_at or run.started_at, zone())
-        st.caption(f"{_in_words(run)} By {escaped(called(run.started_by))}, {at}.")
+        st.caption(
+            _(
+                "{result} By {user}, {at}.",
+                result=_in_words(run),
+                user=escaped(called(run.started_by)),
+                at=at,
+            )
+        )
     return False
 
 
@@ -93,9 +104,9 @@ def _begin(pressed: _Pressed, principal: Principal) -> None:
             choice=pressed.choice, mark=pressed.mark, principal=principal
         )
     except DraftsChanged as error:
-        st.session_state[_REFUSED] = (
-            f"{escaped(error)} Nothing was issued. Look at the drafts as they are now, then press "
-            "again."
+        st.session_state[_REFUSED] = _(
+            "{error} Nothing was issued. Look at the drafts as they are now, then press again.",
+            error=escaped(say(error)),
         )
         return
     forget_choice()
@@ -111,8 +122,13 @@ def _show_progress(run_id: str) -> None:
         if run is None or run.id != run_id or run.status != "running":
             # Draw the page once more, without the clock.
             st.rerun()
-        done = f"{run.reached:,} of {count(run.number, 'draft')}"
-        st.progress(run.reached / run.number, text=f"Bills are being issued: {done}")
+        text = ngettext(
+            "Bills are being issued: {reached} of {count} draft",
+            "Bills are being issued: {reached} of {count} drafts",
+            run.number,
+            reached=run.reached,
+        )
+        st.progress(run.reached / run.number, text=text)
 
 
 def _say_what_came_of(run: IssueRun) -> None:
@@ -123,14 +139,26 @@ def _say_what_came_of(run: IssueRun) -> None:
 
 
 def _in_words(run: IssueRun) -> str:
+    of, why = count(run.number, "draft"), run.refusal
+    why = escaped(say(why)) if why else _("Somebody issued or sent back the others meanwhile.")
     if run.first_number is None or run.last_number is None:
-        said = "Nothing was issued"
-    else:
-        first, last = invoice_reference(run.first_number), invoice_reference(run.last_number)
-        numbers = first if first == last else f"{first} to {last}"
-        said = f"{count(run.issued, 'bill is', 'bills are')} issued: {numbers}"
-    left = run.number - run.issued
-    if not left:
-        return f"{said}."
-    why = run.refusal or "Somebody issued or sent back the others meanwhile."
-    return f"{said}, of {count(run.number, 'draft')}. {escaped(why)}"
+        if not run.number:
+            return _("Nothing was issued.")
+        return _("Nothing was issued, of {drafts}. {why}", drafts=of, why=why)
+    first, last = invoice_reference(run.first_number), invoice_reference(run.last_number)
+    numbers = first if first == last else _("{first} to {last}", first=first, last=last)
+    if run.issued == run.number:
+        return ngettext(
+            "{count} bill is issued: {numbers}.",
+            "{count} bills are issued: {numbers}.",
+            run.issued,
+            numbers=numbers,
+        )
+    return ngettext(
+        "{count} bill is issued: {numbers}, of {drafts}. {why}",
+        "{count} bills are issued: {numbers}, of {drafts}. {why}",
+        run.issued,
+        numbers=numbers,
+        drafts=of,
+        why=why,
+    )

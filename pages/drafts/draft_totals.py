@@ -5,6 +5,7 @@ from datetime import date, timedelta
 
 import streamlit as st
 
+from pages.languages.words import _, language
 from pages.shared.components import description_list
 from pages.shared.format import count, escaped, kwh, money, month
 from services.quantities.money import MINUS
@@ -26,13 +27,19 @@ def show_totals(totals: DraftTotals, of: date | None, *, whole: bool) -> None:
     """
     for sums in totals.totals:
         with st.container(border=True, gap="small"):
-            st.markdown(f"**{count(sums.number, 'draft')} in {escaped(sums.currency)}**")
+            st.markdown(
+                _(
+                    "**{drafts} in {currency}**",
+                    drafts=count(sums.number, "draft"),
+                    currency=escaped(sums.currency),
+                )
+            )
             _show_sums(sums)
             if of is not None:
                 past = [i for i in totals.issued if i.currency == sums.currency]
                 _compare(sums, past, of, whole=whole)
     if totals.totals and of is None:
-        st.caption("Choose a month to see what was issued for it and for the months before.")
+        st.caption(_("Choose a month to see what was issued for it and for the months before."))
 
 
 def change(now_minor: int, then_minor: int) -> str:
@@ -46,11 +53,11 @@ def change(now_minor: int, then_minor: int) -> str:
 def _show_sums(sums: Sums) -> None:
     description_list(
         [
-            ("Energy", kwh(sums.consumption_wh)),
-            ("Subtotal", money(sums.subtotal_minor, sums.currency)),
-            ("Tax", money(sums.tax_minor, sums.currency)),
-            ("Total", money(sums.total_minor, sums.currency)),
-            ("Outliers", f"{sums.outliers:,}"),
+            (_("Energy"), kwh(sums.consumption_wh)),
+            (_("Subtotal"), money(sums.subtotal_minor, sums.currency)),
+            (_("Tax"), money(sums.tax_minor, sums.currency)),
+            (_("Total"), money(sums.total_minor, sums.currency)),
+            (_("Outliers"), language().write(sums.outliers)),
         ],
         least_width=120,
     )
@@ -62,8 +69,18 @@ def _compare(sums: Sums, issued: Iterable[IssuedSums], of: date, *, whole: bool)
         total = money(past.total_minor, past.currency)
         said = f"{count(past.number, 'bill')}, {kwh(past.consumption_wh)}, {total}"
         if past.month == of:
-            st.caption(f"Issued for {month(past.month)} already: {escaped(said)}.")
+            st.caption(
+                _(
+                    "Issued for {month} already: {said}.",
+                    month=month(past.month),
+                    said=escaped(said),
+                )
+            )
             continue
         apart = change(sums.total_minor, past.total_minor) if whole else ""
-        more = f" These drafts: {escaped(apart)}." if apart else ""
-        st.caption(f"Issued for {month(past.month)}: {escaped(said)}.{more}")
+        where = {"month": month(past.month), "said": escaped(said)}
+        st.caption(
+            _("Issued for {month}: {said}. These drafts: {apart}.", **where, apart=escaped(apart))
+            if apart
+            else _("Issued for {month}: {said}.", **where)
+        )

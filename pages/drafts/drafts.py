@@ -7,6 +7,8 @@ import streamlit as st
 from pages.drafts.draft_cards import ALL, SOME, forget_choice, left_out, show_draft, ticked
 from pages.drafts.draft_issue import issue_if_pressed, offer_issue
 from pages.drafts.draft_totals import months_to_compare, show_totals
+from pages.languages.words import _
+from pages.registry import DRAFTS
 from pages.shared.components import chosen_page, page_number
 from pages.shared.format import counted, month
 from pages.shared.header import show_header
@@ -24,25 +26,25 @@ def ask_filters(waiting: tuple[Waiting, ...]) -> DraftFilter:
     with st.grid(5, min_column_width=150, vertical_alignment="bottom") as grid:
         with grid.cell(column_span=2):
             text = st.text_input(
-                "Search",
+                _("Search"),
                 key="q",
                 type="search",
-                placeholder="Customer, account or meter",
+                placeholder=_("Customer, account or meter"),
                 live=True,
                 bind="query-params",
             )
         with grid.cell():
-            ends_in = ask_one("Month", "month", list(by_name), "Every month")
+            ends_in = ask_one(_("Month"), "month", list(by_name), _("Every month"))
         with grid.cell():
             tariffs = sorted({one.tariff_code for one in waiting})
-            tariff = ask_one("Tariff", "tariff", tariffs, "Every tariff")
+            tariff = ask_one(_("Tariff"), "tariff", tariffs, _("Every tariff"))
         with grid.cell():
             currencies = sorted({one.currency for one in waiting})
-            currency = ask_one("Currency", "currency", currencies, "Every currency")
+            currency = ask_one(_("Currency"), "currency", currencies, _("Every currency"))
     with st.container(horizontal=True):
-        only = st.toggle("Only outliers", key="outliers", bind="query-params")
-        of_run = st.toggle("Of the last bill run", key="last-run", bind="query-params")
-        free = st.toggle("Without those held", key="without-held", bind="query-params")
+        only = st.toggle(_("Only outliers"), key="outliers", bind="query-params")
+        of_run = st.toggle(_("Of the last bill run"), key="last-run", bind="query-params")
+        free = st.toggle(_("Without those held"), key="without-held", bind="query-params")
     month_asked = by_name.get(ends_in or "")
     return DraftFilter(text or "", month_asked, tariff, currency, only, of_run, free)
 
@@ -63,9 +65,9 @@ def ask_choice(fitting: DraftFilter) -> tuple[str, DraftChoice]:
         return ALL, DraftChoice(fitting)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         mode = st.segmented_control(
-            "To issue", (ALL, SOME), default=ALL, required=True, key="drafts-mode"
+            _("To issue"), (ALL, SOME), format_func=_, default=ALL, required=True, key="drafts-mode"
         )
-        if (left_out() if mode == ALL else ticked()) and st.button("Choose again"):
+        if (left_out() if mode == ALL else ticked()) and st.button(_("Choose again")):
             forget_choice()
             st.rerun()
     if mode == SOME:
@@ -83,7 +85,7 @@ def show_review(principal: Principal, *, may_issue: bool) -> None:
     """Filters, what would be issued, and the drafts themselves, a page at a time."""
     waiting = services().bill_approval.waiting(principal=principal)
     if not waiting:
-        st.info("No draft waits to be issued.", icon=":material/check_circle:")
+        st.info(_("No draft waits to be issued."), icon=":material/check_circle:")
         return
     fitting = ask_filters(waiting)
     mode, choice = ask_choice(fitting)
@@ -102,7 +104,7 @@ def show_review(principal: Principal, *, may_issue: bool) -> None:
     show_totals(totals, of, whole=choice == DraftChoice(DraftFilter(month=fitting.month)))
     if may_issue and may(Permission.APPROVE_BILLS):
         offer_issue(choice, totals)
-    st.caption(counted(found.total, "draft") if found.total else "No draft fits.")
+    st.caption(counted(found.total, "draft") if found.total else _("No draft fits."))
     with st.container(gap="xsmall"):
         for draft in found.items:
             show_draft(draft, mode, principal)
@@ -110,11 +112,11 @@ def show_review(principal: Principal, *, may_issue: bool) -> None:
 
 
 admin = require_permission(Permission.VIEW_BILLS)
-show_header("Drafts")
+show_header(DRAFTS.title)
 st.caption(
-    "Every bill waits here until somebody issues it."
+    _("Every bill waits here until somebody issues it.")
     if services().settings.bill_approval
-    else "Bills are issued at once; here are those that were held."
+    else _("Bills are issued at once; here are those that were held.")
 )
 under_way = issue_if_pressed(admin)
 show_review(admin, may_issue=not under_way)

@@ -6,7 +6,7 @@ from typing import Any, Final
 import streamlit as st
 
 from pages.approvals.asking import asks_first, label_of
-from pages.languages.words import _
+from pages.languages.words import _, say
 from pages.shared.form_ids import form_done, form_id
 from pages.shared.format import escaped, money
 from pages.shared.money_format import OFFICE_METHODS
@@ -60,10 +60,10 @@ def attempt(name: str, said: str, change: Callable[[], object]) -> None:
     try:
         change()
     except AwaitsApproval as asked:
-        form_done(name, str(asked))
+        form_done(name, say(asked))
         st.rerun()
     except _WRONG as error:
-        st.error(escaped(error), icon=":material/edit:")
+        st.error(escaped(say(error)), icon=":material/edit:")
     else:
         form_done(name, said)
         st.rerun()

@@ -4,7 +4,7 @@ from typing import Any, Final
 
 import streamlit as st
 
-from pages.languages.words import Said, _
+from pages.languages.words import Said, _, say
 from pages.registry import PAYMENT
 from pages.shared.form_ids import form_done, form_id
 from pages.shared.format import escaped, money
@@ -70,7 +70,7 @@ def ask_payment(
         else:
             receipt = office.record_payment(**call, bill_id=bill.id if bill else None)
     except (InvalidEntry, IllegalChange) as error:
-        st.error(escaped(error), icon=":material/edit:")
+        st.error(escaped(say(error)), icon=":material/edit:")
     except LooksLikeTwice as twice:
         st.session_state[f"twice-{form}"] = [payment.id for payment in twice.alike]
         _asks_again(form, principal)

@@ -113,14 +113,16 @@ def counted(total: int, thing: str, things: str | None = None, *, to: int = COUN
 
 def how_read(reading: Reading) -> str:
     """How a reading came about and how sure it is: "field read, validated"."""
-    source, how = READING_SOURCE[reading.source], reading.quality.words
+    source, how = terms.READING_SOURCE[reading.source], reading.quality.words
     # An estimate says how it was made, and no more than once that it is one.
-    return how if how.startswith(source) else f"{source}, {how}"
+    if how.startswith(source):
+        return _(how)
+    return _("{source}, {how}", source=_(source), how=_(how))
 
 
 def unsure(quality: Quality) -> str:
     """What is to be said of a read that was not simply read, or nothing."""
-    return "" if quality.is_actual or quality.is_estimated else quality.words
+    return "" if quality.is_actual or quality.is_estimated else _(quality.words)
 
 
 def escaped(text: object) -> str:

@@ -2,6 +2,8 @@
 
 from enum import IntEnum
 
+from services.languages.sentence import N_
+
 
 class Quality(IntEnum):
     """QualityOfReading as in the schema of ESPI (NAESB REQ.21, espiDerived.xsd)."""
@@ -38,20 +40,20 @@ class Quality(IntEnum):
 
 
 _WORDS = {
-    Quality.VALID: "actual",
-    Quality.MANUALLY_EDITED: "edited by hand",
-    Quality.ESTIMATED_REFERENCE_DAY: "estimated from comparable days",
-    Quality.ESTIMATED_LINEAR: "estimated by interpolation",
-    Quality.QUESTIONABLE: "questionable",
-    Quality.DERIVED: "calculated",
-    Quality.PROJECTED: "projected",
-    Quality.MIXED: "partly estimated",
-    Quality.RAW: "not validated",
-    Quality.NORMALIZED_FOR_WEATHER: "adjusted for the weather",
-    Quality.OTHER: "substituted",
-    Quality.VALIDATED: "validated",
-    Quality.VERIFIED: "verified by a person",
-    Quality.REVENUE_QUALITY: "fit for billing",
+    Quality.VALID: N_("actual"),
+    Quality.MANUALLY_EDITED: N_("edited by hand"),
+    Quality.ESTIMATED_REFERENCE_DAY: N_("estimated from comparable days"),
+    Quality.ESTIMATED_LINEAR: N_("estimated by interpolation"),
+    Quality.QUESTIONABLE: N_("questionable"),
+    Quality.DERIVED: N_("calculated"),
+    Quality.PROJECTED: N_("projected"),
+    Quality.MIXED: N_("partly estimated"),
+    Quality.RAW: N_("not validated"),
+    Quality.NORMALIZED_FOR_WEATHER: N_("adjusted for the weather"),
+    Quality.OTHER: N_("substituted"),
+    Quality.VALIDATED: N_("validated"),
+    Quality.VERIFIED: N_("verified by a person"),
+    Quality.REVENUE_QUALITY: N_("fit for billing"),
 }
 _ESTIMATED = frozenset(
     {
