@@ -15,6 +15,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
+from services.autopay.charging import PAGE
 from services.container import Services
 from services.graph import FOLLOWED_AT_ONCE, GraphCheck, PassHalted
 from services.health.provider_checks import MailboxCheck
@@ -399,7 +400,7 @@ class Scheduler:
     def _take_up_autopay(self) -> None:
         while not self._stop.is_set():
             charging = self._services.autopay.charging
-            if charging.take_up(now=self._clock(), limit=SWEEP_LIMIT) < SWEEP_LIMIT:
+            if charging.take_up(now=self._clock(), limit=PAGE) < PAGE:
                 return
 
     def _take_up_refunds(self) -> None:

@@ -1,5 +1,6 @@
 """A benchmark's own database, on an embedded server that ends with it."""
 
+import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -79,3 +80,20 @@ def own_database(name: str = NAME) -> Iterator[OwnDatabase]:
             made = OwnDatabase(folder, server, name, server.database(name))
             apply_migrations(made.dsn, MIGRATIONS)
             yield made
+
+
+def server_seconds(connection: psycopg.Connection[Any]) -> float:
+    """Seconds of processors of a connection's server, with its processes that ended (Linux)."""
+    first = int(Path("/proc", str(connection.info.backend_pid), "stat").read_text().split()[3])
+    found = 0.0
+    for folder in Path("/proc").iterdir():
+        try:
+            text = (folder / "stat").read_text() if folder.name.isdigit() else ""
+        except OSError:
+            continue
+        fields = text.rpartition(")")[2].split()
+        if fields and int(folder.name) == first:
+            found += sum(map(int, fields[11:15]))
+        elif fields and int(fields[1]) == first:
+            found += sum(map(int, fields[11:13]))
+    return found / os.sysconf("SC_CLK_TCK")

@@ -24,7 +24,7 @@ from unittest.mock import Mock, patch
 import psycopg
 from psycopg import sql
 
-from bench.database import OwnDatabase, own_database
+from bench.database import OwnDatabase, own_database, server_seconds
 from bench.large.mixed import mix
 from bench.large_utility import fill
 from services.bootstrap import services_of_worker, wire
@@ -249,7 +249,7 @@ class _Spent:
         return cls(
             wall=time.perf_counter(),
             program=sum(one.ru_utime + one.ru_stime for one in own),
-            database=_of_server(connection),
+            database=server_seconds(connection),
         )
 
     def __sub__(self, other: "_Spent") -> "_Spent":
@@ -258,23 +258,6 @@ class _Spent:
             self.program - other.program,
             self.database - other.database,
         )
-
-
-def _of_server(connection: psycopg.Connection[Any]) -> float:
-    """Of the server's first process with those that ended, and of those that are alive (Linux)."""
-    first = int(Path("/proc", str(connection.info.backend_pid), "stat").read_text().split()[3])
-    found = 0.0
-    for folder in Path("/proc").iterdir():
-        try:
-            text = (folder / "stat").read_text() if folder.name.isdigit() else ""
-        except OSError:
-            continue
-        fields = text.rpartition(")")[2].split()
-        if fields and int(folder.name) == first:
-            found += sum(map(int, fields[11:15]))
-        elif fields and int(fields[1]) == first:
-            found += sum(map(int, fields[11:13]))
-    return found / os.sysconf("SC_CLK_TCK")
 
 
 if __name__ == "__main__":

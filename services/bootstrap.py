@@ -19,7 +19,7 @@ from services.ai.service import AiService
 from services.ai.usage import AiUsage
 from services.approvals.deciding import Approvals
 from services.autopay.autopay import Autopay
-from services.autopay.charging import AutopayCharging
+from services.autopay.charging import A_SECOND, A_SECOND_IN_TESTS, AutopayCharging
 from services.autopay.office import AutopayOffice
 from services.autopay.signing_up import AutopaySignUp
 from services.backups.check import BackupCheck
@@ -595,7 +595,14 @@ def _autopay(
     sign_up = AutopaySignUp(database, outbox, zone, at_stripe, settings.customer_page_address)
     return Autopay(
         sign_up=sign_up,
-        charging=AutopayCharging(database, outbox, zone, sign_up, at_stripe),
+        charging=AutopayCharging(
+            database,
+            outbox,
+            zone,
+            sign_up,
+            at_stripe,
+            A_SECOND_IN_TESTS if payments and payments.live is False else A_SECOND,
+        ),
         office=AutopayOffice(database, sign_up),
     )
 

@@ -165,18 +165,26 @@ class AutopaySignUp:
             self._later(mandate)
 
     def _forget(self, mandate: Mandate) -> None:
-        if mandate.payment_method is None or mandate.detached_at is not None:
-            return
-        if self.stripe is None:
-            # Without Stripe's key nobody here could charge it either.
+        # Without Stripe's key nobody here could charge it either.
+        if self.stripe is None or mandate.detached_at is not None:
             return
         try:
-            self.stripe.forget(mandate.payment_method)
+            method = mandate.payment_method or self._saved_late(mandate, self.stripe)
+            if method is not None:
+                self.stripe.forget(method)
         except (TemporaryFailure, FinalFailure) as error:
             log.warning("autopay: Stripe still keeps a card that was ended: %s", error)
             self._later(mandate)
         else:
-            self._note(mandate, "detached")
+            self._note(mandate, "given_up" if method is None else "detached")
+
+    def _saved_late(self, mandate: Mandate, at_stripe: StripeAutopay) -> str | None:
+        """What was saved on a page that was open as autopay ended; the page is closed."""
+        if mandate.session_id is None:
+            return None
+        at_stripe.close_session(mandate.session_id)
+        saved = at_stripe.session(mandate.session_id).saved
+        return saved.payment_method if saved else None
 
     def _note(self, mandate: Mandate, result: Any) -> None:
         self.database.autopay.note_look(actor=ACTOR, mandate_id=mandate.id, result=result)

@@ -1,5 +1,6 @@
 """Autopay in the database: consents, what is charged, each try, the policy."""
 
+from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Literal
 
@@ -277,9 +278,37 @@ class AutopayBook(Queries):
             actor=actor,
             id=attempt_id,
             outbox=outbox,
-            **result.model_dump(mode="json"),
+            **result.row(),
         )
         return Attempt.model_validate(answer)
+
+    def end_attempts(
+        self, *, actor: str, results: Sequence[tuple[str, AttemptResult]], outbox: Json
+    ) -> list[tuple[str, str]]:
+        """Keep what Stripe said of some tries, by their ids, each for itself and counted once.
+
+        Answers the ids of those that cannot be kept, and why; they are looked at later.
+        """
+        answer = self._call(
+            "end_autopay_attempts",
+            actor=actor,
+            results=[{"id": key} | result.row() for key, result in results],
+            outbox=outbox,
+        )
+        return [(row["id"], row["message"]) for row in answer["problems"]]
+
+    def turns(self, *, attempt_ids: Sequence[str], a_second: int) -> tuple[float, list[Attempt]]:
+        """The turns of some tries at Stripe, one after another at the rate of all processes.
+
+        The seconds until the first, and the tries as they are now.
+        """
+        answer = self._call("autopay_turns", ids=list(attempt_ids), a_second=a_second)
+        found = [Attempt.model_validate(row) for row in answer["attempts"]]
+        return answer["wait_ms"] / 1000, found
+
+    def pause(self, *, seconds: float) -> None:
+        """No process asks Stripe about tries for some time, because Stripe asked for that."""
+        self._call("pause_channel", channel="stripe", ms=round(seconds * 1000))
 
     def _charges(
         self, function: str, after: ChargesAfter | None, limit: int

@@ -1,14 +1,18 @@
 """The daily charges of autopay: planned, announced, charged on the due date; cards that expire."""
 
+import time
 from collections.abc import Callable
-from datetime import date
+from typing import Final
 
 from services.autopay.charging import LEASE_SECONDS, PAGE
 from services.autopay.signing_up import plans
-from services.jobs.runs import JobContext
+from services.jobs.runs import JobContext, JobFailed, StopRequested
 from services.quantities.counting import count
 
 BATCH = 500
+# So many are tried to see whether Stripe answers once more, after so long.
+PROBE: Final = 2
+PAUSES_SECONDS: Final = (30.0, 60.0, 120.0, 300.0, 600.0, 900.0)
 _Step = Callable[[str | None], tuple[int, str | None]]
 
 
@@ -23,11 +27,10 @@ def run(context: JobContext) -> str:
     if not on:
         return "Stripe or the public address is not configured: nothing is charged."
     book = services.database.autopay
-    today = context.today
-    _pages(context, today, book.plan)
-    announced = _pages(context, today, book.announce)
+    pages(context, book.plan)
+    announced = pages(context, book.announce)
     tried = _charge(context)
-    _pages(context, today, book.tell_of_expiring_cards)
+    pages(context, book.tell_of_expiring_cards)
     return f"Announced: {announced}. Charges tried: {count(tried, 'charge')}."
 
 
@@ -49,7 +52,7 @@ def _switch(context: JobContext, *, on: bool) -> None:
         )
 
 
-def _pages(context: JobContext, today: date, step: Callable[..., tuple[int, str | None]]) -> int:
+def pages(context: JobContext, step: Callable[..., tuple[int, str | None]]) -> int:
     """One step, a page at a time; how much it did."""
     done, after = 0, None
     while True:
@@ -58,7 +61,7 @@ def _pages(context: JobContext, today: date, step: Callable[..., tuple[int, str 
             lambda after=after: step(  # type: ignore[misc]
                 actor=context.actor,
                 run=context.ref,
-                today=today,
+                today=context.today,
                 limit=BATCH,
                 outbox=plans(context.services.outbox),
                 after=after,
@@ -73,23 +76,44 @@ def _charge(context: JobContext) -> int:
     """Try what is due, a page at a time; how many were tried.
 
     A page whose begin was not answered may be begun all the same: its tries are settled by who
-    takes up what was left.
+    takes up what was left. While Stripe does not answer, one or two are tried after each pause.
+    Raises JobFailed where it stays away.
     """
-    services, tried, after = context.services, 0, None
+    services, tried, after, size = context.services, 0, None, PAGE
+    pauses = iter(PAUSES_SECONDS)
     while True:
         context.go_on()
         attempts, after = services.database.autopay.begin(
             actor=context.actor,
             run=context.ref,
             today=context.today,
-            limit=PAGE,
+            limit=size,
             owner=context.label,
             lease_seconds=LEASE_SECONDS,
             outbox=plans(services.outbox),
             after=after,
         )
-        services.autopay.charging.charge_all(attempts, now=context.clock())
+        answered = services.autopay.charging.charge_all(attempts, now=context.clock())
         context.note()
         tried += len(attempts)
+        if answered:
+            size, pauses = PAGE, iter(PAUSES_SECONDS)
+        elif attempts:
+            size = PROBE
+            _pause(context, next(pauses, None))
         if after is None:
             return tried
+
+
+def _pause(context: JobContext, seconds: float | None) -> None:
+    """Wait under the run's lease; raises StopRequested, and JobFailed after the last pause."""
+    if seconds is None:
+        raise JobFailed(
+            "Stripe does not answer. What was begun is looked up every few minutes; "
+            "run this job again, or the rest is charged tomorrow."
+        )
+    until = time.monotonic() + seconds
+    while (left := until - time.monotonic()) > 0:
+        context.keep()
+        if context.stop.wait(min(left, 10)):
+            raise StopRequested

@@ -718,6 +718,19 @@ COMMENT ON FUNCTION private.take_stripe_aftermath(e public.stripe_events) IS 'Wh
 REVOKE ALL ON FUNCTION private.take_stripe_aftermath(e public.stripe_events) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.take_stripe_aftermath(e public.stripe_events) TO service_role;
 
+CREATE FUNCTION private.lock_stripe_payments(p_intents text[]) RETURNS void
+    LANGUAGE sql
+    SET search_path TO ''
+    AS $$
+    select count(pg_advisory_xact_lock(hashtextextended('stripe ' || x, 0)))
+    from (select distinct i as x from unnest(p_intents) i where i is not null order by 1) o
+$$;
+
+COMMENT ON FUNCTION private.lock_stripe_payments(p_intents text[]) IS 'One at a time takes what Stripe says of a payment; before customers are locked.';
+
+REVOKE ALL ON FUNCTION private.lock_stripe_payments(p_intents text[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.lock_stripe_payments(p_intents text[]) TO service_role;
+
 CREATE TRIGGER audit_insert AFTER INSERT ON public.payment_links REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.audit();
 
 CREATE TRIGGER audit_update AFTER UPDATE ON public.payment_links REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.audit();

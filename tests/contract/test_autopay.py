@@ -169,6 +169,51 @@ def test_a_try_whose_end_nobody_knows_is_leased(desk: Desk) -> None:
     assert desk.book.claim(**lease).mandates == ()
 
 
+def test_answers_are_kept_each_for_itself(desk: Desk) -> None:
+    desk.active()
+    desk.book.announce(**desk.step(desk.due - timedelta(days=7)))
+    (attempt,), _ = desk.book.begin(**desk.step(desk.due), owner="a", lease_seconds=60)
+    assert (attempt.owner, attempt.held, attempt.wanted) == ("a", False, True)
+    intent = f"pi_{attempt.id[:8]}"
+    came = AttemptResult(
+        status="succeeded",
+        payment_intent=intent,
+        amount_minor=0,
+        currency="INR",
+        payment_id=payment_id_of(intent),
+        received_at=desk.over.utility.now,
+        on=desk.due,
+    )
+    keep: dict[str, Any] = {"actor": "system:autopay", "outbox": desk.outbox}
+    ((refused, _),) = desk.book.end_attempts(results=[(attempt.id, came)], **keep)
+    assert refused == attempt.id
+    found = desk.book.attempt(attempt.id)
+    assert found is not None
+    assert (found.status, "cannot be kept" in found.detail) == ("asking", True)
+    right = came.model_copy(update={"amount_minor": attempt.amount_minor})
+    assert desk.book.end_attempts(results=[(attempt.id, right)] * 2, **keep) == []
+    assert desk.over.here.bill(desk.bill.id).status == "paid"
+    assert desk.book.end_attempts(results=[], **keep) == []
+
+
+def test_all_processes_together_keep_the_rate(desk: Desk) -> None:
+    desk.active()
+    desk.book.announce(**desk.step(desk.due - timedelta(days=7)))
+    (attempt,), _ = desk.book.begin(**desk.step(desk.due), owner="a", lease_seconds=60)
+    turn: dict[str, Any] = {"attempt_ids": [attempt.id], "a_second": 1}
+    desk.book.pause(seconds=0)
+    first, (now,) = desk.book.turns(**turn)
+    assert now == attempt
+    second, _ = desk.book.turns(**turn)
+    third, _ = desk.book.turns(**turn)
+    assert first < second <= first + 1 < third <= first + 2
+    desk.book.pause(seconds=30)
+    assert 25 < desk.book.turns(**turn)[0] <= 30
+    # A pause does not end sooner because another one was shorter.
+    desk.book.pause(seconds=1)
+    assert desk.book.turns(**turn)[0] > 25
+
+
 def test_upcoming_charges_come_by_their_day_a_page_at_a_time(desk: Desk) -> None:
     desk.active()
     rows, after = desk.book.upcoming(after=None, limit=1)

@@ -17,6 +17,7 @@ from services.integrations.http import RequestRejected, ServiceUnavailable
 from services.payments.stripe.client import as_ours, to_stripe_amount
 from services.payments.stripe.intents import (
     ATTEMPT,
+    CHARGE,
     MANDATE,
     IntentState,
     failure_of,
@@ -80,8 +81,8 @@ class StripeAutopay:
     ) -> OpenedSession:
         """A page of Stripe on which a customer saves what the currency's ways of paying allow."""
         known = {MANDATE: mandate_id}
-        try:
-            theirs = stripe_customer or self._new_customer(customer_id)
+
+        def open_for(theirs: str) -> Json:
             session = self.client.v1.checkout.sessions.create(
                 {
                     "mode": "setup",
@@ -93,9 +94,20 @@ class StripeAutopay:
                     "success_url": success_url,
                     "cancel_url": cancel_url,
                 },
-                {"idempotency_key": f"autopay-session/{mandate_id}"},
+                {"idempotency_key": f"autopay-session/{mandate_id}/{theirs}"},
             )
-            found = session.to_dict()
+            return dict(session.to_dict())
+
+        try:
+            theirs = stripe_customer or self._new_customer(customer_id)
+            try:
+                found = open_for(theirs)
+            except stripe.InvalidRequestError as error:
+                if not _is_missing(error) or stripe_customer is None:
+                    raise
+                # Somebody deleted the customer at Stripe.
+                theirs = self._new_customer(customer_id, instead_of=stripe_customer)
+                found = open_for(theirs)
         except (stripe.StripeError, AttributeError) as error:
             as_ours(error, "to save a card")
         if not all(isinstance(found.get(name), str) and found[name] for name in ("id", "url")):
@@ -117,6 +129,16 @@ class StripeAutopay:
         if found.get("status") == "complete":
             return SessionState("done", _saved(intent, found.get("customer")))
         return SessionState("open" if found.get("status") == "open" else "over")
+
+    def close_session(self, session_id: str) -> None:
+        """Let nobody save anything there any more; one that is over stays as it is."""
+        try:
+            self.client.v1.checkout.sessions.expire(session_id)
+        except stripe.InvalidRequestError as error:
+            if error.http_status not in {400, 404}:
+                as_ours(error, "to close a page")
+        except stripe.StripeError as error:
+            as_ours(error, "to close a page")
 
     def forget(self, payment_method: str) -> None:
         """Take a card or account off our account there; one that is gone already is."""
@@ -149,6 +171,7 @@ class StripeAutopay:
                     "confirm": True,
                     "metadata": {
                         ATTEMPT: attempt.id,
+                        CHARGE: attempt.charge_id,
                         "bill_number": invoice_reference(attempt.bill_number),
                         "amount_minor": str(attempt.amount_minor),
                         "currency": attempt.currency,
@@ -216,11 +239,11 @@ class StripeAutopay:
         url = there.get("url") if isinstance(there, Mapping) else None
         return Confirmation(state_of(found), url if isinstance(url, str) else "")
 
-    def _new_customer(self, customer_id: str) -> str:
+    def _new_customer(self, customer_id: str, *, instead_of: str = "") -> str:
         # Without name and address: Stripe asks the payer for what it needs.
         made = self.client.v1.customers.create(
             {"metadata": {"customer_id": customer_id}},
-            {"idempotency_key": f"autopay-customer/{customer_id}"},
+            {"idempotency_key": f"autopay-customer/{customer_id}/{instead_of}"},
         )
         return str(made.to_dict()["id"])
 

@@ -1,11 +1,19 @@
 """What Stripe's events about autopay mean: its payments, cards that are saved, change or go."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from services.payments.stripe.client import from_stripe_amount
-from services.payments.stripe.intents import ATTEMPT, MANDATE, own_id, payment_id_of, state_of
+from services.payments.stripe.intents import (
+    ATTEMPT,
+    CHARGE,
+    MANDATE,
+    own_id,
+    payment_id_of,
+    state_of,
+)
 
 Json = dict[str, Any]
 # Events of payments, of which those that autopay did not begin mean nothing to us.
@@ -49,7 +57,11 @@ def of_intent(thing: Mapping[str, Any], *, at: str, on: str) -> AutopayMeaning |
         return None
     effect: Json = {"kind": "autopay_result", "attempt_id": attempt, "on": on}
     effect |= {"status": state.status, "decline": state.decline, "code": state.code}
-    effect["detail"] = state.detail
+    effect |= {"detail": state.detail, "stripe_customer": _id_of(thing.get("customer"))}
+    # By these a try is known that a restored backup no longer has.
+    effect |= {"charge_id": own_id(thing.get("metadata"), CHARGE)}
+    asked = str(thing["metadata"].get("amount_minor", ""))
+    effect["asked_minor"] = int(asked) if re.fullmatch(r"[0-9]{1,14}", asked) else None
     if state.status == "succeeded":
         minor = from_stripe_amount(amount=state.amount, currency=state.currency)
         effect |= {"amount_minor": minor, "currency": state.currency, "received_at": at}
@@ -58,7 +70,7 @@ def of_intent(thing: Mapping[str, Any], *, at: str, on: str) -> AutopayMeaning |
 
 
 def of_session(thing: Mapping[str, Any]) -> AutopayMeaning | None:
-    """A customer has saved a card; None for sessions of others."""
+    """A customer has saved a card, or no longer can; None for sessions of others."""
     mandate = own_id(thing.get("metadata"), MANDATE)
     if mandate is None:
         return None
@@ -68,8 +80,7 @@ def of_session(thing: Mapping[str, Any]) -> AutopayMeaning | None:
 def of_method(kind: str, thing: Mapping[str, Any]) -> AutopayMeaning | None:
     """A card that was renewed, or is gone; None where it says neither."""
     if kind == "mandate.updated":
-        method = thing.get("payment_method")
-        method = method.get("id") if isinstance(method, Mapping) else method
+        method = _id_of(thing.get("payment_method"))
         if thing.get("status") != "inactive" or not isinstance(method, str):
             return None
         because = "The bank says that the mandate has ended."
@@ -82,6 +93,10 @@ def of_method(kind: str, thing: Mapping[str, Any]) -> AutopayMeaning | None:
     effect: Json = {"kind": "autopay_method_changed", "brand": card.get("brand")}
     effect |= {name: card.get(name) for name in ("last4", "exp_month", "exp_year")}
     return AutopayMeaning(effect=effect)
+
+
+def _id_of(value: object) -> object:
+    return value.get("id") if isinstance(value, Mapping) else value
 
 
 def _gone(method: str, because: str) -> AutopayMeaning:

@@ -4,6 +4,7 @@ Everything here is safe to repeat: making a link or a refund carries an idempote
 link twice is the same as once.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NoReturn
@@ -40,6 +41,10 @@ _WORDS_FOR_INACTIVE: Final = (
 
 class UnchargeableAmount(RequestRejected):
     """Stripe cannot charge exactly this amount, or not in this currency."""
+
+
+class TooManyRequests(ServiceUnavailable):
+    """Stripe was asked too often; `retry_after_seconds` is the pause it asked for, if it did."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,7 +284,11 @@ def as_ours(error: Exception, what: str) -> NoReturn:
         raise RequestRejected(
             f"Stripe does not let us in ({status}): check STRIPE_SECRET_KEY."
         ) from None
-    if isinstance(error, stripe.RateLimitError) or status == 409 or (status and status >= 500):
+    if isinstance(error, stripe.RateLimitError) or status == 429:
+        pause = str((error.headers or {}).get("Retry-After", ""))
+        seconds = float(pause) if re.fullmatch(r"[0-9]{1,4}", pause) else None
+        raise TooManyRequests("Stripe answered 429.", retry_after_seconds=seconds) from None
+    if status == 409 or (status and status >= 500):
         raise ServiceUnavailable(f"Stripe answered {status}.") from None
     if status is None or status < 400:
         raise ServiceUnavailable("Stripe's answer cannot be read.") from None

@@ -206,6 +206,8 @@ def _payment_failed(thing: Mapping[str, Any], when: _When) -> _Meaning:
 
 def _expired(thing: Mapping[str, Any], when: _When) -> _Meaning:
     del when
+    if thing.get("mode") == "setup" and (over := autopay_events.of_session(thing)):
+        return _autopay(over)
     intent = _plain(_id_of(thing.get("payment_intent")))
     return _Meaning(intent, {"kind": "expired"}, "Nobody paid in time: nothing came.")
 

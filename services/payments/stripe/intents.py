@@ -14,6 +14,7 @@ from services.records.customers.autopay import Decline
 
 # By these our own ids stand in Stripe's metadata.
 ATTEMPT: Final = "autopay_attempt"
+CHARGE: Final = "autopay_charge"
 MANDATE: Final = "autopay_mandate"
 IntentStatus = Literal["succeeded", "failed", "confirming", "processing"]
 # The bank wants its customer to confirm the payment.
@@ -24,10 +25,14 @@ _HARD: Final = frozenset(
         *(
             "account_closed",
             "bank_account_closed",
+            "bank_account_frozen",
+            "bank_account_invalid_details",
             "bank_account_restricted",
             "bank_account_unusable",
         ),
         *("bank_ownership_changed", "card_not_supported", "currency_not_supported"),
+        *("incorrect_account_holder_details", "payment_method_bank_account_blocked"),
+        *("debit_disputed", "payment_intent_mandate_invalid"),
         *("debit_not_authorized", "do_not_try_again", "expired_card", "fraudulent"),
         *("incorrect_number", "invalid_account", "invalid_account_number", "invalid_number"),
         *("invalid_expiry_month", "invalid_expiry_year", "lost_card", "mandate_invalid"),
@@ -56,6 +61,8 @@ _WORDS: Final[Mapping[str, str]] = {
     "debit_not_authorized": "The account's owner has withdrawn the mandate.",
     "account_closed": "The bank account is closed.",
     "no_account": "There is no such bank account.",
+    "bank_account_closed": "The bank account is closed.",
+    "bank_account_invalid_details": "There is no such bank account.",
     "resource_missing": "Stripe no longer has the card or account.",
     "canceled": "It was called off at Stripe.",
     "not_confirmed": "It was not confirmed in time.",

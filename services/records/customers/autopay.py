@@ -134,6 +134,7 @@ class Attempt(Record):
     """A try to charge, with what Stripe needs to know for it.
 
     `open_minor` is what the charge comes to by now: less, where it was paid another way since.
+    `held` is whether the account is on hold, `owner` the process that asks for it.
     """
 
     id: str
@@ -157,12 +158,21 @@ class Attempt(Record):
     mandate_status: MandateStatus = "active"
     bill_number: int = 0
     open_minor: int = 0
+    held: bool = False
+    owner: str = ""
+
+    @property
+    def wanted(self) -> bool:
+        """Whether it is still to be charged as it was begun."""
+        unpaid = self.open_minor >= self.amount_minor
+        return unpaid and not self.held and self.mandate_status == "active"
 
 
 class AttemptResult(Record):
     """What Stripe said of a try; `amount_minor` and the like only of money that came.
 
-    "unknown" is tried or looked at again after `retry_in_seconds`.
+    "unknown" is tried or looked at again after `retry_in_seconds`; `away` is whether that is
+    because Stripe did not answer.
     """
 
     status: Literal["succeeded", "failed", "confirming", "processing", "unknown"]
@@ -176,6 +186,11 @@ class AttemptResult(Record):
     received_at: datetime | None = None
     on: date
     retry_in_seconds: int = 60
+    away: bool = False
+
+    def row(self) -> dict[str, Any]:
+        """What is kept of it."""
+        return self.model_dump(mode="json", exclude={"away"})
 
 
 class SavedMethod(Record):

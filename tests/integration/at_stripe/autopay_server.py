@@ -30,6 +30,8 @@ class AutopayStripe(Stripe):
     # So many answers to charges are lost on their way, though Stripe has charged.
     lose_answers: int = 0
     asked: list[Json] = field(default_factory=list)
+    # Customers of Stripe's that somebody deleted there.
+    gone: set[str] = field(default_factory=set)
 
     def save_card(
         self, session_id: str, *, card: str = OK, last4: str = "4242", expires: str = "2040-12"
@@ -108,11 +110,16 @@ class AutopayStripe(Stripe):
         if path == "/v1/customers":
             return reply(200, self._new("cus", "customer"))
         if path == "/v1/checkout/sessions":
-            return reply(200, self._session(form))
+            return self._session(form)
+        if found := re.fullmatch(r"/v1/checkout/sessions/(\w+)/expire", path):
+            return self._expire(self.sessions[found[1]])
         if path == "/v1/payment_intents":
             return self._charge(form)
         if found := re.fullmatch(r"/v1/payment_intents/(\w+)/(confirm|cancel)", path):
             return self._change(self.intents[found[1]], found[2], form)
+        return self._detach(path)
+
+    def _detach(self, path: str) -> Reply:
         found = re.fullmatch(r"/v1/payment_methods/(\w+)/detach", path)
         must(found, f"no endpoint {path}")
         assert found
@@ -122,7 +129,16 @@ class AutopayStripe(Stripe):
         method["customer"] = None
         return reply(200, method)
 
-    def _session(self, form: dict[str, str]) -> Json:
+    def _expire(self, session: Json) -> Reply:
+        if session["status"] != "open":
+            return stripe_error(400, "Only Checkout Sessions that are open can be expired.")
+        session["status"] = "expired"
+        self.happened("checkout.session.expired", session)
+        return reply(200, session)
+
+    def _session(self, form: dict[str, str]) -> Reply:
+        if form.get("customer") in self.gone:
+            return stripe_error(400, "No such customer.", code="resource_missing")
         session = self._new("cs", "checkout.session", metadata=dict(_metadata(form)))
         session |= {"mode": form["mode"], "status": "open", "setup_intent": None}
         session |= {"customer": form.get("customer"), "success_url": form["success_url"]}
@@ -130,7 +146,7 @@ class AutopayStripe(Stripe):
         session |= {"payment_status": "no_payment_required", "currency": form.get("currency")}
         session["url"] = f"https://checkout.stripe.com/c/pay/{session['id']}"
         self.sessions[session["id"]] = session
-        return session
+        return reply(200, session)
 
     def _charge(self, form: dict[str, str]) -> Reply:
         must(form["off_session"] == "true" and form["confirm"] == "true", "without the customer")

@@ -120,7 +120,7 @@ def test_a_crash_between_the_answer_and_our_store_charges_nothing_twice(
         raise TemporaryDatabaseError("08006", "killed")
 
     with monkeypatch.context() as patch:
-        patch.setattr(town.database.autopay, "end_attempt", killed)
+        patch.setattr(town.database.autopay, "end_attempts", killed)
         with pytest.raises(TemporaryDatabaseError):
             town.run()
     assert len(town.stripe.charged) == 1

@@ -154,7 +154,7 @@ class _Story:
             raise TemporaryDatabaseError("08006", "killed")
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(book, "end_attempt", killed)
+            patch.setattr(book, "end_attempts", killed)
             with suppress(TemporaryDatabaseError):
                 self.town.run()
 
