@@ -2,13 +2,15 @@
 
 from collections.abc import Mapping
 from functools import partial
-from itertools import combinations
 from typing import Any, Final
 
 import streamlit as st
 
+from pages.languages.words import Said, _, say
 from pages.shared.format import escaped
 from pages.tariffs.tariff_fields import Form
+from services.languages.sentence import N_, joined, joined_by_and
+from services.languages.writing import Month
 from services.tariff_publishing.calendar_edits import (
     ALL_DAY,
     CLOCKS,
@@ -23,15 +25,21 @@ from services.tariff_publishing.calendar_edits import (
     season_day,
 )
 from services.tariff_publishing.json_text import Path
-from services.tariffs.values import MONTHS, day_of_year_in_words, in_words, listed, mapped
+from services.tariffs.values import day_of_year_in_words, in_words, listed, mapped
 
-_KINDS_OF_DAY: Final = {"weekday": "weekdays", "weekend": "weekends", "holiday": "holidays"}
-_DAYS: Final = {(): "all days"} | {
-    kinds: " and ".join(_KINDS_OF_DAY[kind] for kind in kinds)
-    for size in (1, 2, 3)
-    for kinds in combinations(_KINDS_OF_DAY, size)
-}
-_DATES: Final = {day: day_of_year_in_words(day) for day in DAYS_OF_YEAR}
+_KINDS_OF_DAY: Final = ("weekday", "weekend", "holiday")
+_DAYS: Final[Mapping[tuple[str, ...], str]] = Said(
+    {
+        (): N_("all days"),
+        ("weekday",): N_("weekdays"),
+        ("weekend",): N_("weekends"),
+        ("holiday",): N_("holidays"),
+        ("weekday", "weekend"): N_("weekdays and weekends"),
+        ("weekday", "holiday"): N_("weekdays and holidays"),
+        ("weekend", "holiday"): N_("weekends and holidays"),
+        ("weekday", "weekend", "holiday"): N_("weekdays and weekends and holidays"),
+    }
+)
 _TIMES: Final = {clock: clock for clock in CLOCKS}
 
 
@@ -47,23 +55,22 @@ def show_calendars(form: Form) -> None:
 
 
 def _show_seasons(form: Form, seasons: Mapping[str, Any]) -> None:
-    st.markdown("**Seasons**")
+    st.markdown(_("**Seasons**"))
+    dates = {day: say(day_of_year_in_words(day)) for day in DAYS_OF_YEAR}
     for name in seasons:
+        season = in_words(name).capitalize()
+        labels = {"from": _("{season} from", season=season), "to": _("{season} to", season=season)}
         with st.grid(2, min_column_width=120) as grid:
-            for bound, label in (("from", "from"), ("to", "to")):
+            for bound, label in labels.items():
                 with grid.cell():
                     path: Path = ("seasons", name, bound)
-                    form.choose(
-                        path,
-                        f"{in_words(name).capitalize()} {label}",
-                        _DATES,
-                        partial(season_day, str(name), bound),
-                    )
-    _ask_name(form, "Add a season", "seasons", add_season)
+                    form.choose(path, label, dates, partial(season_day, str(name), bound))
+    _ask_name(form, _("Add a season"), "seasons", add_season)
 
 
 def _show_calendar(form: Form, calendar: str, rule: Mapping[str, Any]) -> None:
-    st.markdown(f"**Times of use** :gray[:small[{escaped(in_words(calendar))}]]")
+    title = _("**Times of use**")
+    st.markdown(f"{title} :gray[:small[{escaped(in_words(calendar))}]]")
     periods = mapped(rule.get("periods"))
     for period in periods:
         with st.container(gap="xsmall"):
@@ -71,7 +78,7 @@ def _show_calendar(form: Form, calendar: str, rule: Mapping[str, Any]) -> None:
     form.say_wrong(("calendars", calendar, "periods"))
     form.say_wrong(("calendars", calendar, "order"))
     form.say_wrong(("holidays",))
-    _ask_name(form, "Add a period", calendar, lambda name: add_period(calendar, name))
+    _ask_name(form, _("Add a period"), calendar, lambda name: add_period(calendar, name))
 
 
 def _show_period(form: Form, calendar: str, period: str, *, alone: bool) -> None:
@@ -79,18 +86,18 @@ def _show_period(form: Form, calendar: str, period: str, *, alone: bool) -> None
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(escaped(in_words(period).capitalize()))
         edits = {
-            "Add hours": add_window(calendar, period),
-            "Give it all other hours": give_the_rest(calendar, period),
+            _("Add hours"): add_window(calendar, period),
+            _("Give it all other hours"): give_the_rest(calendar, period),
         }
         if not alone:
-            edits["Remove the period"] = remove_period(calendar, period)
+            edits[_("Remove the period")] = remove_period(calendar, period)
         form.menu(
             "",
             edits,
             name=f"period-{calendar}-{period}",
             icon=":material/more_horiz:",
             type="tertiary",
-            help=f"Hours of {in_words(period)}",
+            help=_("Hours of {period}", period=in_words(period)),
         )
     windows = listed(form.value(*path))
     for index, window in enumerate(windows):
@@ -101,7 +108,7 @@ def _show_period(form: Form, calendar: str, period: str, *, alone: bool) -> None
 def _show_window(
     form: Form, path: Path, index: int, window: Mapping[str, Any], *, alone: bool
 ) -> None:
-    _, calendar, _, period = map(str, path)
+    calendar, period = str(path[1]), str(path[3])
     here, name = (*path, index), in_words(period).capitalize()
     name += f" {index + 1}" if index else ""
 
@@ -119,19 +126,23 @@ def _show_window(
             with grid.cell():
                 form.choose(
                     (*here, "seasons"),
-                    f"{name}, season",
+                    _("{period}, season", period=name),
                     seasons,
                     changes("seasons"),
                     value=tuple(listed(window.get("seasons"))),
                 )
         with grid.cell():
             days = tuple(day for day in _KINDS_OF_DAY if day in listed(window.get("days")))
-            form.choose((*here, "days"), f"{name}, days", _DAYS, changes("days"), value=days)
-        for field, label, usual in (("from", "from", ALL_DAY[0]), ("to", "to", ALL_DAY[1])):
+            label = _("{period}, days", period=name)
+            form.choose((*here, "days"), label, _DAYS, changes("days"), value=days)
+        for field, label, usual in (
+            ("from", _("{period}, from", period=name), ALL_DAY[0]),
+            ("to", _("{period}, to", period=name), ALL_DAY[1]),
+        ):
             with grid.cell():
                 form.choose(
                     (*here, field),
-                    f"{name}, {label}",
+                    label,
                     _TIMES,
                     changes("begin" if field == "from" else "end"),
                     value=window.get(field, usual),
@@ -139,7 +150,7 @@ def _show_window(
         if not alone:
             with grid.cell():
                 form.act(
-                    "Remove",
+                    _("Remove"),
                     remove_window(calendar, period, index),
                     name=f"remove-{calendar}-{period}-{index}",
                     icon=":material/close:",
@@ -150,11 +161,13 @@ def _show_window(
 def _parts_of_year(form: Form, window: Mapping[str, Any]) -> dict[tuple[str, ...], str]:
     """All year, each season, and what else a row has: several seasons, or months."""
     if months := listed(window.get("months")):
-        return {(): ", ".join(MONTHS[month - 1] for month in months if month in range(1, 13))}
-    parts: dict[tuple[str, ...], str] = {(): "all year"}
+        return {(): say(joined(Month(month) for month in months if month in range(1, 13)))}
+    parts: dict[tuple[str, ...], str] = {(): _("all year")}
     parts |= {(name,): in_words(name) for name in mapped(form.value("seasons"))}
     several = tuple(map(str, listed(window.get("seasons"))))
-    return parts | {several: parts.get(several) or " and ".join(map(in_words, several))}
+    if several not in parts:
+        parts[several] = say(joined_by_and([*map(in_words, several)]))
+    return parts
 
 
 def _ask_name(form: Form, label: str, name: str, makes: Any) -> None:
@@ -165,5 +178,7 @@ def _ask_name(form: Form, label: str, name: str, makes: Any) -> None:
         st.session_state[key] = ""
 
     with st.popover(label, icon=":material/add:", type="tertiary"):
-        st.text_input("Its name", key=key, autocomplete="off", placeholder="Such as: shoulder")
-        st.button("Add", key=f"{key}-add", on_click=add, type="primary")
+        st.text_input(
+            _("Its name"), key=key, autocomplete="off", placeholder=_("Such as: shoulder")
+        )
+        st.button(_("Add"), key=f"{key}-add", on_click=add, type="primary")

@@ -5,9 +5,11 @@ from typing import Any, Final
 
 import streamlit as st
 
+from pages.languages.words import Said, _, language, say
 from pages.shared.format import escaped
 from pages.tariffs.tariff_fields import Form, show_facts
 from pages.tariffs.tariff_slab_form import show_slabs
+from services.languages.sentence import N_, P_
 from services.tariff_publishing.drafts import number_fields
 from services.tariff_publishing.edits import (
     charged_per,
@@ -21,46 +23,66 @@ from services.tariffs.describe import facts_except
 from services.tariffs.values import in_words, listed, mapped
 
 _TITLES: Final = {
-    "energy": "Energy",
-    "fixed": "Fixed charge",
-    "demand": "Demand",
-    "power_factor": "Power factor",
-    "reactive": "Reactive energy",
-    "percent": "Tax or surcharge",
-    "minimum": "Minimum",
+    "energy": P_("charge", "Energy"),
+    "fixed": P_("charge", "Fixed charge"),
+    "demand": P_("charge", "Demand"),
+    "power_factor": P_("charge", "Power factor"),
+    "reactive": P_("charge", "Reactive energy"),
+    "percent": P_("charge", "Tax or surcharge"),
+    "minimum": P_("charge", "Minimum"),
 }
-_WAYS: Final = {
-    "rate": "One rate",
-    "slabs": "Slabs",
-    "rates": "By time of use or season",
-    "period_slabs": "Slabs by time of use or season",
-}
-_ENERGY_OF: Final = {
-    "kwh": "kWh used",
-    "export_kwh": "kWh sent to the grid",
+_WAYS: Final = Said(
+    {
+        "rate": N_("One rate"),
+        "slabs": N_("Slabs"),
+        "rates": N_("By time of use or season"),
+        "period_slabs": N_("Slabs by time of use or season"),
+    }
+)
+_ENERGY_OF: Final = Said(
+    {
+        "kwh": N_("kWh used"),
+        "export_kwh": N_("kWh sent to the grid"),
+        "kvah": "kVAh",
+        "kvarh": "kVArh",
+        "settled_kwh": N_("kWh of surplus paid out"),
+    }
+)
+_UNITS: Final = {
+    "kwh": "kWh",
+    "export_kwh": "kWh",
     "kvah": "kVAh",
     "kvarh": "kVArh",
-    "settled_kwh": "kWh of surplus paid out",
+    "settled_kwh": "kWh",
+    "kw": "kW",
+    "kva": "kVA",
+    "kvar": "kVAr",
 }
-_DEMAND_OF: Final = {"kw": "kW", "kva": "kVA", "kvar": "kVAr"}
-_LIMITS_PER: Final = {
-    "month": "month",
-    "bill": "bill",
-    "day": "day",
-    "kw": "kW of the bill's peak",
-}
-_PER: Final = {"bill": "bill", "day": "day", "month": "month"}
-_TIMES: Final = {
-    "one": "once",
-    "connected_kw": "for each kW of connected load",
-    "connected_kva": "for each kVA of connected load",
-    "billed_kw": "for each kW that is billed",
-}
-_PRORATION: Final = {"days": "for its days", "none": "a whole month"}
-_TIERS: Final = {
-    "pooled": "all periods fill them together",
-    "per_period": "each period fills its own",
-}
+_DEMAND_OF: Final = Said({"kw": "kW", "kva": "kVA", "kvar": "kVAr"})
+_LIMITS_PER: Final = Said(
+    {
+        "month": N_("month"),
+        "bill": N_("bill"),
+        "day": N_("day"),
+        "kw": N_("kW of the bill's peak"),
+    }
+)
+_PER: Final = Said({"bill": N_("bill"), "day": N_("day"), "month": N_("month")})
+_TIMES: Final = Said(
+    {
+        "one": N_("once"),
+        "connected_kw": N_("for each kW of connected load"),
+        "connected_kva": N_("for each kVA of connected load"),
+        "billed_kw": N_("for each kW that is billed"),
+    }
+)
+_PRORATION: Final = Said({"days": N_("for its days"), "none": N_("a whole month")})
+_TIERS: Final = Said(
+    {
+        "pooled": N_("all periods fill them together"),
+        "per_period": N_("each period fills its own"),
+    }
+)
 # What has fields of its own here, kind by kind; the numbers of all other fields follow.
 _IN_FIELDS: Final = (
     *("code", "description", "kind", "rate", "slabs", "rates", "period_slabs", "calendar"),
@@ -80,7 +102,7 @@ def show_charge(form: Form, charge: Mapping[str, Any], index: int) -> None:
         _show_percent(form, index)
     _show_other_numbers(form, charge, index)
     if kind in ("minimum", "power_factor"):
-        _ask_of(form, index, "Counted towards it" if kind == "minimum" else "Percent of")
+        _ask_of(form, index, _("Counted towards it") if kind == "minimum" else _("Percent of"))
     form.say_wrong(("charges", index))
     form.say_wrong(("charges", index, "code"))
     known = (*_IN_FIELDS, "tax") if kind == "percent" else _IN_FIELDS
@@ -94,22 +116,23 @@ def show_charge(form: Form, charge: Mapping[str, Any], index: int) -> None:
 def _show_head(form: Form, charge: Mapping[str, Any], index: int) -> None:
     kind = str(charge.get("kind", ""))
     with st.container(horizontal=True, vertical_alignment="center"):
-        title = _TITLES.get(kind, in_words(kind).capitalize())
+        title = _TITLES.get(kind)
+        title = language().pgettext("charge", title) if title else in_words(kind).capitalize()
         st.markdown(f"**{escaped(title)}** :gray[:small[{escaped(charge.get('code', ''))}]]")
-        edits = {"Remove": remove_charge(index)}
+        edits = {_("Remove"): remove_charge(index)}
         if index:
-            edits = {"Move up": move_charge(index, -1)} | edits
+            edits = {_("Move up"): move_charge(index, -1)} | edits
         if index + 1 < len(listed(form.value("charges"))):
-            edits = {"Move down": move_charge(index, 1)} | edits
+            edits = {_("Move down"): move_charge(index, 1)} | edits
         form.menu(
             "",
             edits,
             name=f"menu-{index}",
             icon=":material/more_horiz:",
             type="tertiary",
-            help="Move or remove this charge",
+            help=_("Move or remove this charge"),
         )
-    form.text(("charges", index, "description"), "On the bill")
+    form.text(("charges", index, "description"), _("On the bill"))
 
 
 def _show_price(form: Form, charge: Mapping[str, Any], index: int) -> None:
@@ -119,21 +142,21 @@ def _show_price(form: Form, charge: Mapping[str, Any], index: int) -> None:
     with st.grid(2, min_column_width=120) as grid:
         with grid.cell():
             form.choose(
-                (*path, "way"), "Priced by", _WAYS, lambda to: price_by(index, to), value=way
+                (*path, "way"), _("Priced by"), _WAYS, lambda to: price_by(index, to), value=way
             )
         with grid.cell():
             quantity = charge.get("quantity", "kwh" if energy else "kw")
             form.choose(
                 (*path, "quantity"),
-                "Charged for",
+                _("Charged for"),
                 _ENERGY_OF if energy else _DEMAND_OF,
                 lambda to: put((*path, "quantity"), to),
                 value=quantity,
             )
         if way == "rate":
             with grid.cell():
-                form.number((*path, "rate"), "Rate")
-    unit = (_ENERGY_OF if energy else _DEMAND_OF).get(str(quantity), "").split(" ")[0]
+                form.number((*path, "rate"), _("Rate"))
+    unit = _UNITS.get(str(quantity), "")
     if way == "slabs":
         show_slabs(form, (*path, "slabs"), unit=unit)
     elif way == "rates":
@@ -143,7 +166,10 @@ def _show_price(form: Form, charge: Mapping[str, Any], index: int) -> None:
             show_slabs(form, (*path, "period_slabs", period), unit=unit, within=period)
         if energy:
             form.choose(
-                (*path, "tiers"), "Slabs and periods", _TIERS, lambda to: put((*path, "tiers"), to)
+                (*path, "tiers"),
+                _("Slabs and periods"),
+                _TIERS,
+                lambda to: put((*path, "tiers"), to),
             )
     if energy and "slabs" in way:
         _ask_limits(form, path)
@@ -154,12 +180,12 @@ def _ask_limits(form: Form, path: Path) -> None:
         with grid.cell():
             form.choose(
                 (*path, "slab_limits_per"),
-                "Limits are per",
+                _("Limits are per"),
                 _LIMITS_PER,
                 lambda to: put((*path, "slab_limits_per"), to),
             )
         with grid.cell():
-            form.tick((*path, "print"), "A line for each slab", on="line_per_slab")
+            form.tick((*path, "print"), _("A line for each slab"), on="line_per_slab")
 
 
 def _show_rates(form: Form, charge: Mapping[str, Any], index: int) -> None:
@@ -168,12 +194,14 @@ def _show_rates(form: Form, charge: Mapping[str, Any], index: int) -> None:
     with st.grid(2, min_column_width=120) as grid:
         for period in mapped(charge.get("rates")):
             with grid.cell():
-                form.number((*path, "rates", period), f"Rate in {in_words(period)}")
+                form.number(
+                    (*path, "rates", period), _("Rate in {period}", period=in_words(period))
+                )
         if len(calendars) > 1:
             with grid.cell():
                 form.choose(
                     (*path, "calendar"),
-                    "Calendar",
+                    _("Calendar"),
                     calendars,
                     lambda to: put((*path, "calendar"), to),
                 )
@@ -182,16 +210,16 @@ def _show_rates(form: Form, charge: Mapping[str, Any], index: int) -> None:
 
 def _show_amount(form: Form, charge: Mapping[str, Any], index: int) -> None:
     path: Path = ("charges", index)
-    per = _PER | ({"year": "year"} if charge.get("kind") == "minimum" else {})
+    per = dict(_PER) | ({"year": _("year")} if charge.get("kind") == "minimum" else {})
     with st.grid(2, min_column_width=120) as grid:
         with grid.cell():
-            form.number((*path, "amount"), "Amount")
+            form.number((*path, "amount"), _("Amount"))
         with grid.cell():
-            form.choose((*path, "per"), "Per", per, lambda to: charged_per(index, to))
+            form.choose((*path, "per"), _("Per"), per, lambda to: charged_per(index, to))
         with grid.cell():
             form.choose(
                 (*path, "times"),
-                "Taken",
+                _("Charged"),
                 _TIMES,
                 lambda to: put((*path, "times"), None if to == "one" else to),
                 value=charge.get("times", "one"),
@@ -200,7 +228,7 @@ def _show_amount(form: Form, charge: Mapping[str, Any], index: int) -> None:
             with grid.cell():
                 form.choose(
                     (*path, "proration"),
-                    "A part of a month pays",
+                    _("A part of a month pays"),
                     _PRORATION,
                     lambda to: put((*path, "proration"), to),
                 )
@@ -210,10 +238,10 @@ def _show_percent(form: Form, index: int) -> None:
     path: Path = ("charges", index)
     with st.grid(2, min_column_width=120, vertical_alignment="bottom") as grid:
         with grid.cell():
-            form.number((*path, "percent"), "Percent")
+            form.number((*path, "percent"), _("Percent"))
         with grid.cell():
-            form.tick((*path, "tax"), "Counts as a tax")
-    _ask_of(form, index, "Percent of")
+            form.tick((*path, "tax"), _("Counts as a tax"))
+    _ask_of(form, index, _("Percent of"))
 
 
 def _ask_of(form: Form, index: int, label: str) -> None:
@@ -232,7 +260,7 @@ def _show_other_numbers(form: Form, charge: Mapping[str, Any], index: int) -> No
         with st.grid(2, min_column_width=120) as grid:
             for field in fields:
                 with grid.cell():
-                    form.number(field.path, field.label)
+                    form.number(field.path, say(field.label))
 
 
 def _is_number(label: str, form: Form, index: int) -> bool:

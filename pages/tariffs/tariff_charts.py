@@ -8,6 +8,7 @@ import altair as alt
 import pandas as pd
 import streamlit as st
 
+from pages.languages.words import _
 from pages.shared.format import count
 from services.quantities.money import Money, exponent, round_half_up, scaled_text, with_minus_signs
 from services.tariff_publishing.bill_impact import Bin
@@ -25,7 +26,7 @@ def totals(curves: Mapping[str, Curve], *, currency: str, at_kwh: int) -> None:
         for kwh, minor in zip(curve.kwh, curve.total_minor, strict=True)
     ]
     chart = _lines(points, list(curves), at_kwh, title=currency, interpolate="linear")
-    st.altair_chart(chart, alt=f"The bill by kWh, in {currency}")
+    st.altair_chart(chart, alt=_("The bill by kWh, in {currency}", currency=currency))
 
 
 def next_kwh(curves: Mapping[str, Curve], *, currency: str, at_kwh: int) -> None:
@@ -35,9 +36,9 @@ def next_kwh(curves: Mapping[str, Curve], *, currency: str, at_kwh: int) -> None
         for name, curve in curves.items()
         for kwh, minor in zip(curve.nexts_kwh, curve.nexts, strict=True)
     ]
-    title = f"{currency} per kWh"
+    title = _("{currency} per kWh", currency=currency)
     chart = _lines(points, list(curves), at_kwh, title=title, interpolate="step-after")
-    st.altair_chart(chart, alt=f"The price of the next kWh, in {currency}")
+    st.altair_chart(chart, alt=_("The price of the next kWh, in {currency}", currency=currency))
 
 
 def distribution(bins: Sequence[Bin], *, currency: str) -> None:
@@ -52,7 +53,7 @@ def distribution(bins: Sequence[Bin], *, currency: str) -> None:
         }
         for position, one in enumerate(bins)
     ]
-    names = ["Less", "The same", "More"]
+    names = [_("Less"), _("The same"), _("More")]
     chart = (
         alt.Chart(alt.InlineData(values=rows))
         .mark_bar(cornerRadiusTopLeft=2, cornerRadiusTopRight=2)
@@ -63,7 +64,7 @@ def distribution(bins: Sequence[Bin], *, currency: str) -> None:
                 title=None,
                 axis=alt.Axis(labelAngle=-45, labelLimit=110),
             ),
-            y=alt.Y("bills:Q", title="Bills", axis=alt.Axis(tickCount=4, tickMinStep=1)),
+            y=alt.Y("bills:Q", title=_("Bills"), axis=alt.Axis(tickCount=4, tickMinStep=1)),
             color=alt.Color(
                 "which:N",
                 sort=names,
@@ -71,13 +72,14 @@ def distribution(bins: Sequence[Bin], *, currency: str) -> None:
                 legend=alt.Legend(title=None, orient="top"),
             ),
             tooltip=[
-                alt.Tooltip("change:N", title="Change"),
+                alt.Tooltip("change:N", title=_("Change")),
                 alt.Tooltip("shown:N", title=" "),
             ],
         )
         .properties(height=_HEIGHT)
     )
-    st.altair_chart(chart, alt=f"How many bills change by how much, in {currency}")
+    said = _("How many bills change by how much, in {currency}", currency=currency)
+    st.altair_chart(chart, alt=said)
 
 
 def _lines(
@@ -131,12 +133,12 @@ def _price(minor: Fraction, currency: str) -> str:
 
 def _range(one: Bin, currency: str) -> str:
     if not one.low_minor and not one.high_minor:
-        return "no change"
+        return _("no change")
     low, high = (Money(minor, currency).text for minor in (one.low_minor, one.high_minor))
-    return f"{low} to {high}"
+    return _("{low} to {high}", low=low, high=high)
 
 
 def _which(one: Bin) -> str:
     if one.low_minor == one.high_minor:
-        return "The same"
-    return "More" if one.low_minor >= 0 else "Less"
+        return _("The same")
+    return _("More") if one.low_minor >= 0 else _("Less")

@@ -1,17 +1,21 @@
 """Versions of a tariff in words: one alone, or two side by side with what changed marked."""
 
 from collections.abc import Sequence
+from typing import Final
 
 import streamlit as st
 
+from pages.languages.words import _, ngettext, say
 from pages.shared.components import status_badge
-from pages.shared.format import Color, count, day, escaped, money
+from pages.shared.format import Color, day, escaped, money
+from services.languages.sentence import N_, NN_
 from services.quantities.money import MINUS
 from services.tariffs import Charge, Tariff
 from services.tariffs.describe import Fact, charge_facts
 from services.tariffs.version_diff import (
     ChargeChange,
     FactChange,
+    Status,
     TariffChanges,
     changes,
     percent_in_words,
@@ -19,21 +23,27 @@ from services.tariffs.version_diff import (
 )
 
 _STATUS: dict[str, tuple[str, Color]] = {
-    "same": ("The same", "gray"),
-    "changed": ("Changed", "orange"),
-    "added": ("New", "green"),
-    "removed": ("Removed", "red"),
+    "same": (N_("The same"), "gray"),
+    "changed": (N_("Changed"), "orange"),
+    "added": (N_("New"), "green"),
+    "removed": (N_("Removed"), "red"),
 }
 
+_COUNTED: Final[dict[Status, tuple[str, str]]] = {
+    "changed": NN_("{count} changed", "{count} changed"),
+    "added": NN_("{count} new", "{count} new"),
+    "removed": NN_("{count} removed", "{count} removed"),
+    "same": NN_("{count} unchanged", "{count} unchanged"),
+}
 # Said by the title already, as long as they stay.
-_KNOWN = ("Kind", "On the bill")
+_KNOWN = (N_("Kind"), N_("On the bill"))
 
 
 def change_in_words(before_minor: int, after_minor: int, currency: str) -> str:
     """From one amount to another: "+₹21.75 (+4.0%)"."""
     change = after_minor - before_minor
     if not change:
-        return "the same"
+        return _("the same")
     percent = percent_in_words(before_minor, after_minor)
     amount = f"{'+' if change > 0 else MINUS}{money(abs(change), currency)}"
     return f"{amount} ({percent})" if percent else amount
@@ -47,7 +57,7 @@ def show_version(tariff: Tariff) -> None:
                 st.markdown(f"**{escaped(charge.description)}**")
                 st.markdown(_facts_table(_beyond_the_title(charge)), width="stretch")
     with st.container(border=True, gap="xsmall"):
-        st.markdown("**The whole tariff**")
+        st.markdown(_("**The whole tariff**"))
         st.markdown(_facts_table(tariff_facts(tariff)), width="stretch")
 
 
@@ -55,7 +65,7 @@ def show_changes(before: Tariff, after: Tariff) -> None:
     """Two versions side by side, by charge: what changed first of all, in words and numbers."""
     found = changes(before, after)
     if found.nothing:
-        st.info("Both versions charge the same.", icon=":material/equal:")
+        st.info(_("Both versions charge the same."), icon=":material/equal:")
     else:
         st.markdown(_summary(found))
     titles = day(before.effective_from), day(after.effective_from)
@@ -64,29 +74,30 @@ def show_changes(before: Tariff, after: Tariff) -> None:
             _show_charge(charge, titles)
     if any(fact.status != "same" for fact in found.rest):
         with st.container(border=True, gap="xsmall"):
-            st.markdown("**The whole tariff**")
+            st.markdown(_("**The whole tariff**"))
             st.markdown(_changes_table(found.rest, titles), width="stretch")
     same = [charge for charge in found.charges if charge.status == "same"]
     if same:
-        with st.expander(f"{count(len(same), 'charge')} unchanged", type="compact"):
+        label = ngettext("{count} charge unchanged", "{count} charges unchanged", len(same))
+        with st.expander(label, type="compact"):
             for charge in same:
                 _show_charge(charge, titles)
 
 
 def _summary(found: TariffChanges) -> str:
-    said = [
-        f"{number} {words}"
-        for status, words in (
-            ("changed", "changed"),
-            ("added", "new"),
-            ("removed", "removed"),
-            ("same", "unchanged"),
-        )
-        if (number := found.count(status))  # type: ignore[arg-type]
+    counted = [
+        ngettext(*words, number)
+        for status, words in _COUNTED.items()
+        if (number := found.count(status))
     ]
+    said = _("Charges: {changes}.", changes=", ".join(counted))
     rest = sum(fact.status != "same" for fact in found.rest)
-    also = f" Also {count(rest, 'rule')} of the whole tariff." if rest else ""
-    return f"Charges: {', '.join(said)}.{also}"
+    if not rest:
+        return said
+    also = ngettext(
+        "Also {count} rule of the whole tariff.", "Also {count} rules of the whole tariff.", rest
+    )
+    return f"{said} {also}"
 
 
 def _show_charge(charge: ChargeChange, titles: tuple[str, str]) -> None:
@@ -108,7 +119,7 @@ def _beyond_the_title(charge: Charge) -> list[Fact]:
 
 def _facts_table(facts: Sequence[Fact]) -> str:
     """Labels and values; the first fact is the head of the table."""
-    rows = [f"| :gray[{escaped(fact.label)}] | {escaped(fact.text)} |" for fact in facts]
+    rows = [f"| :gray[{escaped(say(fact.label))}] | {escaped(say(fact.text))} |" for fact in facts]
     return "\n".join([*rows[:1], "|:---|:---|", *rows[1:]])
 
 
@@ -118,12 +129,15 @@ def _changes_table(facts: Sequence[FactChange], titles: tuple[str, str]) -> str:
 
 
 def _change_row(change: FactChange) -> str:
-    before, after = (escaped(fact.text) if fact else "–" for fact in (change.before, change.after))
-    label = f":gray[{escaped(change.label)}]"
+    before, after = (
+        escaped(say(fact.text)) if fact else "–" for fact in (change.before, change.after)
+    )
+    label = f":gray[{escaped(say(change.label))}]"
     if change.status == "same":
         return f"| {label} | {before} | {after} |"
+    removed = _("removed")
     by = f" :orange-badge[{escaped(change.difference)}]" if change.difference else ""
     if change.before:
         before = f":gray[{before}]"
-    after = f"**{after}**" if change.after else "– :red-badge[removed]"
+    after = f"**{after}**" if change.after else f"– :red-badge[{removed}]"
     return f"| {label} | {before} | {after}{by} |"

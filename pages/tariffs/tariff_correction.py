@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from pages.languages.words import _
 from pages.registry import TARIFF
 from pages.shared.permitted import page_link
 from pages.shared.session import require_permission
@@ -12,7 +13,7 @@ principal = require_permission(Permission.VOID_BILLS)
 code = st.query_params.get("code", "")
 page_link(
     TARIFF,
-    label="The tariff",
+    label=_("The tariff"),
     icon=":material/arrow_back:",
     query_params={"code": code},
 )

@@ -7,6 +7,7 @@ from functools import partial
 import streamlit as st
 
 from pages.approvals.asking import show_requests
+from pages.languages.words import _, ngettext
 from pages.registry import TARIFF_CORRECTION, TARIFF_EDITOR
 from pages.shared.components import description_list
 from pages.shared.format import count, day, escaped, file_name, moment
@@ -19,11 +20,11 @@ from pages.tariffs.tariff_impact import show_replay
 from pages.tariffs.tariff_preview import show_preview
 from services.identity.auth import Principal
 from services.identity.permissions import Permission
+from services.languages.sentence import N_
 from services.records.tariffs import PublishedVersion, TariffSummary
 from services.tariff_publishing.json_text import pretty
 
-SHOWN = ("Charges", "Preview", "Who pays more", "Timeline")
-_NOTHING = "Nothing"
+SHOWN = (N_("Charges"), N_("Preview"), N_("Who pays more"), N_("Timeline"))
 
 
 def show_tariff(code: str, principal: Principal) -> None:
@@ -35,8 +36,9 @@ def show_tariff(code: str, principal: Principal) -> None:
     chosen, other = _ask_versions(found.versions)
     _show_origin(chosen)
     shown = st.segmented_control(
-        "Show",
+        _("Show"),
         SHOWN,
+        format_func=_,
         default=SHOWN[0],
         required=True,
         key="show",
@@ -68,10 +70,13 @@ def _show_head(tariff: TariffSummary) -> None:
     show_header(tariff.name)
     description_list(
         [
-            ("Code", tariff.code),
-            ("Currency", tariff.currency),
-            ("On it", count(tariff.meters, "meter")),
-            ("Billed up to", day(tariff.billed_until) if tariff.billed_until else "not yet"),
+            (_("Code"), tariff.code),
+            (_("Currency"), tariff.currency),
+            (_("On it"), count(tariff.meters, "meter")),
+            (
+                _("Billed up to"),
+                day(tariff.billed_until) if tariff.billed_until else _("not yet"),
+            ),
         ],
         least_width=110,
     )
@@ -82,12 +87,17 @@ def _show_left(tariff: TariffSummary, principal: Principal) -> None:
     if left.bills:
         with st.container(border=True, horizontal=True, vertical_alignment="center"):
             st.markdown(
-                f":material/history: **{count(left.bills, 'bill')}** "
-                f"{'is' if left.bills == 1 else 'are'} priced by a version that was corrected."
+                ngettext(
+                    ":material/history: **{count} bill** is priced by a version that was "
+                    "corrected.",
+                    ":material/history: **{count} bills** are priced by a version that was "
+                    "corrected.",
+                    left.bills,
+                )
             )
             page_link(
                 TARIFF_CORRECTION,
-                label="Reissue them",
+                label=_("Reissue them"),
                 query_params={"code": tariff.code},
             )
 
@@ -102,14 +112,18 @@ def _ask_versions(
     with st.grid(2, min_column_width=150) as grid:
         with grid.cell():
             name = st.selectbox(
-                "Version", names, index=names.index(in_force), key="version", bind="query-params"
+                _("Version"),
+                names,
+                index=names.index(in_force),
+                key="version",
+                bind="query-params",
             )
         others = [other for other in names if other != name]
         earlier = [n for n in others if by_name[n].effective_from < by_name[name].effective_from]
         with grid.cell():
             compared = st.selectbox(
-                "Compared with",
-                [_NOTHING, *others],
+                _("Compared with"),
+                [_("Nothing"), *others],
                 index=1 + others.index(earlier[0]) if earlier else 0,
                 key=f"compared-{name}",
             )
@@ -119,19 +133,24 @@ def _ask_versions(
 def _show_origin(version: PublishedVersion) -> None:
     if version.published_by:
         at = moment(version.published_at, zone())
-        done = "Corrected" if version.replaces_id else "Published"
+        by = escaped(called(version.published_by))
+        done = (
+            _("Corrected by {user}, {at}", user=by, at=at)
+            if version.replaces_id
+            else _("Published by {user}, {at}", user=by, at=at)
+        )
         why = f": {escaped(version.correction_reason)}" if version.correction_reason else ""
-        st.caption(f"{done} by {escaped(called(version.published_by))}, {at}{why}")
+        st.caption(f"{done}{why}")
     with st.container(horizontal=True, vertical_alignment="center"):
         page_link(
             TARIFF_EDITOR,
-            label="Write a new version from this one",
+            label=_("Write a new version from this one"),
             icon=":material/edit:",
             query_params={"code": version.code, "from": version.effective_from.isoformat()},
         )
         page_link(
             TARIFF_CORRECTION,
-            label="Correct this version",
+            label=_("Correct this version"),
             icon=":material/edit_document:",
             query_params={"code": version.code, "from": version.effective_from.isoformat()},
         )
@@ -148,4 +167,4 @@ def _show_origin(version: PublishedVersion) -> None:
 
 def version_name(begins: date) -> str:
     """What a version that holds from a local date is called, also in the address."""
-    return f"From {day(begins)}"
+    return _("From {day}", day=begins)

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import streamlit as st
 
+from pages.languages.words import _, say
 from pages.shared.format import escaped
 from pages.tariffs.tariff_draft import WrittenDraft
 from services.tariff_publishing.drafts import Draft
@@ -94,7 +95,7 @@ class Form:
             index=0 if known else None,
             key=key,
             format_func=lambda one: there.get(one, str(one)),
-            placeholder="Choose",
+            placeholder=_("Choose"),
             label_visibility=label_visibility,
             help=help,
             on_change=lambda: self._chosen(key, makes),
@@ -113,7 +114,7 @@ class Form:
             list(there),
             key=key,
             format_func=lambda one: there[one],
-            placeholder="Choose",
+            placeholder=_("Choose"),
             on_change=lambda: self.written.edit(put(path, list(st.session_state[key]))),
         )
         self.say_wrong(path)
@@ -173,7 +174,7 @@ class Form:
     def say_wrong(self, path: Path) -> None:
         """What is wrong with a field, in words, beneath it."""
         for sentence in self.draft.wrong_at(path):
-            st.caption(f":red[{escaped(sentence)}]")
+            st.caption(f":red[{escaped(say(sentence))}]")
 
     def say_wrong_in(self, paths: Sequence[Path]) -> None:
         """What is wrong with the fields of a row."""
@@ -192,5 +193,7 @@ class Form:
 def show_facts(facts: Sequence[Fact]) -> None:
     """What a form has no fields for, in words: it stays as it is."""
     if facts:
-        said = " · ".join(f"{escaped(fact.label)}: {escaped(fact.text)}" for fact in facts)
-        st.caption(f"Also: {said}. It stays so; the JSON below can change it.")
+        said = " · ".join(
+            f"{escaped(say(fact.label))}: {escaped(say(fact.text))}" for fact in facts
+        )
+        st.caption(_("Also: {facts}. It stays so; the JSON below can change it.", facts=said))

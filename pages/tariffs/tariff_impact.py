@@ -5,7 +5,8 @@ from datetime import date, timedelta
 
 import streamlit as st
 
-from pages.shared.format import count, escaped, file_name, money, month
+from pages.languages.words import _, ngettext, say
+from pages.shared.format import count, escaped, file_name, grouped, money, month
 from pages.shared.session import services, today
 from pages.tariffs import tariff_charts
 from pages.tariffs.tariff_compare import change_in_words
@@ -23,7 +24,12 @@ def show_replay(tariff: Tariff, principal: Principal, *, key: str) -> None:
     known = services().tariff_publishing.tariffs(principal=principal)
     others = [one for one in known if one.currency == tariff.currency]
     if not others:
-        st.info(f"No tariff in {escaped(tariff.currency)} has been billed with yet.")
+        st.info(
+            _(
+                "No tariff in {currency} has been billed with yet.",
+                currency=escaped(tariff.currency),
+            )
+        )
         return
     chosen, in_month = _ask(others, tariff.code, key)
     found = services().tariff_publishing.impact(
@@ -31,14 +37,24 @@ def show_replay(tariff: Tariff, principal: Principal, *, key: str) -> None:
     )
     for why, bills in found.left_out.items():
         st.warning(
-            f"{count(bills, 'bill')} left out: this version needs more than was kept of them. "
-            f"{escaped(why)}",
+            ngettext(
+                "{count} bill left out: this version needs more than was kept of it. {why}",
+                "{count} bills left out: this version needs more than was kept of them. {why}",
+                bills,
+                why=escaped(say(why)),
+            ),
             icon=":material/calculate:",
         )
     if found.replayed:
         _show(found, name=f"{tariff.code}-{in_month:%Y-%m}.csv", key=key)
     elif not found.left_out:
-        st.info(f"No bill of {escaped(chosen.code)} was issued for {month(in_month)}.")
+        st.info(
+            _(
+                "No bill of {tariff} was issued for {month}.",
+                tariff=escaped(chosen.code),
+                month=month(in_month),
+            )
+        )
 
 
 def _ask(others: Sequence[TariffSummary], code: str, key: str) -> tuple[TariffSummary, date]:
@@ -49,15 +65,15 @@ def _ask(others: Sequence[TariffSummary], code: str, key: str) -> tuple[TariffSu
     with st.grid(2, min_column_width=150) as grid:
         with grid.cell():
             in_month = st.selectbox(
-                "Bills of",
+                _("Bills of"),
                 months,
                 format_func=month,
                 key=f"{key}-month",
-                help="The month that a bill is for: its period ends in it, or on the 1st after.",
+                help=_("The month that a bill is for: its period ends in it, or on the 1st after."),
             )
         with grid.cell():
             chosen = st.selectbox(
-                "Customers on",
+                _("Customers on"),
                 others,
                 index=own,
                 format_func=lambda one: one.code,
@@ -71,25 +87,33 @@ def _show(found: BillImpact, *, name: str, key: str) -> None:
     same = bills - found.lose - found.gain
     change = change_in_words(found.before_minor, found.after_minor, currency)
     with st.grid(4, min_column_width=130):
-        st.metric("Billed", money(found.before_minor, currency))
-        st.metric("Under this version", money(found.after_minor, currency))
-        st.metric("Pay more", f"{found.lose:,}")
-        st.metric("Pay less", f"{found.gain:,}")
-    st.markdown(
-        f"{count(bills, 'bill')}, together **{escaped(change)}**. "
-        f"{f'{same:,}' if same else 'None'} would stay the same."
+        st.metric(_("Billed"), money(found.before_minor, currency))
+        st.metric(_("Under this version"), money(found.after_minor, currency))
+        st.metric(_("Pay more"), grouped(str(found.lose)))
+        st.metric(_("Pay less"), grouped(str(found.gain)))
+    together = _(
+        "{bills}, together **{change}**.", bills=count(bills, "bill"), change=escaped(change)
     )
+    stay = (
+        ngettext("{count} would stay the same.", "{count} would stay the same.", same)
+        if same
+        else _("None would stay the same.")
+    )
+    st.markdown(f"{together} {stay}")
     if same < bills:
         with st.container(border=True):
-            st.markdown("**By how much a bill changes**")
+            st.markdown(_("**By how much a bill changes**"))
             tariff_charts.distribution(found.distribution(), currency=currency)
-    for title, ones in (("Pay most more", found.losers()), ("Pay most less", found.gainers())):
+    for title, ones in (
+        (_("Pay most more"), found.losers()),
+        (_("Pay most less"), found.gainers()),
+    ):
         if ones:
             with st.container(border=True):
                 st.markdown(f"**{title}**")
                 st.markdown(_table(ones, currency), width="stretch")
     st.download_button(
-        "Download all as CSV",
+        _("Download all as CSV"),
         found.csv,
         file_name=file_name(name),
         mime="text/csv",
@@ -100,7 +124,7 @@ def _show(found: BillImpact, *, name: str, key: str) -> None:
 
 
 def _table(ones: Sequence[ImpactedBill], currency: str) -> str:
-    rows = ["| Account, meter | Before → after | Change |", "|:---|---:|---:|"]
+    rows = [_("| Account, meter | Before → after | Change |"), "|:---|---:|---:|"]
     for one in ones:
         before, after = one.bill.total_minor, one.after_minor
         cells = [

@@ -7,6 +7,7 @@ from fractions import Fraction
 import streamlit as st
 
 from pages.bills.bill_card import lines_table
+from pages.languages.words import _, say
 from pages.shared.format import escaped, grouped, money
 from pages.tariffs import tariff_charts
 from pages.tariffs.tariff_compare import change_in_words
@@ -16,8 +17,6 @@ from services.quantities.money import round_half_up
 from services.rating import RatedBill, UnableToPriceBill
 from services.tariff_publishing.preview import Curve, Scenario, curve, next_kwh_minor, priced
 from services.tariffs import Tariff
-
-THIS = "This version"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,24 +41,24 @@ def show_preview(
     """Sliders, the bill they make and its charts, beside another version's where one is given."""
     trial = _Trial(tariff, *ask_use(tariff, today=today, key=key))
     try:
-        bill, curves = trial.bill(), {THIS: trial.curve()}
+        bill, curves = trial.bill(), {_("This version"): trial.curve()}
         _show_figures(trial, bill)
     except UnableToPriceBill as error:
-        st.warning(escaped(error), icon=":material/calculate:")
+        st.warning(escaped(say(error)), icon=":material/calculate:")
         return
     if against and against[1].currency == tariff.currency:
         name, other = against
         curves |= _beside(name, replace(trial, tariff=other), bill)
     with st.container(border=True):
-        st.markdown("**The bill**")
+        st.markdown(_("**The bill**"))
         st.markdown(lines_table(bill), width="stretch")
-        with st.expander("How it is computed", type="compact"):
+        with st.expander(_("How it is computed"), type="compact"):
             st.code(explain(bill), language=None, wrap_lines=True)
     with st.container(border=True):
-        st.markdown("**The bill by kWh**")
+        st.markdown(_("**The bill by kWh**"))
         tariff_charts.totals(curves, currency=tariff.currency, at_kwh=trial.kwh)
     with st.container(border=True):
-        st.markdown("**The price of the next kWh**")
+        st.markdown(_("**The price of the next kWh**"))
         tariff_charts.next_kwh(curves, currency=tariff.currency, at_kwh=trial.kwh)
 
 
@@ -68,11 +67,12 @@ def _show_figures(trial: _Trial, bill: RatedBill) -> None:
     wh, currency = trial.kwh * 1000, trial.tariff.currency
     more = next_kwh_minor(tariff=trial.tariff, scenario=trial.scenario, wh=wh)
     figures = [
-        (f"{grouped(str(trial.kwh))} kWh cost", bill.total_minor),
-        ("One kWh more costs", more),
+        (_("{energy} kWh cost", energy=grouped(str(trial.kwh))), bill.total_minor),
+        (_("One kWh more costs"), more),
     ]
     if trial.kwh:
-        figures.append(("A kWh on average", round_half_up(Fraction(bill.total_minor, trial.kwh))))
+        average = round_half_up(Fraction(bill.total_minor, trial.kwh))
+        figures.append((_("A kWh on average"), average))
     with st.grid(len(figures), min_column_width=125):
         for label, minor in figures:
             st.metric(label, money(minor, currency))
@@ -83,9 +83,22 @@ def _beside(name: str, trial: _Trial, bill: RatedBill) -> dict[str, Curve]:
     try:
         other, its_curve = trial.bill(), trial.curve()
     except UnableToPriceBill as error:
-        st.caption(f"{escaped(name)} cannot be shown beside it. {escaped(error)}")
+        st.caption(
+            _(
+                "{version} cannot be shown beside it. {why}",
+                version=escaped(name),
+                why=escaped(say(error)),
+            )
+        )
         return {}
     total = money(other.total_minor, bill.currency)
     change = change_in_words(other.total_minor, bill.total_minor, bill.currency)
-    st.caption(f"{escaped(name)}: {escaped(total)} for the same use; now {escaped(change)}.")
+    st.caption(
+        _(
+            "{version}: {amount} for the same use; now {change}.",
+            version=escaped(name),
+            amount=escaped(total),
+            change=escaped(change),
+        )
+    )
     return {name: its_curve}

@@ -3,8 +3,9 @@
 import streamlit as st
 
 from pages.approvals.asking import asks_first, label_of
+from pages.languages.words import _, ngettext, say
 from pages.registry import TARIFF, TARIFFS
-from pages.shared.format import count, day, escaped
+from pages.shared.format import escaped
 from pages.shared.history import go_on_to
 from pages.shared.session import services
 from pages.tariffs.tariff_detail import version_name
@@ -20,28 +21,44 @@ def ask_publish(tariff: Tariff, written: WrittenDraft, principal: Principal) -> 
     """A button, and behind it what publishing means."""
     tariffs = services().tariff_publishing.tariffs(principal=principal)
     known = next((one for one in tariffs if one.code == tariff.code), None)
-    with st.popover("Publish", icon=":material/publish:", type="primary"):
+    with st.popover(_("Publish"), icon=":material/publish:", type="primary"):
         st.markdown(_meaning(tariff, known, is_new=written.start.version is None))
-        label = label_of("Yes, publish it", asks=asks_first("tariffs"))
+        label = label_of(_("Yes, publish it"), asks=asks_first("tariffs"))
         if st.button(label, type="primary", key="publish"):
             _publish(tariff, written, principal, is_known=known is not None)
 
 
 def _meaning(tariff: Tariff, known: TariffSummary | None, *, is_new: bool) -> str:
     """What is charged so from when on, and whom that concerns."""
-    said = (
-        f"From **{day(tariff.effective_from)}** on, **{escaped(tariff.name)}** "
-        f"({escaped(tariff.code)}) is charged so. "
-    )
-    if known is None:
-        said += "It is a new tariff; meters are put on it afterwards. "
-    else:
-        billed = f", billed up to {day(known.billed_until)}" if known.billed_until else ""
-        on_it = f"{count(known.meters, 'meter')} {'is' if known.meters == 1 else 'are'} on it"
-        said += f"{on_it}{billed}. "
+    said = [
+        _(
+            "From **{day}** on, **{tariff}** ({code}) is charged so.",
+            day=tariff.effective_from,
+            tariff=escaped(tariff.name),
+            code=escaped(tariff.code),
+        ),
+        _on_it(known) if known else _("It is a new tariff; meters are put on it afterwards."),
+    ]
     if known is not None and is_new:
-        said += f"**{escaped(known.name)} has this code: this becomes a version of it.** "
-    return f"{said}A version that is published never changes; a later one takes its place."
+        said.append(
+            _(
+                "**{tariff} has this code: this becomes a version of it.**",
+                tariff=escaped(known.name),
+            )
+        )
+    said.append(_("A version that is published never changes; a later one takes its place."))
+    return " ".join(said)
+
+
+def _on_it(known: TariffSummary) -> str:
+    if known.billed_until is None:
+        return ngettext("{count} meter is on it.", "{count} meters are on it.", known.meters)
+    return ngettext(
+        "{count} meter is on it, billed up to {day}.",
+        "{count} meters are on it, billed up to {day}.",
+        known.meters,
+        day=known.billed_until,
+    )
 
 
 def _publish(
@@ -55,9 +72,15 @@ def _publish(
             go_on_to(TARIFF, code=tariff.code)
         go_on_to(TARIFFS)
     except IllegalChange as error:
-        st.error(f"{escaped(error)} Nothing was published; your draft is kept.")
+        kept = _("Nothing was published; your draft is kept.")
+        st.error(f"{escaped(say(error))} {kept}")
         return
     written.start_over()
-    said = "is published" if added else "was published already"
-    st.toast(f"{escaped(tariff.code)} {said}.", icon=":material/check_circle:")
+    code = escaped(tariff.code)
+    said = (
+        _("{code} is published.", code=code)
+        if added
+        else _("{code} was published already.", code=code)
+    )
+    st.toast(said, icon=":material/check_circle:")
     go_on_to(TARIFF, code=tariff.code, version=version_name(tariff.effective_from))

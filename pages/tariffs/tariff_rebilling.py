@@ -6,7 +6,8 @@ from datetime import date
 import streamlit as st
 
 from pages.corrections.correction_preview import more_or_less
-from pages.shared.format import count, counted, day, escaped, money
+from pages.languages.words import _, ngettext, say
+from pages.shared.format import count, counted, escaped, money
 from pages.shared.session import now, services, today
 from services.corrections.bill_changes import back_billing_limit
 from services.corrections.tariff_correction import MeterOutcome, MeterPreview
@@ -30,24 +31,35 @@ def show_left(versions: Sequence[PublishedVersion], principal: Principal) -> Non
     if not left.bills:
         if any(version.replaces_id for version in versions):
             st.success(
-                "All bills are priced by the versions as they are now.", icon=":material/check:"
+                _("All bills are priced by the versions as they are now."),
+                icon=":material/check:",
             )
         return
     with st.container(border=True):
         st.markdown(
-            f"**{count(left.bills, 'bill')}** of {counted(left.meters_in_all, 'meter')}, together "
-            f"{escaped(money(left.total_minor, currency))}, "
-            f"{'is' if left.bills == 1 else 'are'} still priced by a version that was corrected."
+            ngettext(
+                "**{count} bill** of {meters}, together {amount}, is still priced by a version "
+                "that was corrected.",
+                "**{count} bills** of {meters}, together {amount}, are still priced by a version "
+                "that was corrected.",
+                left.bills,
+                meters=counted(left.meters_in_all, "meter"),
+                amount=escaped(money(left.total_minor, currency)),
+            )
         )
         meters_table(services().tariff_correction.preview(left.meters, now=now()), currency)
         show_more(left)
         acknowledged = ask_warning(left.since, confirm=True)
         st.caption(
-            "One meter after the other is corrected. You may leave this page and come back: what "
-            "is done is done, and what is left is shown here. Each customer gets one message for "
-            "each meter."
+            _(
+                "One meter after the other is corrected. You may leave this page and come back: "
+                "what is done is done, and what is left is shown here. Each customer gets one "
+                "message for each meter."
+            )
         )
-        if st.button("Reissue them", type="primary", key="rebill-all", disabled=not acknowledged):
+        if st.button(
+            _("Reissue them"), type="primary", key="rebill-all", disabled=not acknowledged
+        ):
             _rebill_all(tariff_id, left, _reason(versions), principal)
 
 
@@ -58,24 +70,29 @@ def ask_warning(since: date | None, *, confirm: bool) -> bool:
     if since is None or since >= limit:
         return True
     st.warning(
-        f"Back-billing: some bills reach back before {day(limit)}, more than "
-        f"{count(months, 'month')}. Rules may forbid to charge more for days so long ago.",
+        _(
+            "Back-billing: some bills reach back before {day}, more than {months}. Rules may "
+            "forbid to charge more for days so long ago.",
+            day=limit,
+            months=count(months, "month"),
+        ),
         icon=":material/history:",
     )
-    return not confirm or st.checkbox("I have seen this, and correct them nevertheless")
+    return not confirm or st.checkbox(_("I have seen this, and correct them nevertheless"))
 
 
 def show_more(found: BillsToCorrect) -> None:
     """How many meters there are beside those that are shown."""
     if found.meters_in_all > COUNTED_TO:
-        st.caption("And many more.")
+        st.caption(_("And many more."))
     elif found.meters_in_all > len(found.meters):
-        st.caption(f"And {count(found.meters_in_all - len(found.meters), 'more meter')}.")
+        more = found.meters_in_all - len(found.meters)
+        st.caption(ngettext("And {count} more meter.", "And {count} more meters.", more))
 
 
 def meters_table(previews: Sequence[MeterPreview], currency: str) -> None:
     """Meters with their bills, before and after."""
-    rows = ["| Account, meter | Before → after | Change |", "|:---|---:|---:|"]
+    rows = [_("| Account, meter | Before → after | Change |"), "|:---|---:|---:|"]
     rows += [_row(one, currency) for one in previews]
     st.markdown("\n".join(rows), width="stretch")
 
@@ -83,7 +100,7 @@ def meters_table(previews: Sequence[MeterPreview], currency: str) -> None:
 def _row(one: MeterPreview, currency: str) -> str:
     name = f"{escaped(one.meter.account_no)} :gray[:small[{escaped(one.meter.serial)}]]"
     if one.plan is None:
-        return f"| {name} | :orange[{escaped(one.why)}] | |"
+        return f"| {name} | :orange[{escaped(say(one.why))}] | |"
     before = sum(change.before_minor for change in one.plan.changes)
     after = sum(change.after_minor for change in one.plan.changes)
     bills = count(len(one.plan.voided), "bill")
@@ -106,7 +123,8 @@ def _rebill_all(tariff_id: str, left: BillsToCorrect, reason: str, principal: Pr
         tariff_id=tariff_id, after=after, limit=_AT_ONCE, principal=principal
     ).meters:
         for meter in meters:
-            bar.progress(min(done / in_all, 1.0), text=f"{done:,} of {counted(in_all, 'meter')}")
+            said = _("{done} of {meters}", done=done, meters=counted(in_all, "meter"))
+            bar.progress(min(done / in_all, 1.0), text=said)
             found = corrections.rebill(
                 meter, reason=reason, acknowledged=True, principal=principal, now=now()
             )
@@ -114,11 +132,17 @@ def _rebill_all(tariff_id: str, left: BillsToCorrect, reason: str, principal: Pr
             failed += [found] if found.correction is None else []
         after = meters[-1]
     st.session_state[_FAILED] = failed
-    st.toast(f"{count(done - len(failed), 'meter')} corrected.", icon=":material/check_circle:")
+    corrected = ngettext(
+        "{count} meter corrected.", "{count} meters corrected.", done - len(failed)
+    )
+    st.toast(corrected, icon=":material/check_circle:")
     st.rerun()
 
 
 def _show_failed() -> None:
     failed: list[MeterOutcome] = st.session_state.pop(_FAILED, [])
     for one in failed:
-        st.error(f"Meter {escaped(one.meter.serial)}: {escaped(one.why)}", icon=":material/error:")
+        said = _(
+            "Meter {serial}: {why}", serial=escaped(one.meter.serial), why=escaped(say(one.why))
+        )
+        st.error(said, icon=":material/error:")

@@ -4,6 +4,7 @@ from datetime import date
 
 import streamlit as st
 
+from pages.languages.words import _, language, say
 from pages.shared.format import escaped, grouped, month
 from pages.shared.number_field import number_field
 from services.quantities.energy import InvalidEnergy
@@ -35,14 +36,14 @@ def ask_use(tariff: Tariff, *, today: date, key: str) -> tuple[Scenario, int, in
             period = _ask_month(tariff, today, key)
         with grid.cell():
             scale = st.selectbox(
-                "Up to",
+                _("Up to"),
                 SCALES,
                 index=SCALES.index(scale_of(tariff)),
                 format_func=lambda kwh: f"{grouped(str(kwh))} kWh",
                 key=f"{key}-scale",
             )
     kwh = st.slider(
-        "kWh used",
+        _("kWh used"),
         0,
         scale,
         value=scale // 5,
@@ -57,7 +58,7 @@ def _ask_month(tariff: Tariff, today: date, key: str) -> Period:
     months = [first]
     while len(months) < _MONTHS_AHEAD:
         months.append(next_month(months[-1]))
-    chosen = st.selectbox("Month", months, format_func=month, key=f"{key}-month")
+    chosen = st.selectbox(_("Month"), months, format_func=month, key=f"{key}-month")
     return Period(chosen, next_month(chosen))
 
 
@@ -66,16 +67,18 @@ def _ask_needs(tariff: Tariff, period: Period, scale: int, key: str) -> Scenario
     shares = {calendar: _ask_shares(tariff, calendar, period, key) for calendar in wanted.calendars}
     with st.grid("auto", min_column_width=150, vertical_alignment="bottom") as grid:
 
-        def number(label: str, start: int, name: str) -> int:
+        def number(label: str, start: int, name: str, unit: str = "kW") -> int:
             with grid.cell():
-                return _ask_number(label, start, key=f"{key}-{name}")
+                return _ask_number(label, start, unit=unit, key=f"{key}-{name}")
 
         # A load that runs about half of the hours at its peak.
         peak_kw = max(_PEAK_KW, scale // 5 // 365)
-        peak_w = number("Peak kW", peak_kw, "peak") if wanted.peak else 0
-        past = number("Highest kW before", peak_kw, "past") if wanted.past_peak else 0
-        connected = number("Connected kW", _CONNECTED_KW, "connected") if wanted.connected else 0
-        export = number("kWh sent to the grid", scale // 10, "export") if wanted.export else 0
+        peak_w = number(_("Peak kW"), peak_kw, "peak") if wanted.peak else 0
+        past = number(_("Highest kW before"), peak_kw, "past") if wanted.past_peak else 0
+        connected = number(_("Connected kW"), _CONNECTED_KW, "connected") if wanted.connected else 0
+        export = 0
+        if wanted.export:
+            export = number(_("kWh sent to the grid"), scale // 10, "export", "kWh")
         with grid.cell():
             factor = _ask_power_factor(wanted, key)
         peaks = {
@@ -93,16 +96,17 @@ def _ask_needs(tariff: Tariff, period: Period, scale: int, key: str) -> Scenario
     )
 
 
-def _ask_number(label: str, start: int, *, key: str) -> int:
+def _ask_number(label: str, start: int, *, unit: str, key: str) -> int:
     """Thousandths of what was typed, W or Wh; those of `start` until it is a number that may be."""
     typed = number_field(label, key=key, value=str(start))
     try:
-        number = typed_kwh(typed, what=label, unit="kWh" if "kWh" in label else "kW")
+        number = typed_kwh(typed, what=label, unit=unit)
         if number <= _MOST:
             return number
-        st.caption(f":red[At most {grouped(str(_MOST // 1000))}.]")
+        said = _("At most {number}.", number=_MOST // 1000)
+        st.caption(f":red[{said}]")
     except InvalidEnergy as error:
-        st.caption(f":red[{escaped(error)}]")
+        st.caption(f":red[{escaped(say(error))}]")
     return start * 1000
 
 
@@ -111,7 +115,11 @@ def _ask_power_factor(wanted: Needs, key: str) -> int:
         return 100
     factors = range(50, 101)
     return st.select_slider(
-        "Power factor", factors, 90, format_func=lambda f: f"{f / 100:.2f}", key=f"{key}-pf"
+        language().pgettext("charge", "Power factor"),
+        factors,
+        90,
+        format_func=lambda f: grouped(f"{f // 100}.{f % 100:02}"),
+        key=f"{key}-pf",
     )
 
 
@@ -124,7 +132,7 @@ def _ask_shares(tariff: Tariff, calendar: str, period: Period, key: str) -> dict
         for name in there:
             with grid.cell():
                 shares[name] = st.slider(
-                    f"Share in {in_words(name)}, %",
+                    _("Share in {period}, %", period=in_words(name)),
                     0,
                     100,
                     value=round(flat[name] * 100 / hours),

@@ -4,6 +4,7 @@ from datetime import date
 
 import streamlit as st
 
+from pages.languages.words import _
 from pages.shared.format import escaped
 from pages.shared.session import services, today
 from pages.tariffs.tariff_draft import WrittenDraft
@@ -15,7 +16,9 @@ from services.tariff_publishing.templates import TEMPLATES, Template
 
 def ask_start(written: WrittenDraft, principal: Principal) -> None:
     """Offer what to begin with; the choice is made with one click."""
-    st.markdown("Begin with the way you charge. Its rates are examples: put yours in their place.")
+    st.markdown(
+        _("Begin with the way you charge. Its rates are examples: put yours in their place.")
+    )
     known = services().tariff_publishing.tariffs(principal=principal)
     # The first one is of what is charged already: the first readings are billed by it.
     begins = next_month(today()) if known else date(today().year - 1, 1, 1)
@@ -26,12 +29,12 @@ def ask_start(written: WrittenDraft, principal: Principal) -> None:
     if known:
         with st.container(border=True, horizontal=True, vertical_alignment="bottom"):
             chosen = st.selectbox(
-                "Or with a copy of",
+                _("Or with a copy of"),
                 known,
                 format_func=lambda one: f"{one.name} ({one.code})",
                 key="copy-of",
             )
-            if st.button("Copy it"):
+            if st.button(_("Copy it")):
                 written.begin(
                     services().tariff_publishing.copy_of(
                         code=chosen.code, begins=next_month(today()), principal=principal
@@ -42,7 +45,7 @@ def ask_start(written: WrittenDraft, principal: Principal) -> None:
 
 
 def _offer(template: Template, begins: date, written: WrittenDraft, principal: Principal) -> None:
-    if st.button(template.name, key=f"template-{template.code}", width="stretch"):
+    if st.button(_(template.name), key=f"template-{template.code}", width="stretch"):
         written.begin(
             services().tariff_publishing.from_template(
                 template,
@@ -52,4 +55,4 @@ def _offer(template: Template, begins: date, written: WrittenDraft, principal: P
             )
         )
         st.rerun()
-    st.caption(escaped(template.about))
+    st.caption(escaped(_(template.about)))

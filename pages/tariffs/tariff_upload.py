@@ -2,7 +2,8 @@
 
 import streamlit as st
 
-from pages.shared.format import count, escaped
+from pages.languages.words import _, ngettext, say
+from pages.shared.format import escaped
 from pages.shared.session import allow_upload, today
 from pages.tariffs.tariff_draft import WrittenDraft
 from services.importing.source import UnreadableFile
@@ -12,31 +13,37 @@ from services.tariff_publishing.drafts import Candidate, candidates
 def ask_file(written: WrittenDraft) -> None:
     """Offer to take the draft from a file, and say what of the file it then has not."""
     allow_upload()
-    with st.expander("Take it from a file", icon=":material/upload_file:"):
+    with st.expander(_("Take it from a file"), icon=":material/upload_file:"):
         file = st.file_uploader(
-            "A tariff in this project's format, or rates of OpenEI's URDB",
+            _("A tariff in this project's format, or rates of OpenEI's URDB"),
             type=["json"],
             key=f"file-{written.key}",
         )
         if file is not None:
             _offer(file.getvalue(), written)
     if written.remarks:
-        label = f"{count(len(written.remarks), 'thing')} of the file not taken over"
+        label = ngettext(
+            "{count} thing of the file not taken over",
+            "{count} things of the file not taken over",
+            len(written.remarks),
+        )
         with st.expander(label, type="compact"):
-            st.markdown("\n".join(f"- {escaped(remark)}" for remark in written.remarks))
+            st.markdown("\n".join(f"- {escaped(say(remark))}" for remark in written.remarks))
 
 
 def _offer(content: bytes, written: WrittenDraft) -> None:
     try:
         found = candidates(content, today=today())
     except UnreadableFile as error:
-        st.error(escaped(error), icon=":material/edit:")
+        st.error(escaped(say(error)), icon=":material/edit:")
         return
     chosen = found[0]
     if len(found) > 1:
-        chosen = st.selectbox("Which one", found, format_func=lambda one: one.name)
-    st.caption(f"{escaped(chosen.name)}. It takes the place of what is written below.")
-    st.button("Use it", on_click=_use, args=(chosen, written), key=f"use-{written.key}")
+        chosen = st.selectbox(_("Which one"), found, format_func=lambda one: one.name)
+    st.caption(
+        _("{tariff}. It takes the place of what is written below.", tariff=escaped(chosen.name))
+    )
+    st.button(_("Use it"), on_click=_use, args=(chosen, written), key=f"use-{written.key}")
 
 
 def _use(chosen: Candidate, written: WrittenDraft) -> None:

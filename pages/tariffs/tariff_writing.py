@@ -5,7 +5,8 @@ from typing import Final
 
 import streamlit as st
 
-from pages.shared.format import count, day, escaped
+from pages.languages.words import _, ngettext, say
+from pages.shared.format import escaped
 from pages.shared.header import show_header
 from pages.shared.session import error_boundary, require_permission, services, today
 from pages.tariffs.tariff_compare import show_changes, show_version
@@ -19,11 +20,12 @@ from pages.tariffs.tariff_start import ask_start
 from pages.tariffs.tariff_upload import ask_file
 from services.identity.auth import Principal
 from services.identity.permissions import Permission
+from services.languages.sentence import N_
 from services.records.tariffs import PublishedVersion
 from services.tariff_publishing.drafts import Draft, read_draft
 from services.tariffs import Tariff
 
-_CHECKS: Final = ("Preview", "Changes", "Who pays more")
+_CHECKS: Final = (N_("Preview"), N_("Changes"), N_("Who pays more"))
 # On a desk what is written is followed by what it does, however long the form is.
 _BESIDE: Final = """<style>
 @media (min-width: 900px) {
@@ -39,13 +41,18 @@ def show_editor(*, code: str, begins: str, principal: Principal) -> None:
     """The draft that starts from a version (or from nothing), and what can be done with it."""
     start = _start(code, begins, principal)
     written = draft_of(start)
-    show_header("New version" if start.version else "New tariff")
+    show_header(N_("New version") if start.version else N_("New tariff"))
     if not written.text:
         ask_start(written, principal)
         return
     if start.version:
-        since = day(start.version.effective_from)
-        st.caption(f"{escaped(start.version.name)}: from the version of {since}.")
+        st.caption(
+            _(
+                "{tariff}: from the version of {day}.",
+                tariff=escaped(start.version.name),
+                day=start.version.effective_from,
+            )
+        )
         ask_file(written)
     left, right = st.columns(2, gap="medium")
     with left:
@@ -74,24 +81,26 @@ def show_writing(written: WrittenDraft) -> Draft:
         show_form(written, draft)
     show_json(written, expanded=draft.data is None)
     if written.changed or written.start.version is None:
-        with st.popover("Start over", icon=":material/restart_alt:"):
-            st.markdown("What was written here is thrown away.")
-            st.button("Yes, start over", on_click=written.start_over, type="primary")
+        with st.popover(_("Start over"), icon=":material/restart_alt:"):
+            st.markdown(_("What was written here is thrown away."))
+            st.button(_("Yes, start over"), on_click=written.start_over, type="primary")
     return draft
 
 
 def show_problems(draft: Draft) -> None:
     """What is still to be filled in, and what must be put right, before the draft can be used."""
     if not draft.problems:
-        st.success("This tariff can be used.", icon=":material/check_circle:")
+        st.success(_("This tariff can be used."), icon=":material/check_circle:")
     if draft.to_fill:
-        listed = "\n".join(f"- {escaped(place)}" for place in draft.to_fill)
-        st.info(f"Still to be filled in:\n{listed}", icon=":material/edit:")
+        listed = "\n".join(f"- {escaped(say(place))}" for place in draft.to_fill)
+        title = _("Still to be filled in:")
+        st.info(f"{title}\n{listed}", icon=":material/edit:")
     if draft.wrong:
-        listed = "\n".join(f"- {escaped(sentence)}" for sentence in draft.wrong)
-        st.error(
-            f"{count(len(draft.wrong), 'thing')} to put right:\n{listed}", icon=":material/edit:"
+        listed = "\n".join(f"- {escaped(say(sentence))}" for sentence in draft.wrong)
+        title = ngettext(
+            "{count} thing to put right:", "{count} things to put right:", len(draft.wrong)
         )
+        st.error(f"{title}\n{listed}", icon=":material/edit:")
 
 
 def _show_checks(
@@ -102,12 +111,13 @@ def _show_checks(
     if draft.tariff:
         ask_publish(draft.tariff, written, principal)
     elif tariff:
-        st.caption("Below is what it was when it could last be used.")
+        st.caption(_("Below is what it was when it could last be used."))
     if tariff is None:
         return
     shown = st.segmented_control(
-        "Look at",
+        _("Look at"),
         _CHECKS,
+        format_func=_,
         default=_CHECKS[0],
         required=True,
         label_visibility="collapsed",

@@ -5,8 +5,9 @@ from datetime import date
 import streamlit as st
 
 from pages.approvals.asking import show_requests
-from pages.registry import TARIFF, TARIFF_EDITOR
-from pages.shared.format import count, day, escaped
+from pages.languages.words import _, language, ngettext
+from pages.registry import TARIFF, TARIFF_EDITOR, TARIFFS
+from pages.shared.format import count, escaped
 from pages.shared.header import show_header
 from pages.shared.permitted import page_link
 from pages.shared.session import require_permission, services, today
@@ -17,12 +18,12 @@ from services.records.tariffs import TariffSummary
 def versions_in_words(begins: tuple[date, ...], *, on: date) -> str:
     """Since when a tariff is in force, and what follows."""
     past, coming = [d for d in begins if d <= on], [d for d in begins if d > on]
-    words = [count(len(begins), "version")]
+    words = ngettext("{count} version", "{count} versions", len(begins))
     if past:
-        words.append(f"in force since {day(past[-1])}")
+        words = _("{versions}, in force since {day}", versions=words, day=past[-1])
     if coming:
-        words.append(f"the next from {day(coming[0])}")
-    return ", ".join(words)
+        words = _("{versions}, the next from {day}", versions=words, day=coming[0])
+    return words
 
 
 def show_row(tariff: TariffSummary) -> None:
@@ -30,7 +31,7 @@ def show_row(tariff: TariffSummary) -> None:
     with st.container(border=True, gap="xxsmall"):
         # A link to a page is cut at its line's end; a name goes on in the next line.
         st.markdown(f"**{escaped(tariff.name)}**")
-        billed = f" · billed up to {day(tariff.billed_until)}" if tariff.billed_until else ""
+        billed = _(" · billed up to {day}", day=tariff.billed_until) if tariff.billed_until else ""
         st.caption(
             f"**{escaped(tariff.code)}** · {escaped(tariff.currency)} · "
             f"{count(tariff.meters, 'meter')} · "
@@ -38,23 +39,30 @@ def show_row(tariff: TariffSummary) -> None:
         )
         of_it = {"code": tariff.code}
         with st.container(horizontal=True, gap="small"):
-            page_link(TARIFF, label="Open", icon=":material/price_change:", query_params=of_it)
             page_link(
-                TARIFF_EDITOR, label="New version", icon=":material/edit:", query_params=of_it
+                TARIFF,
+                label=language().pgettext("link", "Open"),
+                icon=":material/price_change:",
+                query_params=of_it,
+            )
+            page_link(
+                TARIFF_EDITOR, label=_("New version"), icon=":material/edit:", query_params=of_it
             )
 
 
 principal = require_permission(Permission.VIEW_TARIFFS)
-show_header("Tariffs")
+show_header(TARIFFS.title)
 st.caption(
-    "What was billed keeps its version: to change a tariff, write a new version of it and publish "
-    "it with the date from which it holds."
+    _(
+        "What was billed keeps its version: to change a tariff, write a new version of it and "
+        "publish it with the date from which it holds."
+    )
 )
-page_link(TARIFF_EDITOR, label="Write a new tariff", icon=":material/add:")
+page_link(TARIFF_EDITOR, label=_("Write a new tariff"), icon=":material/add:")
 show_requests(["tariff"], None, principal)
 tariffs = services().tariff_publishing.tariffs(principal=principal)
 if not tariffs:
-    st.info("There is no tariff yet. Write one from a template, or bring in a file.")
+    st.info(_("There is no tariff yet. Write one from a template, or bring in a file."))
 with st.container(gap="xsmall"):
     for one in tariffs:
         show_row(one)

@@ -16,7 +16,7 @@ from babel import Locale, UnknownLocaleError
 from services.languages import writing
 from services.languages.catalogues import OF_DOCUMENTS, OFFERED, translations
 from services.languages.sentence import Sentence, sentence_of
-from services.languages.writing import ENGLISH, Amount
+from services.languages.writing import ENGLISH, Amount, DayOfYear, Month
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,14 +80,14 @@ class Language:
         """A value: a day, an amount, a whole number, a sentence; a text as it is."""
         if isinstance(value, Sentence):
             return self.say(value)
-        if isinstance(value, bool | str):
-            return str(value)
-        if isinstance(value, int):
+        if isinstance(value, int) and not isinstance(value, bool):
             return self.number(str(value))
         if isinstance(value, date) and not isinstance(value, datetime):
             return self.day(value)
         if isinstance(value, Amount):
             return self.money(value)
+        if isinstance(value, DayOfYear | Month):
+            return writing.of_every_year(value, self.locale)
         return str(value)
 
     def isolated(self, values: Mapping[str, object]) -> dict[str, str]:

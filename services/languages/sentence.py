@@ -4,6 +4,7 @@ A `Sentence` is a text: whoever knows nothing of languages reads the English. `L
 its translation. `N_` and `P_` mark texts in tables for the catalogues and change nothing.
 """
 
+from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 
 from services.languages import writing
@@ -32,6 +33,20 @@ def nsentence(one: str, many: str, number: int, /, **values: object) -> Sentence
     """A sentence about a number of things, which stands in the place {count}."""
     values = {"count": number, **values}
     return _again(_filled(one if number == 1 else many, values), one, many, number, values)
+
+
+def joined(parts: Iterable[object], by: str = ", ") -> Sentence:
+    """Values and sentences one after the other, each said in the language of the reader."""
+    values: dict[str, object] = {f"part_{place}": part for place, part in enumerate(parts)}
+    return sentence(by.join(f"{{{name}}}" for name in values), **values)
+
+
+def joined_by_and(parts: Sequence[object]) -> object:
+    """One or several, the last after an "and": peak and night."""
+    *others, last = parts
+    if not others:
+        return last
+    return sentence("{first} and {last}", first=joined_by_and(others), last=last)
 
 
 def sentence_of(error: BaseException) -> str:
@@ -64,6 +79,8 @@ def in_english(value: object) -> str:
         return writing.day(value, _ENGLISH)
     if isinstance(value, writing.Amount):
         return writing.money(value.text, value.currency, _ENGLISH)
+    if isinstance(value, writing.DayOfYear | writing.Month):
+        return writing.of_every_year(value, _ENGLISH)
     return str(value)
 
 

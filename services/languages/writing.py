@@ -1,6 +1,7 @@
 """Numbers, amounts and dates as a place writes them (CLDR, by Babel), in digits 0 to 9."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from functools import lru_cache
@@ -32,6 +33,30 @@ class Amount(Protocol):
     def currency(self) -> str:
         """ISO 4217."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class DayOfYear:
+    """A day of every year: 1 Apr."""
+
+    value: date
+
+
+@dataclass(frozen=True, slots=True)
+class Month:
+    """A month of every year by its number: Mar, or March where it is `full`."""
+
+    number: int
+    full: bool = False
+
+
+def of_every_year(value: DayOfYear | Month, locale: Locale) -> str:
+    """A day or a month without its year."""
+    if isinstance(value, DayOfYear):
+        return day_of_month(value.value, locale)
+    first = date(2000, value.number, 1)
+    written: str = format_date(first, "LLLL" if value.full else "LLL", locale=locale)
+    return written
 
 
 @lru_cache(maxsize=64)

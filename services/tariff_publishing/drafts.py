@@ -10,6 +10,7 @@ from typing import Any, Final
 from services.importing.source import Source, UnreadableFile, read_text
 from services.importing.tariff_files import json_of
 from services.importing.urdb import UnusableRate, is_urdb, rates_of, tariff_of
+from services.languages.sentence import N_, joined, sentence, sentence_of
 from services.tariff_publishing.edits import at
 from services.tariff_publishing.json_text import Path, exact_json, path_text, pretty
 from services.tariffs import InvalidTariff, Tariff, parse_tariff
@@ -18,32 +19,59 @@ from services.tariffs.describe import day_in_words
 from services.tariffs.places import place_in_words, problem_in_words, steps_of
 from services.tariffs.values import in_words
 
-_NOT_AN_OBJECT: Final = "A tariff is one object with named fields: { … }."
+_NOT_AN_OBJECT: Final = sentence(
+    "A tariff is one object with named fields: {shape}.", shape="{ … }"
+)
 # Fields that hold a decimal, as the form calls them.
 _LABELS: Final = {
-    "rate": "Rate",
-    "amount": "Amount",
-    "percent": "Percent",
-    "up_to_kwh": "Up to kWh",
-    "up_to_kw": "Up to kW",
-    "from": "From",
-    "kwh_above": "Only above kWh",
-    "kwh_up_to": "Only up to kWh",
-    "load_kw_above": "Only above connected kW",
-    "load_kw_up_to": "Only up to connected kW",
-    "at_most": "At most",
-    "at_least_kw": "At least kW",
-    "target": "Target power factor",
-    "percent_per_point": "Percent for each 0.01",
-    "bonus_percent_per_point": "Bonus percent for each 0.01",
-    "bonus_above": "Bonus above",
-    "at_most_percent": "At most percent",
-    "free_kvarh_per_kwh": "Free kVArh for each kWh",
-    "free_per_kw": "Free kVAr for each kW",
-    "pf": "Below power factor",
-    "to": "Rounded to kW",
+    "rate": N_("Rate"),
+    "amount": N_("Amount"),
+    "percent": N_("Percent"),
+    "up_to_kwh": N_("Up to kWh"),
+    "up_to_kw": N_("Up to kW"),
+    "from": N_("From"),
+    "kwh_above": N_("Only above kWh"),
+    "kwh_up_to": N_("Only up to kWh"),
+    "load_kw_above": N_("Only above connected kW"),
+    "load_kw_up_to": N_("Only up to connected kW"),
+    "at_most": N_("At most"),
+    "at_least_kw": N_("At least kW"),
+    "target": N_("Target power factor"),
+    "percent_per_point": N_("Percent for each 0.01"),
+    "bonus_percent_per_point": N_("Bonus percent for each 0.01"),
+    "bonus_above": N_("Bonus above"),
+    "at_most_percent": N_("At most percent"),
+    "free_kvarh_per_kwh": N_("Free kVArh for each kWh"),
+    "free_per_kw": N_("Free kVAr for each kW"),
+    "pf": N_("Below power factor"),
+    "to": N_("Rounded to kW"),
 }
-_LISTS: Final = {"slabs": "Slab", "changes": "Change", "below": "Step"}
+_LISTS: Final = {
+    "slabs": N_("Slab"),
+    "changes": N_("Change"),
+    "below": N_("Step"),
+}
+# What holds such fields.
+_GROUPS: Final = {
+    "when": N_("When"),
+    "ratchet": N_("Ratchet"),
+    "demand_to": N_("Demand to"),
+}
+# After what they are a field of.
+_WITHIN: Final = {
+    "rate": N_("rate"),
+    "percent": N_("percent"),
+    "from": N_("from"),
+    "kwh_above": N_("only above kWh"),
+    "kwh_up_to": N_("only up to kWh"),
+    "load_kw_above": N_("only above connected kW"),
+    "load_kw_up_to": N_("only up to connected kW"),
+    "percent_per_point": N_("percent for each 0.01"),
+    "pf": N_("below power factor"),
+    "to": N_("rounded to kW"),
+    "up_to_kwh": N_("up to kWh"),
+    "up_to_kw": N_("up to kW"),
+}
 _NAMED_BY_PERIOD: Final = ("rates", "period_slabs")
 
 
@@ -110,7 +138,7 @@ def read_draft(text: str) -> Draft:
     try:
         data, exact = json_of(text), exact_json(text)
     except UnreadableFile as error:
-        return Draft(None, None, (("", str(error)),))
+        return Draft(None, None, (("", sentence_of(error)),))
     if not isinstance(data, dict):
         return Draft(None, None, (("", _NOT_AN_OBJECT),))
     try:
@@ -146,26 +174,32 @@ def _numbers(value: Any, path: Path, label: str) -> Iterator[Field]:
             yield from _numbers(inner, (*path, name), _within(label, path, name, inner))
     elif isinstance(value, list):
         for position, inner in enumerate(value):
-            yield from _numbers(inner, (*path, position), f"{label} {position + 1}".strip())
+            yield from _numbers(inner, (*path, position), _numbered(label, position + 1))
     elif (
         _is_number(path) and not isinstance(value, bool) and isinstance(value, str | int | Decimal)
     ):
         yield Field(path, label, str(value))
 
 
+def _numbered(label: str, number: int) -> str:
+    return joined([label, str(number)], " ") if label else str(number)
+
+
 def _within(label: str, path: Path, name: str, inner: Any) -> str:
     """What a field is called, after what it is a field of."""
     if path[-1] in _NAMED_BY_PERIOD:
-        own = in_words(name).capitalize()
+        words = in_words(name)
+        own: str = words if label else words.capitalize()
     elif name in _NAMED_BY_PERIOD:
         own = ""
-    elif name in _LISTS:
-        own = _LISTS[name]
+    elif label and name in _WITHIN:
+        own = sentence(_WITHIN[name])
     else:
-        own = _LABELS.get(name, in_words(name).capitalize())
+        known = _LISTS.get(name) or _GROUPS.get(name) or _LABELS.get(name)
+        own = sentence(known) if known else in_words(name).capitalize()
     if isinstance(inner, list) and path[-1] == "period_slabs":
-        own += ", slab"
-    return f"{label}: {own[0].lower()}{own[1:]}" if label and own else label or own
+        own = sentence("{period}, slab", period=own)
+    return joined([label, own], ": ") if label and own else label or own
 
 
 def _is_number(path: Path) -> bool:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, Final
 
+from services.languages.sentence import N_
 from services.tariffs import Tariff
 
 Json = dict[str, Any]
@@ -96,16 +97,16 @@ _YEAR: Final = {
 }
 
 TEMPLATES: Final = (
-    Template("Flat rate", "One rate for each kWh.", "FLAT", (_ENERGY,)),
+    Template(N_("Flat rate"), N_("One rate for each kWh."), "FLAT", (_ENERGY,)),
     Template(
-        "Slabs with fixed charge and tax",
-        "The first kWh cost less than the next; an amount per month; a tax on both.",
+        N_("Slabs with fixed charge and tax"),
+        N_("The first kWh cost less than the next; an amount per month; a tax on both."),
         "SLABS",
         (_SLABS, _monthly("fixed", "Fixed charge", "50.00"), _tax("energy", "fixed")),
     ),
     Template(
-        "Time of use",
-        "A rate for the evening peak and one for all other hours, with an amount per month.",
+        N_("Time of use"),
+        N_("A rate for the evening peak and one for all other hours, with an amount per month."),
         "TIME-OF-USE",
         (
             _charge(
@@ -120,9 +121,11 @@ TEMPLATES: Final = (
         {"calendars": {"hours": _HOURS}},
     ),
     Template(
-        "Net metering (solar)",
-        "What is sent to the grid offsets what is used, through slabs; a surplus is banked in kWh "
-        "and paid out once a year.",
+        N_("Net metering (solar)"),
+        N_(
+            "What is sent to the grid offsets what is used, through slabs; a surplus is banked in "
+            "kWh and paid out once a year."
+        ),
         "NET-METERING",
         (
             _SLABS,
@@ -132,8 +135,8 @@ TEMPLATES: Final = (
         {"net_metering": {"surplus": "paid", "settled_in": 3}},
     ),
     Template(
-        "Seasonal",
-        "A rate for the summer and one for the winter, with an amount per month.",
+        N_("Seasonal"),
+        N_("A rate for the summer and one for the winter, with an amount per month."),
         "SEASONAL",
         (
             _charge(
@@ -148,8 +151,8 @@ TEMPLATES: Final = (
         {"seasons": _SEASONS, "calendars": {"year": _YEAR}},
     ),
     Template(
-        "Demand (commercial)",
-        "The highest kW of the month, each kWh, an amount for each kW connected, and a tax.",
+        N_("Demand (commercial)"),
+        N_("The highest kW of the month, each kWh, an amount for each kW connected, and a tax."),
         "DEMAND",
         (
             _charge("demand", "Demand charge", "demand", quantity="kw", rate="150.00"),
@@ -159,8 +162,8 @@ TEMPLATES: Final = (
         ),
     ),
     Template(
-        "Minimum bill",
-        "One rate for each kWh, and at least a certain amount each month.",
+        N_("Minimum bill"),
+        N_("One rate for each kWh, and at least a certain amount each month."),
         "MINIMUM",
         (
             _ENERGY,

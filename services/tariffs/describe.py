@@ -1,13 +1,13 @@
 """A charge of a tariff in words: what it is, at which rates, under which conditions."""
 
 import json
-from calendar import month_name
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any, Final
 
-from services.quantities.counting import count
+from services.languages.sentence import N_, Sentence, joined, nsentence, sentence
+from services.languages.writing import Month
 from services.quantities.money import with_minus_signs
 from services.tariffs import Charge
 from services.tariffs.values import in_words
@@ -25,65 +25,77 @@ class Fact:
 _Words = Callable[[Any, Mapping[str, Any]], Iterator[Fact]]
 
 _UNITS: Final = {
-    "kwh": "kWh", "export_kwh": "kWh sent to the grid", "kvah": "kVAh", "kvarh": "kVArh",
-    "settled_kwh": "kWh of surplus paid out",
+    "kwh": "kWh", "export_kwh": N_("kWh sent to the grid"), "kvah": "kVAh", "kvarh": "kVArh",
+    "settled_kwh": N_("kWh of surplus paid out"),
     "kw": "kW", "kva": "kVA", "kvar": "kVAr",
 }  # fmt: skip
 _KINDS: Final = {
-    "energy": "energy",
-    "fixed": "fixed amount",
-    "demand": "demand",
-    "power_factor": "power factor",
-    "reactive": "reactive energy",
-    "percent": "percent of other charges",
-    "minimum": "minimum charge",
+    "energy": N_("energy"),
+    "fixed": N_("fixed amount"),
+    "demand": N_("demand charge"),
+    "power_factor": N_("power factor"),
+    "reactive": N_("reactive energy"),
+    "percent": N_("percent of other charges"),
+    "minimum": N_("minimum charge"),
 }
 _TIMES: Final = {
-    "connected_kw": "for each kW of connected load",
-    "connected_kva": "for each kVA of connected load",
-    "billed_kw": "for each kW that is billed",
+    "connected_kw": N_("for each kW of connected load"),
+    "connected_kva": N_("for each kVA of connected load"),
+    "billed_kw": N_("for each kW that is billed"),
 }
-_PER: Final = {"kw": "kW of the bill's peak"}
+_PER: Final = {
+    "bill": N_("bill"),
+    "month": N_("month"),
+    "day": N_("day"),
+    "year": N_("year"),
+    "kw": N_("kW of the bill's peak"),
+}
+ROUNDING_MODES: Final = {
+    "half_up": N_("half up"),
+    "half_even": N_("half even"),
+    "down": N_("down"),
+    "up": N_("up"),
+}
 _COUNTS: Final = {
-    "calendar": "the share of each calendar month",
-    "thirtieths": "days / 30",
-    "one": "always one month",
+    "calendar": N_("the share of each calendar month"),
+    "thirtieths": N_("days / 30"),
+    "one": N_("always one month"),
 }
 # Options whose value says it all: the label, and words for some values.
 _SIMPLE: Final[dict[str, tuple[str, Mapping[str, str]]]] = {
-    "description": ("On the bill", {}),
-    "calendar": ("Calendar", {}),
-    "slab_limits_per": ("Slab limits are per", _PER),
+    "description": (N_("On the bill"), {}),
+    "calendar": (N_("Calendar"), {}),
+    "slab_limits_per": (N_("Slab limits are per"), _PER),
     "slabs_apply": (
-        "Slabs apply",
-        {"whole_use": "to the whole use, at the rate of the slab it reaches"},
+        N_("Slabs apply"),
+        {"whole_use": N_("to the whole use, at the rate of the slab it reaches")},
     ),
-    "limits_to": ("Slab limits are in", {"kwh": "whole kWh"}),
+    "limits_to": (N_("Slab limits are in"), {"kwh": N_("whole kWh")}),
     "tiers": (
-        "Slabs and periods",
+        N_("Slabs and periods"),
         {
-            "pooled": "all periods fill the slabs together",
-            "per_period": "each period fills its own slabs",
+            "pooled": N_("all periods fill the slabs together"),
+            "per_period": N_("each period fills its own slabs"),
         },
     ),
-    "print": ("Printed as", {"line_per_slab": "a line for each slab"}),
+    "print": (N_("Printed as"), {"line_per_slab": N_("a line for each slab")}),
     "proration": (
-        "A part of a month pays",
-        {"days": "for its days", "none": "a whole month"},
+        N_("A part of a month pays"),
+        {"days": N_("for its days"), "none": N_("a whole month")},
     ),
-    "days_as": ("Days are", {"average_month": "365/12 in each month"}),
-    "times": ("Taken", _TIMES),
-    "free_kvarh_per_kwh": ("Free kVArh for each kWh", {}),
-    "free_per_kw": ("Free kVAr for each kW", {}),
+    "days_as": (N_("Days are"), {"average_month": N_("365/12 in each month")}),
+    "times": (N_("Charged"), _TIMES),
+    "free_kvarh_per_kwh": (N_("Free kVArh for each kWh"), {}),
+    "free_per_kw": (N_("Free kVAr for each kW"), {}),
 }
 _NUMBERS: Final = {
-    "at_most": ("At most", "{}"),
-    "at_least_kw": ("At least", "{} kW"),
-    "target": ("Target", "{}"),
-    "percent_per_point": ("For each 0.01 below", "{}%"),
-    "bonus_percent_per_point": ("Bonus for each 0.01 above", "{}%"),
-    "bonus_above": ("Bonus above", "{}"),
-    "at_most_percent": ("Surcharge or bonus at most", "{}%"),
+    "at_most": (N_("At most"), "{}"),
+    "at_least_kw": (N_("At least"), "{} kW"),
+    "target": (N_("Target"), "{}"),
+    "percent_per_point": (N_("For each 0.01 below"), "{}%"),
+    "bonus_percent_per_point": (N_("Bonus for each 0.01 above"), "{}%"),
+    "bonus_above": (N_("Bonus above"), "{}"),
+    "at_most_percent": (N_("Surcharge or bonus at most"), "{}%"),
 }
 # Said within another fact.
 _ELSEWHERE: Final = ("code", "quantity", "per", "gross_up")
@@ -124,44 +136,65 @@ def _facts_at(name: str, written: Mapping[str, Any]) -> list[Fact]:
     return [_as_read(fact) for fact in _fact_of(name, value, written)]
 
 
-def day_in_words(value: str) -> str:
+def day_in_words(value: str) -> Sentence:
     """2025-06-11 as 11 Jun 2025."""
-    day = date.fromisoformat(value)
-    return f"{day.day} {day:%b %Y}"
+    return joined([date.fromisoformat(value)])
 
 
-def months_in_words(rule: Mapping[str, Any]) -> str:
+def months_in_words(rule: Mapping[str, Any]) -> Sentence:
     """How months are counted."""
-    words = [_COUNTS[rule.get("count", "calendar")]]
+    words = [sentence(_COUNTS[rule.get("count", "calendar")])]
     if rule.get("places") is not None:
-        words.append(f"rounded to {count(rule['places'], 'decimal')}")
+        words.append(
+            nsentence("rounded to {count} decimal", "rounded to {count} decimals", rule["places"])
+        )
     if rule.get("one_within_days"):
         low, high = rule["one_within_days"]
-        words.append(f"{low} to {high} days are one month")
-    return ", ".join(words)
+        words.append(sentence("{low} to {high} days are one month", low=low, high=high))
+    return joined(words)
 
 
-def billing_period_in_words(rule: Mapping[str, Any]) -> str:
+def billing_period_in_words(rule: Mapping[str, Any]) -> Sentence:
     """The days that bills are made for, and what holds of shorter and longer ones."""
-    words = f"{rule['min_days']} to {count(rule['max_days'], 'day')}"
+    days = nsentence(
+        "{low} to {count} day", "{low} to {count} days", rule["max_days"], low=rule["min_days"]
+    )
     if rule.get("beyond") == "scale":
-        return f"{words}; others are scaled by days / {rule['usual_days']}"
-    return f"{words}; a person issues longer bills"
+        return sentence(
+            "{days}; others are scaled by days / {usual}", days=days, usual=rule["usual_days"]
+        )
+    return sentence("{days}; a person issues longer bills", days=days)
 
 
-def net_metering_in_words(rule: Mapping[str, Any]) -> str:
+def net_metering_in_words(rule: Mapping[str, Any]) -> Sentence:
     """What exported energy offsets, and what becomes of the surplus, when."""
-    others = ", then in others" if rule.get("offsets") == "all_periods" else ""
+    offset = (
+        sentence("exported kWh offset those imported in the same hours, then in others")
+        if rule.get("offsets") == "all_periods"
+        else sentence("exported kWh offset those imported in the same hours")
+    )
     month = rule.get("settled_in")
-    when = f"with {month_name[month]} and when the customer" if month else "when the customer"
-    becomes = {"paid": "is paid out", "lapses": "lapses"}[rule["surplus"]]
-    return (
-        f"exported kWh offset those imported in the same hours{others}; a surplus is banked for "
-        f"later bills, and {becomes} {when} moves out"
+    when = (
+        sentence("with {month} and when the customer moves out", month=Month(month, full=True))
+        if month
+        else sentence("when the customer moves out")
+    )
+    if rule["surplus"] == "paid":
+        return sentence(
+            "{offset}; a surplus is banked for later bills, and is paid out {when}",
+            offset=offset,
+            when=when,
+        )
+    return sentence(
+        "{offset}; a surplus is banked for later bills, and lapses {when}",
+        offset=offset,
+        when=when,
     )
 
 
 def _as_read(fact: Fact) -> Fact:
+    if isinstance(fact.text, Sentence):
+        return fact
     return replace(fact, text=with_minus_signs(fact.text))
 
 
@@ -170,10 +203,12 @@ def _fact_of(name: str, value: Any, charge: Mapping[str, Any]) -> Iterator[Fact]
         yield from _BY_FIELD[name](value, charge)
     elif name in _NUMBERS:
         label, text = _NUMBERS[name]
-        yield Fact(label, text.format(value), value)
+        yield Fact(sentence(label), text.format(value), value)
     elif name in _SIMPLE:
         label, words = _SIMPLE[name]
-        yield Fact(label, words.get(value, str(value)))
+        # Other words than these are the tariff's own.
+        said = sentence(words[value]) if value in words else str(value)
+        yield Fact(sentence(label), said)
     else:
         yield _unknown(name, value)
 
@@ -183,112 +218,149 @@ def _unknown(name: str, value: Any) -> Fact:
     return Fact(in_words(name).capitalize(), said)
 
 
-def _unit(charge: Mapping[str, Any]) -> str:
-    return _UNITS[charge.get("quantity", "kvarh" if charge["kind"] == "reactive" else "kwh")]
+def _unit(charge: Mapping[str, Any]) -> Sentence:
+    usual = "kvarh" if charge["kind"] == "reactive" else "kwh"
+    return sentence(_UNITS[charge.get("quantity", usual)])
+
+
+def _per_unit(rate: str, charge: Mapping[str, Any]) -> Sentence:
+    return sentence("{rate} per {unit}", rate=with_minus_signs(rate), unit=_unit(charge))
 
 
 def _kind(value: Any, charge: Mapping[str, Any]) -> Iterator[Fact]:
-    words = _KINDS[value]
+    words = sentence(_KINDS[value])
     if value in ("energy", "demand"):
-        words += f", per {_unit(charge)}"
-    yield Fact("Kind", words)
+        words = sentence("{kind}, per {unit}", kind=words, unit=_unit(charge))
+    yield Fact(sentence("Kind"), words)
 
 
 def _rate(value: Any, charge: Mapping[str, Any]) -> Iterator[Fact]:
-    yield Fact("Rate", f"{value} per {_unit(charge)}", value)
+    yield Fact(sentence("Rate"), _per_unit(value, charge), value)
 
 
 def _changes(value: Any, charge: Mapping[str, Any]) -> Iterator[Fact]:
     for change in value:
         rate = change["rate"]
-        label = f"From {day_in_words(change['from'])}"
-        yield Fact(label, f"{rate} per {_unit(charge)}", rate)
+        label = sentence("From {day}", day=date.fromisoformat(change["from"]))
+        yield Fact(label, _per_unit(rate, charge), rate)
 
 
 def _rates(value: Any, charge: Mapping[str, Any]) -> Iterator[Fact]:
     for period, rate in sorted(value.items()):
-        yield Fact(f"In {in_words(period)}", f"{rate} per {_unit(charge)}", rate)
+        label = sentence("In {period}", period=in_words(period))
+        yield Fact(label, _per_unit(rate, charge), rate)
 
 
 def _slabs(value: Any, charge: Mapping[str, Any]) -> Iterator[Fact]:
-    yield from _slab_facts(value, charge, "Slab")
+    yield from _slab_facts(value, charge)
 
 
 def _period_slabs(value: Any, charge: Mapping[str, Any]) -> Iterator[Fact]:
     for period, slabs in sorted(value.items()):
-        yield from _slab_facts(slabs, charge, f"In {in_words(period)}, slab")
+        yield from _slab_facts(slabs, charge, within=in_words(period))
 
 
-def _slab_facts(slabs: Any, charge: Mapping[str, Any], label: str) -> Iterator[Fact]:
+def _slab_facts(slabs: Any, charge: Mapping[str, Any], within: str = "") -> Iterator[Fact]:
     unit, start = _unit(charge), "0"
     for number, slab in enumerate(slabs, start=1):
         end = slab.get("up_to_kwh") or slab.get("up_to_kw")
-        bounds = f"{start} to {end} {unit}" if end else f"above {start} {unit}"
-        yield Fact(f"{label} {number}", f"{bounds}: {slab['rate']}", slab["rate"])
+        label = (
+            sentence("In {period}, slab {number}", period=within, number=number)
+            if within
+            else sentence("Slab {number}", number=number)
+        )
+        bounds = (
+            sentence("{start} to {end} {unit}", start=start, end=end, unit=unit)
+            if end
+            else sentence("above {start} {unit}", start=start, unit=unit)
+        )
+        rate = slab["rate"]
+        yield Fact(label, joined([bounds, with_minus_signs(rate)], ": "), rate)
         start = end or start
 
 
 def _amount(value: Any, charge: Mapping[str, Any]) -> Iterator[Fact]:
-    yield Fact("Amount", f"{value} per {charge['per']}", value)
+    named = charge["per"]
+    per = sentence(_PER[named])
+    amount = sentence("{amount} per {period}", amount=with_minus_signs(value), period=per)
+    yield Fact(sentence("Amount"), amount, value)
 
 
 def _percent(value: Any, charge: Mapping[str, Any]) -> Iterator[Fact]:
-    of = " of an amount that contains it" if charge.get("gross_up") else ""
-    yield Fact("Percent", f"{value}%{of}", value)
+    percent: str = f"{with_minus_signs(value)}%"
+    if charge.get("gross_up"):
+        percent = sentence("{percent} of an amount that contains it", percent=percent)
+    yield Fact(sentence("Percent"), percent, value)
 
 
 def _of(value: Any, charge: Mapping[str, Any]) -> Iterator[Fact]:
     del charge
-    yield Fact("Of", ", ".join(map(in_words, value)))
+    yield Fact(sentence("Of"), ", ".join(map(in_words, value)))
 
 
 def _names(value: Any, charge: Mapping[str, Any]) -> Iterator[Fact]:
     del charge
     for tag, name in value.items():
-        yield Fact(f"On the bill in {tag}", name)
+        yield Fact(sentence("On the bill in {language}", language=tag), name)
 
 
 def _tax(value: Any, charge: Mapping[str, Any]) -> Iterator[Fact]:
     del value, charge
-    yield Fact("Counts as", "tax")
+    yield Fact(sentence("Counts as"), sentence("tax"))
 
 
 def _months(value: Any, charge: Mapping[str, Any]) -> Iterator[Fact]:
     del charge
-    yield Fact("Months are", months_in_words(value))
+    yield Fact(sentence("Months are"), months_in_words(value))
 
 
 def _when(value: Any, charge: Mapping[str, Any]) -> Iterator[Fact]:
     del charge
     words = []
-    for what, unit, per in (("kwh", "kWh", f" a {value.get('per')}"), ("load_kw", "kW", "")):
-        above, up_to = value.get(f"{what}_above"), value.get(f"{what}_up_to")
-        bounds = [f"above {above}"] if above else []
-        bounds += [f"up to {up_to}"] if up_to else []
-        if bounds:
-            of = "use" if what == "kwh" else "connected load"
-            words.append(f"{of} {' and '.join(bounds)} {unit}{per}")
-    yield Fact("Only with", "; ".join(words))
+    if bounds := _bounds(value, "kwh"):
+        named = value["per"]
+        per = sentence(_PER[named])
+        words.append(sentence("use {bounds} kWh a {period}", bounds=bounds, period=per))
+    if bounds := _bounds(value, "load_kw"):
+        words.append(sentence("connected load {bounds} kW", bounds=bounds))
+    yield Fact(sentence("Only with"), joined(words, "; "))
+
+
+def _bounds(value: Mapping[str, Any], what: str) -> Sentence | None:
+    above, up_to = value.get(f"{what}_above"), value.get(f"{what}_up_to")
+    if above and up_to:
+        return sentence("above {above} and up to {up_to}", above=above, up_to=up_to)
+    if above:
+        return sentence("above {above}", above=above)
+    return sentence("up to {up_to}", up_to=up_to) if up_to else None
 
 
 def _ratchet(value: Any, charge: Mapping[str, Any]) -> Iterator[Fact]:
     del charge
     percent, months = value["percent"], value["months"]
-    yield Fact(
-        "Ratchet", f"at least {percent}% of the highest of {count(months, 'month')}", percent
+    least = nsentence(
+        "at least {percent}% of the highest of {count} month",
+        "at least {percent}% of the highest of {count} months",
+        months,
+        percent=percent,
     )
+    yield Fact(sentence("Ratchet"), least, percent)
 
 
 def _demand_to(value: Any, charge: Mapping[str, Any]) -> Iterator[Fact]:
-    mode = in_words(value.get("mode", "half_up"))
-    yield Fact("Billed demand", f"rounded {mode} to {value['to']} {_unit(charge)}")
+    mode = sentence(ROUNDING_MODES[value.get("mode", "half_up")])
+    rounded = sentence(
+        "rounded {mode} to {step} {unit}", mode=mode, step=value["to"], unit=_unit(charge)
+    )
+    yield Fact(sentence("Billed demand"), rounded)
 
 
 def _below(value: Any, charge: Mapping[str, Any]) -> Iterator[Fact]:
     del charge
     for step in value:
         percent = step["percent_per_point"]
-        yield Fact(f"For each 0.01 below {step['pf']}", f"{percent}%", percent)
+        label = sentence("For each 0.01 below {factor}", factor=step["pf"])
+        yield Fact(label, f"{percent}%", percent)
 
 
 _BY_FIELD: Final[dict[str, _Words]] = {

@@ -10,16 +10,14 @@ from typing import Annotated, Any, Final
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, StringConstraints
 from pydantic_core import PydanticCustomError
 
+from services.languages import writing
+from services.languages.sentence import Sentence, joined
 from services.quantities.money import UnknownCurrency, exponent
 
 _DECIMAL: Final = re.compile(r"-?[0-9]{1,12}(\.[0-9]{1,12})?")
 _RATIO: Final = re.compile(r"[0-9]{1,12}(\.[0-9]{1,12})?|[0-9]{1,6}/[1-9][0-9]{0,5}")
 _DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _CLOCK: Final = re.compile(r"(([01][0-9]|2[0-3]):(00|30))|24:00")
-
-MONTHS: Final = (
-    "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
-)  # fmt: skip
 
 
 class Frozen(BaseModel):
@@ -64,10 +62,10 @@ def in_words(name: str) -> str:
     return name.replace("_", " ")
 
 
-def day_of_year_in_words(text: str) -> str:
+def day_of_year_in_words(text: str) -> Sentence:
     """A day of every year, from MM-DD: 1 Apr."""
-    month, day = map(int, text.split("-"))
-    return f"{day} {MONTHS[month - 1]}"
+    # Of any leap year: a season may end on 29 February.
+    return joined([writing.DayOfYear(date.fromisoformat(f"2000-{text}"))])
 
 
 def _refuse_numbers(value: object) -> None:

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Final, Literal
 
+from services.languages.sentence import N_, Sentence, joined, joined_by_and, sentence
+from services.languages.writing import Month
 from services.quantities.money import MINUS, decimal_text, round_half_up, scaled_text
 from services.tariffs import Charge, Tariff, exact
 from services.tariffs.describe import (
@@ -15,16 +17,16 @@ from services.tariffs.describe import (
     months_in_words,
     net_metering_in_words,
 )
-from services.tariffs.values import MONTHS, day_of_year_in_words, in_words
+from services.tariffs.values import day_of_year_in_words, in_words
 
 Status = Literal["same", "changed", "added", "removed"]
 
-_DAYS: Final = {"weekday": "weekdays", "weekend": "weekends", "holiday": "holidays"}
+_DAYS: Final = {"weekday": N_("weekdays"), "weekend": N_("weekends"), "holiday": N_("holidays")}
 _MODES: Final = {
-    "half_up": "half up",
-    "half_even": "half to even",
-    "down": "down (toward zero)",
-    "up": "up (away from zero)",
+    "half_up": N_("half up"),
+    "half_even": N_("half to even"),
+    "down": N_("down (toward zero)"),
+    "up": N_("up (away from zero)"),
 }
 
 
@@ -90,8 +92,8 @@ def changes(before: Tariff, after: Tariff) -> TariffChanges:
     kept_before = [code for code in old if code in new]
     kept_after = [code for code in new if code in old]
     order = (
-        (Fact("Order of the charges", ", ".join(kept_before)),),
-        (Fact("Order of the charges", ", ".join(kept_after)),),
+        (Fact(sentence("Order of the charges"), ", ".join(kept_before)),),
+        (Fact(sentence("Order of the charges"), ", ".join(kept_after)),),
     )
     moved = _paired(*order) if kept_before != kept_after else []
     return TariffChanges(
@@ -147,59 +149,76 @@ def _paired(before: Sequence[Fact], after: Sequence[Fact]) -> list[FactChange]:
 
 
 def _tariff_facts(written: Mapping[str, Any], tariff: Tariff) -> Iterator[Fact]:
-    yield Fact("Name", tariff.name)
-    yield Fact("Currency", tariff.currency)
+    yield Fact(sentence("Name"), tariff.name)
+    yield Fact(sentence("Currency"), tariff.currency)
     if tariff.source:
-        yield Fact("Source", tariff.source)
+        yield Fact(sentence("Source"), tariff.source)
     if tariff.net_metering:
-        yield Fact("Net metering", net_metering_in_words(written["net_metering"]))
+        yield Fact(sentence("Net metering"), net_metering_in_words(written["net_metering"]))
     yield from _rounding(written.get("rounding", "half_up"))
     yield from _lengths(written)
     if tariff.whole_kwh:
-        yield Fact("Energy is billed in", "whole kWh")
+        yield Fact(sentence("Energy is billed in"), sentence("whole kWh"))
     if tariff.holidays is not None:
-        days = ", ".join(map(day_in_words, written["holidays"]))
-        yield Fact("Holidays", days or "none")
+        days = joined(map(day_in_words, written["holidays"]))
+        yield Fact(sentence("Holidays"), days or sentence("none"))
     for name, season in sorted(written.get("seasons", {}).items()):
         first, last = (day_of_year_in_words(season[end]) for end in ("from", "to"))
-        yield Fact(f"Season {in_words(name)}", f"{first} to {last}")
+        label = sentence("Season {season}", season=in_words(name))
+        yield Fact(label, sentence("{first} to {last}", first=first, last=last))
     for name, calendar in sorted((tariff.calendars or {}).items()):
         windows = written["calendars"][name]["periods"]
         for period in calendar.period_names:
-            words = "; ".join(map(_window, windows[period])) or "never"
-            yield Fact(f"Calendar {in_words(name)}, {in_words(period)}", words)
+            words = joined(map(_window, windows[period]), "; ") or sentence("never")
+            label = sentence(
+                "Calendar {calendar}, {period}", calendar=in_words(name), period=in_words(period)
+            )
+            yield Fact(label, words)
         order = ", ".join(map(in_words, calendar.period_names))
-        yield Fact(f"Calendar {in_words(name)}, on the bill", order)
+        yield Fact(sentence("Calendar {calendar}, on the bill", calendar=in_words(name)), order)
 
 
 def _lengths(written: Mapping[str, Any]) -> Iterator[Fact]:
     if "months" in written:
-        yield Fact("Months are", months_in_words(written["months"]))
+        yield Fact(sentence("Months are"), months_in_words(written["months"]))
     if "billing_period" in written:
-        yield Fact("A bill is for", billing_period_in_words(written["billing_period"]))
+        yield Fact(sentence("A bill is for"), billing_period_in_words(written["billing_period"]))
 
 
 def _rounding(rule: Any) -> Iterator[Fact]:
     if rule == "half_up":
-        yield Fact("Lines are rounded", "half up to the smallest amount")
+        yield Fact(sentence("Lines are rounded"), _round_to({"mode": "half_up"}))
         return
     lines = rule.get("lines", {"mode": "half_up"})
-    yield Fact("Lines are rounded", "not at all" if lines == "none" else _round_to(lines))
+    rounded = sentence("not at all") if lines == "none" else _round_to(lines)
+    yield Fact(sentence("Lines are rounded"), rounded)
     if total := rule.get("total"):
-        forward = ", the rest is carried forward" if total["carry_forward"] else ""
-        yield Fact("The total is rounded", _round_to(total) + forward)
+        rounded = _round_to(total)
+        if total["carry_forward"]:
+            rounded = sentence("{rounded}, the rest is carried forward", rounded=rounded)
+        yield Fact(sentence("The total is rounded"), rounded)
 
 
-def _round_to(rule: Mapping[str, Any]) -> str:
-    return f"{_MODES[rule['mode']]} to {rule.get('to', 'the smallest amount')}"
+def _round_to(rule: Mapping[str, Any]) -> Sentence:
+    named = rule["mode"]
+    mode = sentence(_MODES[named])
+    if "to" not in rule:
+        return sentence("{mode} to the smallest amount", mode=mode)
+    return sentence("{mode} to {step}", mode=mode, step=rule["to"])
 
 
-def _window(window: Mapping[str, Any]) -> str:
-    words = [" and ".join(_DAYS[day] for day in window["days"])] if "days" in window else []
+def _window(window: Mapping[str, Any]) -> Sentence:
+    words: list[object] = []
+    if "days" in window:
+        words.append(joined_by_and([sentence(_DAYS[day]) for day in window["days"]]))
     begin, end = window["from"], window["to"]
-    words.append("all day" if (begin, end) == ("00:00", "24:00") else f"{begin} to {end}")
+    if (begin, end) == ("00:00", "24:00"):
+        words.append(sentence("all day"))
+    else:
+        words.append(sentence("{first} to {last}", first=begin, last=end))
     if "seasons" in window:
-        words.append("in " + " and ".join(map(in_words, window["seasons"])))
+        seasons = joined_by_and([*map(in_words, window["seasons"])])
+        words.append(sentence("in {seasons}", seasons=seasons))
     if "months" in window:
-        words.append("in " + ", ".join(MONTHS[month - 1] for month in window["months"]))
-    return " ".join(words)
+        words.append(sentence("in {months}", months=joined(map(Month, window["months"]))))
+    return joined(words, " ")

@@ -13,6 +13,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow]
 ARABIC = Language.of("ar")
 PAGES = (
     "submit-reading", "rounds", "payments", "bills", "customers", "my-account", "dunning",
+    "tariffs", "tariff-editor",
 )  # fmt: skip
 FAILED = "Something went wrong on our side. What was stored before is safe."
 _OVERFLOW = "() => document.documentElement.scrollWidth - innerWidth"

@@ -13,12 +13,16 @@ from scheduler import Scheduler
 from services.bootstrap import build_services, run_with
 from services.container import Services
 from services.identity.permissions import Role
+from services.languages.language import Language
 from services.quantities.period import first_of_month, local_date, next_month, start_of_day
 from services.readings.submission import parse_submission
 from services.settings import PROJECT_FOLDER, load_settings
+from services.tariff_publishing.templates import TEMPLATES
 from services.tariffs import parse_tariff
+from services.tariffs.values import in_words
 from tests.integration.utility import ADMIN
-from tests.ui.test_pages import now, press, put, signed_in, without_database, words
+from tests.ui.test_pages import now, press, put, signed_in, user_of, without_database, words
+from tests.ui.untranslated import english_on, reads_arabic
 
 pytestmark = pytest.mark.postgres
 
@@ -101,6 +105,11 @@ def plain(said: str) -> str:
 
 def figures(app: AppTest) -> dict[str, str]:
     return {metric.label: metric.value for metric in app.metric}
+
+
+def names(services: Services) -> list[str]:
+    """What the tariffs are called that the tests have made so far."""
+    return [one.name for one in services.tariff_publishing.tariffs(principal=ADMIN)]
 
 
 def value_of(app: AppTest, label: str) -> str:
@@ -333,3 +342,51 @@ def test_a_previews_demand_may_be_typed_as_it_is_printed(
     field.set_value(typed).run()
     assert app.text[0].value == (shown or start)
     assert said in plain("\n".join(caption.value for caption in app.caption))
+
+
+class TestInAnotherLanguage:
+    ARABIC = Language.of("ar")
+    # What the tariff itself says.
+    DATA = (
+        *(KSEB["name"], KSEB["source"]),
+        *(charge["description"] for charge in KSEB["charges"]),
+        *(in_words(charge["code"]) for charge in KSEB["charges"]),
+    )
+
+    @pytest.mark.parametrize(
+        ("page", "views"),
+        [
+            (LIST, [""]),
+            (DETAIL, ["Charges", "Preview", "Who pays more"]),
+            (EDITOR, [""]),
+            ("tariffs/tariff_correction.py", [""]),
+        ],
+    )
+    def test_a_page_has_no_english_of_its_own(
+        self, services: Services, page: str, views: list[str]
+    ) -> None:
+        reads_arabic(services, user_of(Role.ADMIN))
+        for view in views:
+            shown = {"show": self.ARABIC.gettext(view)} if view else {}
+            begins = {"from": KSEB["effective_from"]} if "correction" in page else {}
+            app = signed_in(services, Role.ADMIN, page, code=CODE, **shown, **begins)
+            assert not app.exception
+            assert english_on(app, data=(*self.DATA, *names(services))) == [], view
+
+    def test_a_template_has_no_english_but_what_customers_would_read(
+        self, services: Services
+    ) -> None:
+        reads_arabic(services, user_of(Role.ADMIN))
+        for template in TEMPLATES:
+            app = signed_in(services, Role.ADMIN, EDITOR)
+            assert english_on(app, data=names(services)) == []
+            app = press(app, self.ARABIC.gettext(template.name))
+            assert not app.exception
+            own = (
+                "off peak",
+                "Off peak",
+                template.name,
+                *(c["description"] for c in template.charges),
+            )
+            assert english_on(app, data=own) == [], template.name
+            app.session_state["tariff-drafts"] = {}

@@ -35,7 +35,6 @@ NOT_YET = {
     "shared",
     "sign_ins",
     "system",
-    "tariffs",
     "users",
     ".",
 }
