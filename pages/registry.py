@@ -104,7 +104,7 @@ BANK_LINES: Final = PageEntry(
     "account_balance",
 )
 AUTOPAY: Final = PageEntry(
-    "autopay/autopay.py", "autopay", "Autopay", (Permission.VIEW_PAYMENTS,), "autorenew"
+    "autopay/autopay.py", "autopay", N_("Autopay"), (Permission.VIEW_PAYMENTS,), "autorenew"
 )
 DUNNING: Final = PageEntry(
     "dunning/dunning.py", "dunning", N_("Dunning"), (Permission.VIEW_DUNNING,), "campaign"

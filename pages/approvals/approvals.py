@@ -5,6 +5,7 @@ from typing import Final
 import streamlit as st
 
 from pages.approvals.request_cards import show_request
+from pages.languages.words import _
 from pages.registry import APPROVALS, SETTINGS
 from pages.shared.components import chosen_page, page_number
 from pages.shared.detail import chosen_view
@@ -13,22 +14,30 @@ from pages.shared.header import show_header
 from pages.shared.permitted import page_link
 from pages.shared.session import require_permission, services
 from services.identity.permissions import Permission
+from services.languages.sentence import N_
 
 _AT_ONCE: Final = 10
+_WAITING: Final = N_("Waiting")
 
 principal = require_permission(Permission.VIEW_BILLS)
 show_header(APPROVALS.title)
 show_done()
-waiting = chosen_view(("Waiting", "Decided")) == "Waiting"
+waiting = chosen_view((_WAITING, N_("Decided"))) == _WAITING
 key = f"approvals-{waiting}"
 found = services().approvals.listed(
     waiting=waiting, principal=principal, page=chosen_page(key), page_size=_AT_ONCE
 )
 if not found.total:
-    st.caption("Nothing waits for approval." if waiting else "Nothing was decided yet.")
+    st.caption(_("Nothing waits for approval.") if waiting else _("Nothing was decided yet."))
 if not services().settings.four_eyes:
-    st.caption("The settings ask for no second person.")
-    page_link(SETTINGS, "Settings", icon=":material/settings:", query_params={"view": "Approvals"})
+    st.caption(_("The settings ask for no second person."))
+    # The address has the name of a view as it is shown.
+    page_link(
+        SETTINGS,
+        _(SETTINGS.title),
+        icon=":material/settings:",
+        query_params={"view": _(APPROVALS.title)},
+    )
 for request in found.items:
     show_request(request, principal)
 page_number(total=found.total, page_size=_AT_ONCE, key=key)

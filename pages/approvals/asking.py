@@ -4,6 +4,7 @@ from collections.abc import Collection
 
 import streamlit as st
 
+from pages.languages.words import _, say
 from pages.registry import APPROVALS
 from pages.shared.format import escaped, moment
 from pages.shared.permitted import page_link
@@ -18,15 +19,17 @@ def asks_first(group: Group) -> bool:
     asks = group in services().settings.four_eyes
     if asks:
         st.caption(
-            ":material/approval_delegation: Another person must approve this: it is done once "
-            "somebody does, on *Approvals*."
+            _(
+                ":material/approval_delegation: Another person must approve this: it is done once "
+                "somebody does, on *Approvals*."
+            )
         )
     return asks
 
 
 def label_of(label: str, *, asks: bool) -> str:
     """What the button says that does it, or asks for it."""
-    return "Ask for approval" if asks else label
+    return _("Ask for approval") if asks else label
 
 
 def show_requests(
@@ -36,14 +39,20 @@ def show_requests(
     waiting = services().approvals.about(kinds, things, principal=principal)
     for request in waiting:
         with st.container(border=True, gap="xsmall"):
-            st.markdown(f":material/approval_delegation: **{escaped(request.summary)}**")
-            asked = (
-                f"Asked for on {moment(request.asked_at, zone())} by {called(request.asked_by)};"
-            )
+            st.markdown(f":material/approval_delegation: **{escaped(say(request.summary))}**")
+            at, who = moment(request.asked_at, zone()), escaped(called(request.asked_by))
             if request.state == "approved":
-                st.markdown(f"{escaped(asked)} it is approved and not done yet.")
-            else:
-                st.markdown(
-                    f"{escaped(asked)} it waits on *Approvals* until somebody else approves it."
+                said = _(
+                    "Asked for on {moment} by {who}; it is approved and not done yet.",
+                    moment=at,
+                    who=who,
                 )
-            page_link(APPROVALS, "Approvals", icon=":material/approval_delegation:")
+            else:
+                said = _(
+                    "Asked for on {moment} by {who}; it waits on *Approvals* until somebody else "
+                    "approves it.",
+                    moment=at,
+                    who=who,
+                )
+            st.markdown(said)
+            page_link(APPROVALS, _(APPROVALS.title), icon=":material/approval_delegation:")

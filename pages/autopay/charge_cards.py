@@ -4,19 +4,21 @@ from typing import Final
 
 import streamlit as st
 
+from pages.languages.words import _, ngettext, say
 from pages.registry import CUSTOMER
-from pages.shared.format import Color, day, escaped
+from pages.shared.format import Color, day, escaped, money
 from pages.shared.permitted import page_link
+from services.languages.sentence import N_
 from services.records.customers.autopay import Charge, ChargeStatus
 
 STATUS: Final[dict[ChargeStatus, tuple[str, Color]]] = {
-    "planned": ("Not announced yet", "gray"),
-    "announced": ("Announced", "blue"),
-    "charging": ("Under way", "violet"),
-    "waiting": ("Tried again", "orange"),
-    "paid": ("Paid", "green"),
-    "failed": ("Failed", "red"),
-    "dropped": ("Not charged", "gray"),
+    "planned": (N_("Not announced yet"), "gray"),
+    "announced": (N_("Announced"), "blue"),
+    "charging": (N_("Under way"), "violet"),
+    "waiting": (N_("Tried again"), "orange"),
+    "paid": (N_("Paid"), "green"),
+    "failed": (N_("Failed"), "red"),
+    "dropped": (N_("Not charged"), "gray"),
 }
 
 
@@ -31,17 +33,18 @@ def show_charge(charge: Charge, *, named: bool = True) -> None:
                     label=f"{escaped(charge.customer_name)}, {escaped(charge.account_no)}",
                     query_params={"id": charge.customer_id},
                 )
-            st.badge("To be confirmed" if charge.confirm_id else name, color=color)
-        st.markdown(f"**{escaped(charge.amount.display())}** · {escaped(charge.method)}")
+            st.badge(_("To be confirmed") if charge.confirm_id else _(name), color=color)
+        amount = money(charge.amount.minor, charge.amount.currency)
+        st.markdown(f"**{escaped(amount)}** · {escaped(charge.method)}")
         st.caption(escaped(" · ".join(_about(charge))))
 
 
 def _about(charge: Charge) -> list[str]:
-    words = [f"{charge.reference}, due {day(charge.due_on)}"]
+    words = [_("{reference}, due {day}", reference=charge.reference, day=day(charge.due_on))]
     if charge.ended_at is None:
-        words.append(f"charged on {day(charge.charge_on)}")
+        words.append(_("charged on {day}", day=day(charge.charge_on)))
     if charge.attempts:
-        words.append("tried once" if charge.attempts == 1 else f"tried {charge.attempts} times")
+        words.append(ngettext("tried once", "tried {count} times", charge.attempts))
     if charge.detail:
-        words.append(charge.detail.rstrip("."))
+        words.append(say(charge.detail).rstrip("."))
     return words

@@ -1,7 +1,10 @@
 """The autopay policy: what holds, and a form for another version."""
 
+from functools import reduce
+
 import streamlit as st
 
+from pages.languages.words import _, ngettext, say
 from pages.shared.form_ids import form_done, form_id
 from pages.shared.format import count, day, escaped
 from pages.shared.permitted import submit_button
@@ -23,28 +26,52 @@ def show_policy(principal: Principal) -> None:
     """What holds, and for who may change it a form that begins with it."""
     policy = services().autopay.office.policy(principal=principal)
     with st.container(border=True, gap="small"):
-        st.markdown(f"**{f'Version {policy.version}' if policy.version else 'The default'}**")
+        version = str(policy.version)
+        title = _("Version {version}", version=version) if policy.version else _("The default")
+        st.markdown(f"**{title}**")
         if policy.created_at:
-            st.caption(f"From {day(policy.created_at)} · {escaped(called(policy.created_by))}")
-        tries = " and ".join(count(number, "day") for number in policy.retry_days)
-        st.markdown(
-            f"1. Customers hear of a charge {count(policy.notice_days, 'day')} before.\n"
-            "2. It is charged on the due date; who hears later is charged later.\n"
-            + (
-                f"3. Declined, it is tried again {tries} after the first try.\n"
-                if tries
-                else "3. Declined, it is not tried again.\n"
-            )
-            + f"4. A bank's question is open for {count(policy.confirm_days, 'day')}.\n"
-            f"5. Customers hear {count(policy.expiry_days, 'day')} before their card expires."
-        )
+            from_day = _("From {day}", day=day(policy.created_at))
+            st.caption(f"{from_day} · {escaped(called(policy.created_by))}")
+        rules = enumerate(_rules(policy), start=1)
+        st.markdown("\n".join(f"{number}. {said}" for number, said in rules))
         st.caption(
-            "Expired, stolen or closed cards and accounts are not tried again. After the last try "
-            "autopay of the customer pauses, and dunning goes on."
+            _(
+                "Expired, stolen or closed cards and accounts are not tried again. After the last "
+                "try autopay of the customer pauses, and dunning goes on."
+            )
         )
     if may(Permission.CHANGE_DUNNING):
-        with st.expander("Change the policy", icon=":material/edit:"):
+        with st.expander(_("Change the policy"), icon=":material/edit:"):
             _ask(policy, principal)
+
+
+def _rules(policy: AutopayPolicy) -> list[str]:
+    """The policy in sentences."""
+    tries = [count(number, "day") for number in policy.retry_days]
+    return [
+        ngettext(
+            "Customers hear of a charge {count} day before.",
+            "Customers hear of a charge {count} days before.",
+            policy.notice_days,
+        ),
+        _("It is charged on the due date; who hears later is charged later."),
+        _(
+            "Declined, it is tried again {days} after the first try.",
+            days=reduce(lambda some, one: _("{some} and {one}", some=some, one=one), tries),
+        )
+        if tries
+        else _("Declined, it is not tried again."),
+        ngettext(
+            "A bank's question is open for {count} day.",
+            "A bank's question is open for {count} days.",
+            policy.confirm_days,
+        ),
+        ngettext(
+            "Customers hear {count} day before their card expires.",
+            "Customers hear {count} days before their card expires.",
+            policy.expiry_days,
+        ),
+    ]
 
 
 def _ask(policy: AutopayPolicy, principal: Principal) -> None:
@@ -52,20 +79,33 @@ def _ask(policy: AutopayPolicy, principal: Principal) -> None:
     with st.form(f"form-{form}", border=False):
         with st.grid(4, min_column_width=150, vertical_alignment="bottom") as grid:
             with grid.cell():
-                notice = _days("Days of notice", policy.notice_days, MOST_NOTICE_DAYS, form)
+                notice = _days(
+                    _("Days of notice"),
+                    policy.notice_days,
+                    MOST_NOTICE_DAYS,
+                    key=f"notice-{form}",
+                )
             with grid.cell():
                 tries = st.text_input(
-                    "Further tries, days after the first",
+                    _("Further tries, days after the first"),
                     value=", ".join(str(number) for number in policy.retry_days),
                     key=f"tries-{form}",
                 )
             with grid.cell():
-                wait = _days("Days to confirm", policy.confirm_days, MOST_CONFIRM_DAYS, form)
+                wait = _days(
+                    _("Days to confirm"),
+                    policy.confirm_days,
+                    MOST_CONFIRM_DAYS,
+                    key=f"confirm-{form}",
+                )
             with grid.cell():
                 expiry = _days(
-                    "Days before a card expires", policy.expiry_days, MOST_EXPIRY_DAYS, form
+                    _("Days before a card expires"),
+                    policy.expiry_days,
+                    MOST_EXPIRY_DAYS,
+                    key=f"expiry-{form}",
                 )
-        if not submit_button("Publish", Permission.CHANGE_DUNNING, type="primary"):
+        if not submit_button(_("Publish"), Permission.CHANGE_DUNNING, type="primary"):
             return
     try:
         services().autopay.office.publish(
@@ -81,14 +121,11 @@ def _ask(policy: AutopayPolicy, principal: Principal) -> None:
             principal=principal,
         )
     except (InvalidAutopay, DatabaseRefused) as error:
-        st.error(escaped(error), icon=":material/edit:")
+        st.error(escaped(say(error)), icon=":material/edit:")
     else:
-        form_done("autopay-policy", "The policy is published.")
+        form_done("autopay-policy", _("The policy is published."))
         st.rerun()
 
 
-def _days(label: str, value: int, most: int, form: str) -> int:
-    found = st.number_input(
-        label, min_value=1, max_value=most, value=value, step=1, key=f"{label}-{form}"
-    )
-    return int(found)
+def _days(label: str, value: int, most: int, *, key: str) -> int:
+    return int(st.number_input(label, min_value=1, max_value=most, value=value, step=1, key=key))

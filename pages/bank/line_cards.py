@@ -1,10 +1,11 @@
 """A line of a bank statement as a card: what it says, what became of it, what can be done."""
 
-from typing import Final
+from datetime import date
 
 import streamlit as st
 
 from pages.bank.line_decisions import ask_aside, ask_payer
+from pages.languages.words import _
 from pages.registry import PAYMENT
 from pages.shared.components import description_list
 from pages.shared.format import day, escaped, money
@@ -14,8 +15,6 @@ from services.identity.auth import Principal
 from services.identity.permissions import Permission
 from services.records.bills import invoice_reference
 from services.records.reconciliation import BankLine
-
-_NOBODY: Final = "–"
 
 
 def show_line(line: BankLine, principal: Principal) -> None:
@@ -39,12 +38,14 @@ def _show_what_became(line: BankLine) -> None:
     if line.status == "open":
         st.warning(_why(line), icon=":material/help:")
     elif line.status == "set_aside":
-        st.info(f"Set aside: {escaped(line.reason)}", icon=":material/inventory_2:")
+        st.info(
+            _("Set aside: {reason}", reason=escaped(line.reason)), icon=":material/inventory_2:"
+        )
     elif line.status == "matched":
         st.success(_matched(line), icon=":material/check_circle:")
         page_link(
             PAYMENT,
-            label="The payment",
+            label=_("The payment"),
             icon=":material/payments:",
             query_params={"id": line.payment_id or ""},
         )
@@ -53,26 +54,53 @@ def _show_what_became(line: BankLine) -> None:
 def _why(line: BankLine) -> str:
     detail = escaped(line.detail)
     if line.why == "several":
-        return f"The text names several customers: {detail}."
+        return _("The text names several customers: {detail}.", detail=detail)
     if line.why == "other_currency":
-        return f"The line is in {line.currency}, the account in {detail}."
+        return _(
+            "The line is in {currency}, the account in {other}.",
+            currency=line.currency,
+            other=detail,
+        )
     if line.why == "not_payable":
-        return f"The bill it names is void or a draft: {detail}."
+        return _("The bill it names is void or a draft: {detail}.", detail=detail)
     if line.why == "entered_already":
-        return f"A payment just like it was {detail}: it would count twice."
-    return "The text names no bill, account or meter that is known."
+        return _counted_already(line.detail)
+    return _("The text names no bill, account or meter that is known.")
+
+
+def _counted_already(detail: str) -> str:
+    """`detail` is as the database writes it: "entered on 2026-11-12"."""
+    how, _space, written = detail.rpartition(" ")
+    on = date.fromisoformat(written)
+    if how == "entered on":
+        return _("A payment just like it was entered on {day}: it would count twice.", day=on)
+    return _(
+        "A payment just like it was imported from another file, of {day}: it would count twice.",
+        day=on,
+    )
 
 
 def _matched(line: BankLine) -> str:
-    whose = f"**{escaped(line.customer_name or '')}**, account {escaped(line.account_no or '')}"
+    whose = _(
+        "**{name}**, account {account_no}",
+        name=escaped(line.customer_name or ""),
+        account_no=escaped(line.account_no or ""),
+    )
     if line.matched_by == "person":
-        return f"{whose}: chosen by {escaped(called(line.decided_by or ''))}."
+        who = escaped(called(line.decided_by or ""))
+        return _("{whose}: chosen by {who}.", whose=whose, who=who)
+    return f"{_named(line, whose)} {_compared(line)}"
+
+
+def _named(line: BankLine, whose: str) -> str:
+    named = escaped(line.detail)
     if line.matched_by == "bill":
-        number = invoice_reference(line.bill_number) if line.bill_number is not None else ""
-        named = f"bill {number or escaped(line.detail)}"
-    else:
-        named = f"{line.matched_by} {escaped(line.detail)}"
-    return f"{whose}: its text names {named}. {_compared(line)}"
+        if line.bill_number is not None:
+            named = invoice_reference(line.bill_number)
+        return _("{whose}: its text names bill {number}.", whose=whose, number=named)
+    if line.matched_by == "account":
+        return _("{whose}: its text names account {number}.", whose=whose, number=named)
+    return _("{whose}: its text names meter {number}.", whose=whose, number=named)
 
 
 def _compared(line: BankLine) -> str:
@@ -81,17 +109,18 @@ def _compared(line: BankLine) -> str:
         return ""
     shown = escaped(money(abs(expected), line.currency))
     if expected == line.amount_minor:
-        return "The amount is just what was open."
+        return _("The amount is just what was open.")
     if expected <= 0:
-        return "Nothing was open: it stays on the account as credit."
-    more = "more" if line.amount_minor > expected else "less"
-    return f"The amount is {more} than the {shown} that was open."
+        return _("Nothing was open: it stays on the account as credit.")
+    if line.amount_minor > expected:
+        return _("The amount is more than the {amount} that was open.", amount=shown)
+    return _("The amount is less than the {amount} that was open.", amount=shown)
 
 
 def _facts(line: BankLine) -> list[tuple[str, str]]:
     facts = [
-        ("Bank account", line.account),
-        ("Bank's reference", line.bank_reference),
-        ("Imported by", line.imported_by),
+        (_("Bank account"), line.account),
+        (_("Bank's reference"), line.bank_reference),
+        (_("Imported by"), line.imported_by),
     ]
     return [(name, value) for name, value in facts if value]

@@ -6,6 +6,7 @@ from typing import Final
 
 import streamlit as st
 
+from pages.languages.words import _, say
 from pages.payments.payment_payer import balance_words
 from pages.shared.form_ids import form_done
 from pages.shared.format import escaped, money
@@ -20,18 +21,20 @@ _DECIDED: Final = "bank-line"
 
 def ask_payer(line: BankLine, principal: Principal) -> None:
     """Look for who paid: a bill, an account or a name; whoever is found is chosen by a button."""
-    with st.popover("Choose the customer", icon=":material/person_search:", key=f"who-{line.id}"):
+    with st.popover(
+        _("Choose the customer"), icon=":material/person_search:", key=f"who-{line.id}"
+    ):
         with (
             st.form(f"find-{line.id}", border=False),
             st.container(horizontal=True, vertical_alignment="bottom"),
         ):
             text = st.text_input(
-                "Who paid?",
-                placeholder="Bill (INV-000117), account number or name",
+                _("Who paid?"),
+                placeholder=_("Bill (INV-000117), account number or name"),
                 autocomplete="off",
                 key=f"payer-{line.id}",
             )
-            st.form_submit_button("Find", icon=":material/search:")
+            st.form_submit_button(_("Find"), icon=":material/search:")
         if text:
             _offer_found(line, text, principal)
 
@@ -40,17 +43,26 @@ def _offer_found(line: BankLine, text: str, principal: Principal) -> None:
     try:
         found = services().office_payments.find(text, principal=principal)
     except (InvalidEntry, NotFound) as error:
-        st.warning(escaped(error), icon=":material/search_off:")
+        st.warning(escaped(say(error)), icon=":material/search_off:")
         return
     desk = services().bank_lines
     for account in found.accounts:
         bill_id = found.bill.id if found.bill else None
-        on = f" · bill {found.bill.reference}" if found.bill else ""
-        st.markdown(f"**{escaped(account.name)}** · account {escaped(account.account_no)}{on}")
+        known = _(
+            "**{name}** · account {account_no}",
+            name=escaped(account.name),
+            account_no=escaped(account.account_no),
+        )
+        on = _("bill {reference}", reference=found.bill.reference) if found.bill else ""
+        st.markdown(f"{known} · {on}" if on else known)
         st.caption(f"{escaped(account.address)} · {balance_words(account)}")
         amount = money(line.amount_minor, line.currency)
         if st.button(
-            f"Count {escaped(amount)} for account {escaped(account.account_no)}",
+            _(
+                "Count {amount} for account {account_no}",
+                amount=escaped(amount),
+                account_no=escaped(account.account_no),
+            ),
             type="primary",
             key=f"choose-{line.id}-{account.id}",
         ):
@@ -62,27 +74,27 @@ def _offer_found(line: BankLine, text: str, principal: Principal) -> None:
                     bill_id=bill_id,
                     principal=principal,
                 ),
-                f"{amount} is counted for {account.name}.",
+                _("{amount} is counted for {name}.", amount=amount, name=account.name),
             )
 
 
 def ask_aside(line: BankLine, principal: Principal) -> None:
     """Set the line aside with a reason."""
     with (
-        st.popover("Set aside", icon=":material/inventory_2:", key=f"aside-{line.id}"),
+        st.popover(_("Set aside"), icon=":material/inventory_2:", key=f"aside-{line.id}"),
         st.form(f"aside-form-{line.id}", border=False),
     ):
         reason = st.text_input(
-            "Why is it nobody's payment?",
-            placeholder="A transfer between our own accounts",
+            _("Why is it nobody's payment?"),
+            placeholder=_("A transfer between our own accounts"),
             key=f"reason-{line.id}",
         )
-        if st.form_submit_button("Set aside", type="primary"):
+        if st.form_submit_button(_("Set aside"), type="primary"):
             _decide(
                 lambda: services().bank_lines.set_aside(
                     line.id, reason=reason, principal=principal
                 ),
-                "The line is set aside.",
+                _("The line is set aside."),
             )
 
 
@@ -90,7 +102,7 @@ def _decide(decide: Callable[[], object], done: str) -> None:
     try:
         decide()
     except (InvalidEntry, IllegalChange, NotFound) as error:
-        st.error(escaped(error), icon=":material/error:")
+        st.error(escaped(say(error)), icon=":material/error:")
         return
     form_done(_DECIDED, done)
     st.rerun()

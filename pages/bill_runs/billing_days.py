@@ -4,10 +4,11 @@ from typing import Final
 
 import streamlit as st
 
+from pages.languages.words import _, ngettext, say
 from pages.registry import SERVICE_POINTS
 from pages.shared.components import chosen_page, page_number
 from pages.shared.form_ids import form_done
-from pages.shared.format import count, escaped, ordinal
+from pages.shared.format import count, escaped, grouped, ordinal
 from pages.shared.permitted import page_link, submit_button
 from pages.shared.session import services
 from services.billing.cycles import LAST_BILLING_DAY, NoBillingDay
@@ -24,16 +25,19 @@ def show_billing_days(principal: Principal) -> None:
     """The days in use, then the routes with a field for the day of each."""
     days = services().billing_cycles.days(principal=principal)
     st.caption(
-        "Each agreement is billed once a month, on its billing day, up to its last reading until "
-        "then. Read a route some days before its billing day."
+        _(
+            "Each agreement is billed once a month, on its billing day, up to its last reading "
+            "until then. Read a route some days before its billing day."
+        )
     )
-    rows = ["| Billing day | Agreements |", "|:---|---:|"]
-    rows += [f"| {ordinal(one.billing_day)} | {one.agreements:,} |" for one in days.cycles]
-    st.markdown("\n".join(rows if days.cycles else [*rows, "| 1st | 0 |"]), width="stretch")
-    st.subheader("Reading routes", anchor=False)
+    heads = (_("Billing day"), _("Agreements"))
+    cycles = [(one.billing_day, one.agreements) for one in days.cycles] or [(1, 0)]
+    rows = [f"| {ordinal(on)} | {grouped(str(number))} |" for on, number in cycles]
+    st.markdown("\n".join([f"| {' | '.join(heads)} |", "|:---|---:|", *rows]), width="stretch")
+    st.subheader(_("Reading routes"), anchor=False)
     if not days.routes:
-        st.caption("No place of supply is on a route. The route is set on the service point.")
-        page_link(SERVICE_POINTS, label="Service points", icon=":material/location_on:")
+        st.caption(_("No place of supply is on a route. The route is set on the service point."))
+        page_link(SERVICE_POINTS, label=_(SERVICE_POINTS.title), icon=":material/location_on:")
     first = (chosen_page(_PAGE) - 1) * _AT_ONCE
     for route in days.routes[first : first + _AT_ONCE]:
         _ask_day_of(route, principal)
@@ -47,15 +51,15 @@ def _ask_day_of(route: ReadingRoute, principal: Principal) -> None:
     ):
         st.markdown(f"**{escaped(route.route)}**  \n{count(route.places, 'place')}")
         chosen = st.number_input(
-            "Billing day",
+            _("Billing day"),
             1,
             LAST_BILLING_DAY,
             value=route.billing_day,
-            placeholder="each its own",
+            placeholder=_("each its own"),
             width=160,
             key=f"day-{route.route}",
         )
-        if submit_button("Save", Permission.PREPARE_BILLS) and chosen is not None:
+        if submit_button(_("Save"), Permission.PREPARE_BILLS) and chosen is not None:
             _save(route, int(chosen), principal)
 
 
@@ -65,11 +69,16 @@ def _save(route: ReadingRoute, billing_day: int, principal: Principal) -> None:
             route.route, billing_day=billing_day, principal=principal
         )
     except (NoBillingDay, NotFound) as error:
-        st.error(escaped(error), icon=":material/edit:")
+        st.error(escaped(say(error)), icon=":material/edit:")
         return
     form_done(
         f"route-{route.route}",
-        f"Route {escaped(route.route)} is billed on the {ordinal(billing_day)}; "
-        f"{count(moved, 'agreement')} moved to that day.",
+        ngettext(
+            "Route {route} is billed on the {ordinal}; {count} agreement moved to that day.",
+            "Route {route} is billed on the {ordinal}; {count} agreements moved to that day.",
+            moved,
+            route=escaped(route.route),
+            ordinal=ordinal(billing_day),
+        ),
     )
     st.rerun()

@@ -5,9 +5,10 @@ from typing import Final
 import streamlit as st
 
 from pages.drafts.draft_issue import issue_if_pressed, offer_issue
+from pages.languages.words import _, ngettext, say
 from pages.registry import BILL, DRAFTS, JOBS
 from pages.shared.components import description_list, status_badge
-from pages.shared.format import RUN_STATUS, count, day, escaped, kwh, moment, money
+from pages.shared.format import RUN_STATUS, day, escaped, grouped, kwh, moment, money
 from pages.shared.permitted import page_link
 from pages.shared.session import may, services, zone
 from services.billing.draft_signs import signs_of
@@ -33,7 +34,7 @@ def show_last_run(principal: Principal) -> None:
     """How it ended, what it made by currency, and its drafts: the outliers, and all together."""
     result = services().bill_approval.last_bill_run(principal=principal)
     if result.run is None:
-        st.info("No bill run has begun yet.", icon=":material/info:")
+        st.info(_("No bill run has begun yet."), icon=":material/info:")
         return
     _show_run(result.run)
     _show_sums(result)
@@ -49,13 +50,13 @@ def _show_run(run: JobRun) -> None:
             status_badge(run.status, RUN_STATUS)
         description_list(
             [
-                ("Started", moment(run.started_at, zone())),
-                ("Bills made", f"{run.done_count:,}"),
-                ("Set aside", f"{run.failed_count:,}"),
+                (_("Started"), moment(run.started_at, zone())),
+                (_("Bills made"), grouped(str(run.done_count))),
+                (_("Set aside"), grouped(str(run.failed_count))),
             ],
             least_width=150,
         )
-        page_link(JOBS, label="The run and what it set aside", icon=":material/event_repeat:")
+        page_link(JOBS, label=_("The run and what it set aside"), icon=":material/event_repeat:")
 
 
 def _show_sums(result: BillRunResult) -> None:
@@ -69,35 +70,50 @@ def _show_sums(result: BillRunResult) -> None:
 
 def _of_preview(preview: BillRunPreviewed | None) -> str:
     if preview is None:
-        return "Nobody looked at a preview of this run."
+        return _("Nobody looked at a preview of this run.")
     at = moment(preview.worked_out_at, zone())
     if preview.whole:
-        return f"The preview was worked out {at}, from the readings of then."
-    looked_at = count(preview.looked_at, "agreement")
-    return f"The preview was worked out {at} and looked at {looked_at}, a part of all."
+        return _("The preview was worked out {moment}, from the readings of then.", moment=at)
+    return ngettext(
+        "The preview was worked out {moment} and looked at {count} agreement, a part of all.",
+        "The preview was worked out {moment} and looked at {count} agreements, a part of all.",
+        preview.looked_at,
+        moment=at,
+    )
 
 
 def _show_currency(currency: str, made: BillRunSums | None, foreseen: BillRunSums | None) -> None:
     none = BillRunSums(currency=currency, number=0, held=0, consumption_wh=0, total_minor=0)
     is_there, was_said = made or none, foreseen or none
     rows = (
-        ("Bills", f"{is_there.number:,}", f"{was_said.number:,}"),
-        ("Energy", kwh(is_there.consumption_wh), kwh(was_said.consumption_wh)),
-        ("Total", money(is_there.total_minor, currency), money(was_said.total_minor, currency)),
-        ("Held for a person", f"{is_there.held:,}", f"{was_said.held:,}"),
+        (_("Bills"), grouped(str(is_there.number)), grouped(str(was_said.number))),
+        (_("Energy"), kwh(is_there.consumption_wh), kwh(was_said.consumption_wh)),
+        (_("Total"), money(is_there.total_minor, currency), money(was_said.total_minor, currency)),
+        (_("Held for a person"), grouped(str(is_there.held)), grouped(str(was_said.held))),
     )
     with st.container(border=True, gap="small"):
-        st.markdown(f"**{count(is_there.number, 'bill')} in {escaped(currency)}**")
+        bills = ngettext(
+            "{count} bill in {currency}",
+            "{count} bills in {currency}",
+            is_there.number,
+            currency=escaped(currency),
+        )
+        st.markdown(f"**{bills}**")
         with st.grid("auto", min_column_width=150, gap=("small", "medium")) as grid:
             for label, value, before in rows:
                 with grid.cell(), st.container(gap=None):
                     st.caption(label)
                     st.markdown(f"**{escaped(value)}**")
                     if foreseen:
-                        st.caption(f"Preview: {escaped(before)}")
-        issued = is_there.number - is_there.drafts
-        verb = "is" if is_there.drafts == 1 else "are"
-        st.caption(f"{is_there.drafts:,} {verb} still to be issued, {issued:,} issued.")
+                        st.caption(_("Preview: {before}", before=escaped(before)))
+        st.caption(
+            ngettext(
+                "{count} is still to be issued, {issued} issued.",
+                "{count} are still to be issued, {issued} issued.",
+                is_there.drafts,
+                issued=is_there.number - is_there.drafts,
+            )
+        )
 
 
 def _show_drafts(run: JobRun, principal: Principal, *, may_issue: bool) -> None:
@@ -110,15 +126,15 @@ def _show_drafts(run: JobRun, principal: Principal, *, may_issue: bool) -> None:
         page=1,
         page_size=_OUTLIERS,
     )
-    st.subheader("Drafts of this run", anchor=False)
+    st.subheader(_("Drafts of this run"), anchor=False)
     _show_outliers(review)
     if run.status in ("running", "interrupted", "paused"):
-        st.caption("The run is not over: its drafts can be issued together when it is.")
+        st.caption(_("The run is not over: its drafts can be issued together when it is."))
     elif may_issue and may(Permission.APPROVE_BILLS):
         offer_issue(DraftChoice(_FREE), review.totals)
     page_link(
         DRAFTS,
-        label="Look at the drafts, and at those held",
+        label=_("Look at the drafts, and at those held"),
         icon=":material/fact_check:",
         query_params=_OF_IT,
     )
@@ -127,12 +143,15 @@ def _show_drafts(run: JobRun, principal: Principal, *, may_issue: bool) -> None:
 def _show_outliers(review: DraftReview) -> None:
     number = review.drafts.total
     if not number:
-        st.caption("Nothing is unusual about those that are not held.")
+        st.caption(_("Nothing is unusual about those that are not held."))
         return
-    st.caption(
-        f"{count(number, 'draft has', 'drafts have')} something unusual to look at, beside those "
-        f"held. {'These are the first.' if number > len(review.drafts.items) else ''}"
+    said = ngettext(
+        "{count} draft has something unusual to look at, beside those held.",
+        "{count} drafts have something unusual to look at, beside those held.",
+        number,
     )
+    first = _("These are the first.") if number > len(review.drafts.items) else ""
+    st.caption(f"{said} {first}")
     with st.grid(2, min_column_width=300, gap="xsmall") as grid:
         for draft in review.drafts.items:
             with grid.cell(), st.container(border=True, gap="xxsmall"):
@@ -145,10 +164,10 @@ def _show_outliers(review: DraftReview) -> None:
                     width="content",
                 )
                 for sign in signs_of(draft):
-                    st.markdown(f":orange[:material/flag:] {escaped(sign)}")
+                    st.markdown(f":orange[:material/flag:] {escaped(say(sign))}")
     page_link(
         DRAFTS,
-        label="All outliers",
+        label=_("All outliers"),
         icon=":material/flag:",
         query_params={**_OF_IT, "outliers": "true", "without-held": "true"},
         width="content",

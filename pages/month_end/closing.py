@@ -4,8 +4,9 @@ from datetime import date
 
 import streamlit as st
 
+from pages.languages.words import _, ngettext, say
 from pages.month_end.ledger_words import NOT_CHECKED_YET, ledger_in_words, when_checked
-from pages.shared.format import count, day, escaped, moment, month
+from pages.shared.format import day, escaped, moment, month
 from pages.shared.session import may, now, services, today, zone
 from services.database.errors import IllegalChange
 from services.identity.auth import Principal
@@ -20,18 +21,12 @@ def show_state(of: date, books: MonthEndReport, closings: list[MonthClosing]) ->
     """Whether entries can still be dated in the month."""
     if books.is_closed(of):
         closing = books.closing or min((c for c in closings if c.month > of), key=lambda c: c.month)
-        with_later = "" if closing.month == of else f" with {month(closing.month)}"
-        st.success(
-            f"Closed{with_later} by {escaped(closing.closed_by)} on "
-            f"{moment(closing.closed_at, zone())}. What is entered for it now is dated "
-            f"{_open_from(books)}, in the first month that is open.",
-            icon=":material/lock:",
-        )
+        st.success(f"{_closed(of, closing)} {_dated(books)}", icon=":material/lock:")
     elif next_month(of) > today():
-        st.info("This month is not over: its figures still grow.", icon=":material/schedule:")
+        st.info(_("This month is not over: its figures still grow."), icon=":material/schedule:")
     else:
         st.info(
-            "This month is open: entries can still be dated in it.", icon=":material/lock_open:"
+            _("This month is open: entries can still be dated in it."), icon=":material/lock_open:"
         )
 
 
@@ -41,35 +36,47 @@ def offer_closing(of: date, books: MonthEndReport, principal: Principal) -> None
     if not may_close or books.is_closed(of) or next_month(of) > today():
         return
     drafts = services().books.open_drafts(of)
-    with st.popover(f"Close {month(of)}", icon=":material/lock:", type="primary"):
+    label = _("Close {month}", month=month(of))
+    with st.popover(label, icon=":material/lock:", type="primary"):
         st.markdown(
-            f"The books of **{month(of)}** and of every month before it are closed for good. "
-            f"What is entered for them later is dated {day(next_month(of))} or after."
+            _(
+                "The books of **{month}** and of every month before it are closed for good. "
+                "What is entered for them later is dated {day} or after.",
+                month=month(of),
+                day=day(next_month(of)),
+            )
         )
         if drafts:
-            st.warning(
-                f"{count(drafts, 'draft')} for {month(of)} {'is' if drafts == 1 else 'are'} not "
-                "issued yet. They go into the books of the month in which they are issued.",
-                icon=":material/draft:",
+            waiting = ngettext(
+                "{count} draft for {month} is not issued yet.",
+                "{count} drafts for {month} are not issued yet.",
+                drafts,
+                month=month(of),
             )
-        if st.button("Yes, close it", type="primary", key="close-month"):
+            books_of = _("They go into the books of the month in which they are issued.")
+            st.warning(f"{waiting} {books_of}", icon=":material/draft:")
+        if st.button(_("Yes, close it"), type="primary", key="close-month"):
             _close(of, principal)
 
 
 def offer_check(principal: Principal) -> None:
     """Adding the whole ledger up again, and what is wrong with it if anything is."""
-    if not st.button("Check the ledger", icon=":material/rule:"):
+    if not st.button(_("Check the ledger"), icon=":material/rule:"):
         return
     found = services().books.check_ledger(principal=principal)
     if found is None:
-        st.info(NOT_CHECKED_YET, icon=":material/schedule:")
+        st.info(_(NOT_CHECKED_YET), icon=":material/schedule:")
         return
     if not found.problems:
         st.success(ledger_in_words(found), icon=":material/check_circle:")
         return
-    st.error(
-        f"The ledger does not add up{when_checked(found)}. No month can be closed until it does."
+    at, until = when_checked(found), _("No month can be closed until it does.")
+    not_so = (
+        _("The ledger does not add up as of {moment}.", moment=at)
+        if at
+        else _("The ledger does not add up.")
     )
+    st.error(f"{not_so} {until}")
     for problem in found.problems[:_MOST_PROBLEMS]:
         st.markdown(f"- {escaped(problem.what)}: {escaped(problem.detail)}")
 
@@ -78,7 +85,7 @@ def show_closings(closings: list[MonthClosing]) -> None:
     """Which months were closed, by whom and when."""
     if not closings:
         return
-    with st.expander("Closed months", icon=":material/history:"):
+    with st.expander(_("Closed months"), icon=":material/history:"):
         for closing in closings:
             st.markdown(
                 f"**{month(closing.month)}** · {escaped(closing.closed_by)}, "
@@ -86,15 +93,28 @@ def show_closings(closings: list[MonthClosing]) -> None:
             )
 
 
-def _open_from(books: MonthEndReport) -> str:
-    return day(books.open_from) if books.open_from else "as it is"
+def _closed(of: date, closing: MonthClosing) -> str:
+    who, at = escaped(closing.closed_by), moment(closing.closed_at, zone())
+    if closing.month == of:
+        return _("Closed by {who} on {moment}.", who=who, moment=at)
+    return _(
+        "Closed with {month} by {who} on {moment}.", month=month(closing.month), who=who, moment=at
+    )
+
+
+def _dated(books: MonthEndReport) -> str:
+    return _(
+        "What is entered for it now is dated {day}, in the first month that is open.",
+        day=books.open_from,
+    )
 
 
 def _close(of: date, principal: Principal) -> None:
     try:
         services().books.close(month=of, principal=principal, now=now())
     except IllegalChange as error:
-        st.error(f"{escaped(error)} Nothing was closed.", icon=":material/lock_open:")
+        nothing = _("Nothing was closed.")
+        st.error(f"{escaped(say(error))} {nothing}", icon=":material/lock_open:")
         return
-    st.toast(f"{month(of)} is closed.", icon=":material/lock:")
+    st.toast(_("{month} is closed.", month=month(of)), icon=":material/lock:")
     st.rerun()

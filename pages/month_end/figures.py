@@ -1,45 +1,51 @@
 """A month's books in figures: balances and entries, money by method, what was open at its end."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from typing import Final
 
 import streamlit as st
 
-from pages.shared.format import counted, day, escaped, money
+from pages.languages.words import Said, _
+from pages.shared.format import counted, day, escaped, grouped, money
 from pages.shared.money_format import METHOD_NAME
 from pages.shared.session import services
+from services.languages.sentence import N_
 from services.quantities.money import MINUS
 from services.records.ledger import Book, EntryKind
 from services.records.month_end import AgedKey, AgedTotal, MonthBook, MonthEndReport
 
 _PAGE_SIZE: Final = 10
-_BOOKS: Final[dict[Book, str]] = {"account": "Customers' accounts", "deposit": "Deposits held"}
-_KINDS: Final[dict[EntryKind, str]] = {
-    "bill": "Bills issued",
-    "bill_void": "Bills voided",
-    "payment": "Payments received",
-    "refund": "Payments refunded",
-    "reversal": "Payments reversed",
-    "dispute": "Payments disputed",
-    "payout": "Credit paid out",
-    "return_undone": "Returns that came back",
-    "credit": "Credits given",
-    "credit_undone": "Credits taken back",
-    "fee": "Fees charged",
-    "fee_undone": "Fees taken back",
-    "deposit_used": "Deposits used for bills",
-    "opening_balance": "Opening balances brought in",
-    "opening_balance_undone": "Opening balances taken back",
-}
+_BOOKS: Final[Mapping[Book, str]] = Said(
+    {"account": N_("Customers' accounts"), "deposit": N_("Deposits held")}
+)
+_KINDS: Final[Mapping[EntryKind, str]] = Said(
+    {
+        "bill": N_("Bills issued"),
+        "bill_void": N_("Bills voided"),
+        "payment": N_("Payments received"),
+        "refund": N_("Payments refunded"),
+        "reversal": N_("Payments reversed"),
+        "dispute": N_("Payments disputed"),
+        "payout": N_("Credit paid out"),
+        "return_undone": N_("Returns that came back"),
+        "credit": N_("Credits given"),
+        "credit_undone": N_("Credits taken back"),
+        "fee": N_("Fees charged"),
+        "fee_undone": N_("Fees taken back"),
+        "deposit_used": N_("Deposits used for bills"),
+        "opening_balance": N_("Opening balances brought in"),
+        "opening_balance_undone": N_("Opening balances taken back"),
+    }
+)
 
 
 def show_books(books: MonthEndReport) -> None:
     """For each book and currency what the month opened and closed with, and what lies between."""
     if not books.books:
-        st.info("Nothing was ever entered up to the end of this month.")
+        st.info(_("Nothing was ever entered up to the end of this month."))
         return
-    st.caption("Above 0 customers owe it; below 0 it is in their favour.")
+    st.caption(_("Above 0 customers owe it; below 0 it is in their favour."))
     with st.grid("auto", min_column_width=320) as grid:
         for book in books.books:
             with grid.cell():
@@ -51,7 +57,7 @@ def show_methods(books: MonthEndReport) -> None:
     if not books.methods:
         return
     with st.container(border=True):
-        st.markdown("**Money by method**")
+        st.markdown(_("**Money by method**"))
         rows = [
             (
                 f"{METHOD_NAME[m.method]}, {m.currency}",
@@ -60,7 +66,7 @@ def show_methods(books: MonthEndReport) -> None:
             )
             for m in books.methods
         ]
-        st.markdown(table(("Method", "Received", "Returned"), rows))
+        st.markdown(table((_("Method"), _("Received"), _("Returned")), rows))
 
 
 def show_receivables(month: date, books: MonthEndReport) -> None:
@@ -71,18 +77,24 @@ def show_receivables(month: date, books: MonthEndReport) -> None:
     )
     if found.permille is not None:
         st.info(
-            "What was open at the end of this month is being worked out, "
-            f"{found.permille // 10}% so far. It goes on without this page.",
+            _(
+                "What was open at the end of this month is being worked out, {percent}% so far. "
+                "It goes on without this page.",
+                percent=found.permille // 10,
+            ),
             icon=":material/hourglass_top:",
         )
-        st.button("Look again", icon=":material/refresh:", key=f"look-{month}")
+        st.button(_("Look again"), icon=":material/refresh:", key=f"look-{month}")
         return
     if not found.totals:
-        st.caption("Nothing was open at the end of this month.")
+        st.caption(_("Nothing was open at the end of this month."))
         return
     st.caption(
-        f"Past due as of {day(found.as_of)}: bills due before that day, without those "
-        "in a plan that is kept, those a bank is paying, and those whose money went back."
+        _(
+            "Past due as of {day}: bills due before that day, without those in a plan that is "
+            "kept, those a bank is paying, and those whose money went back.",
+            day=day(found.as_of),
+        )
     )
     with st.grid("auto", min_column_width=320) as grid:
         for total in found.totals:
@@ -97,8 +109,8 @@ def show_receivables(month: date, books: MonthEndReport) -> None:
         for c in found.customers
     ]
     with st.container(border=True):
-        st.markdown("**Those with the most past due**")
-        st.markdown(table(("Customer", "Past due", "Balance"), rows))
+        st.markdown(_("**Those with the most past due**"))
+        st.markdown(table((_("Customer"), _("Past due"), _("Balance")), rows))
         _offer_pages(key, found.after)
 
 
@@ -107,10 +119,12 @@ def _offer_pages(key: str, after: AgedKey | None) -> None:
     if first and after is None:
         return
     with st.container(horizontal=True, horizontal_alignment="right"):
-        if not first and st.button("First page", icon=":material/first_page:", key=f"{key}-first"):
+        if not first and st.button(
+            _("First page"), icon=":material/first_page:", key=f"{key}-first"
+        ):
             del st.session_state[key]
             st.rerun()
-        if after and st.button("Next page", icon=":material/chevron_right:", key=f"{key}-next"):
+        if after and st.button(_("Next page"), icon=":material/chevron_right:", key=f"{key}-next"):
             st.session_state[key] = after
             st.rerun()
 
@@ -131,29 +145,34 @@ def _show_book(book: MonthBook) -> None:
     with st.container(border=True):
         st.markdown(f"**{_BOOKS[book.book]}, {escaped(book.currency)}**")
         entries = [
-            (_KINDS[kind.kind], f"{kind.number:,}", money(kind.amount_minor, book.currency))
+            (_KINDS[kind.kind], grouped(str(kind.number)), money(kind.amount_minor, book.currency))
             for kind in book.kinds
         ]
-        first = ("Opening balance", "", money(book.opening_minor, book.currency))
-        last = ("Closing balance", "", money(book.closing_minor, book.currency))
-        st.markdown(table(("", "Entries", "Sum"), [first, *entries, last]))
+        first = (_("Opening balance"), "", money(book.opening_minor, book.currency))
+        last = (_("Closing balance"), "", money(book.closing_minor, book.currency))
+        st.markdown(table(("", _("Entries"), _("Sum")), [first, *entries, last]))
 
 
 def _show_total(total: AgedTotal, books: MonthEndReport) -> None:
     with st.container(border=True):
-        of = counted(total.customers, "customer")
-        st.markdown(f"**Open at the end of the month, {escaped(total.currency)}** ({of})")
+        st.markdown(
+            _(
+                "**Open at the end of the month, {currency}** ({customers})",
+                currency=escaped(total.currency),
+                customers=counted(total.customers, "customer"),
+            )
+        )
         rows = [
-            ("Not due yet", total.not_due_minor),
-            ("1 to 30 days past due", total.late_30_minor),
-            ("31 to 60 days", total.late_60_minor),
-            ("61 to 90 days", total.late_90_minor),
-            ("Over 90 days", total.later_minor),
-            ("Credit that paid nothing yet", total.credit_minor),
-            ("Balance", total.balance_minor),
+            (_("Not due yet"), total.not_due_minor),
+            (_("1 to 30 days past due"), total.late_30_minor),
+            (_("31 to 60 days"), total.late_60_minor),
+            (_("61 to 90 days"), total.late_90_minor),
+            (_("Over 90 days"), total.later_minor),
+            (_("Credit that paid nothing yet"), total.credit_minor),
+            (_("Balance"), total.balance_minor),
         ]
         shown = [(label, money(minor, total.currency)) for label, minor in rows]
-        st.markdown(table(("", "Sum"), shown))
+        st.markdown(table(("", _("Sum")), shown))
         closing = sum(
             b.closing_minor
             for b in books.books
@@ -161,4 +180,9 @@ def _show_total(total: AgedTotal, books: MonthEndReport) -> None:
         )
         if closing != total.balance_minor:
             apart = money(closing - total.balance_minor, total.currency)
-            st.error(f"The ledger has {escaped(apart)} more than this. Check the ledger below.")
+            st.error(
+                _(
+                    "The ledger has {amount} more than this. Check the ledger below.",
+                    amount=escaped(apart),
+                )
+            )

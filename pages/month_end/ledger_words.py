@@ -2,11 +2,13 @@
 
 from typing import Final
 
+from pages.languages.words import _
 from pages.shared.format import count, moment
 from pages.shared.session import zone
+from services.languages.sentence import N_
 from services.records.month_end import KeptLedgerCheck, LedgerCheck
 
-NOT_CHECKED_YET: Final = (
+NOT_CHECKED_YET: Final = N_(
     "So many entries are added up at night. The first check is still to come; *Ledger check* on "
     "*Jobs* can be run at any time."
 )
@@ -15,11 +17,11 @@ NOT_CHECKED_YET: Final = (
 def ledger_in_words(found: LedgerCheck) -> str:
     """Of a ledger that adds up."""
     entries = count(found.entries, "entry", "entries")
-    return f"The ledger adds up{when_checked(found)}: {entries}."
+    if at := when_checked(found):
+        return _("The ledger adds up as of {moment}: {entries}.", moment=at, entries=entries)
+    return _("The ledger adds up: {entries}.", entries=entries)
 
 
 def when_checked(found: LedgerCheck) -> str:
-    """As of when, with a space before it; empty where it was checked just now."""
-    if isinstance(found, KeptLedgerCheck):
-        return f" as of {moment(found.began_at, zone())}"
-    return ""
+    """As of when it was checked; empty where it was checked just now."""
+    return moment(found.began_at, zone()) if isinstance(found, KeptLedgerCheck) else ""

@@ -5,13 +5,14 @@ from collections.abc import Sequence
 
 import streamlit as st
 
+from pages.languages.words import _, ngettext
 from pages.registry import BILL
 from pages.shared.components import chosen_page, description_list, page_number
 from pages.shared.format import (
     BILL_STATUS,
-    count,
     day,
     escaped,
+    grouped,
     kwh,
     moment,
     money,
@@ -21,6 +22,7 @@ from pages.shared.permitted import page_link
 from pages.shared.session import services, zone
 from services.graph import AffectedBill, Graph
 from services.identity.auth import Principal
+from services.languages.sentence import N_
 from services.quantities.money import Money
 from services.quantities.spreadsheet import csv_file
 from services.records.base import COUNTED_TO
@@ -42,19 +44,21 @@ _COLUMNS = (
     "total",
     "paid",
 )
-_TARIFF, _METER, _READING = "A tariff version", "A meter", "A reading"
+_TARIFF, _METER, _READING = N_("A tariff version"), N_("A meter"), N_("A reading")
 
 
 def show_affected(graph: Graph, principal: Principal) -> None:
     """Choose what is wrong; see every bill that a correction would have to reissue."""
     st.caption(
-        "Before you correct something: the bills that were made from it, and for a reading also "
-        "those after it, which follow from it."
+        _(
+            "Before you correct something: the bills that were made from it, and for a reading "
+            "also those after it, which follow from it."
+        )
     )
     asked = st.query_params
     kinds = [_TARIFF, _METER, _READING]
     first = 2 if "reading" in asked else 1 if "meter" in asked else 0
-    kind = st.selectbox("What is wrong?", kinds, index=first, key="touched-kind")
+    kind = st.selectbox(_("What is wrong?"), kinds, index=first, format_func=_, key="touched-kind")
     if kind == _TARIFF:
         version = _ask_version(principal)
         if version is not None:
@@ -81,33 +85,33 @@ def show_affected(graph: Graph, principal: Principal) -> None:
 def _ask_version(principal: Principal) -> TariffVersion | None:
     versions = services().tariff_publishing.versions(principal=principal)
     return st.selectbox(
-        "Tariff version",
+        _("Tariff version"),
         versions,
-        format_func=lambda v: f"{v.code}, from {v.effective_from}",
+        format_func=lambda v: _("{code}, from {day}", code=v.code, day=str(v.effective_from)),
         key="touched-version",
-        placeholder="No tariff is known yet",
+        placeholder=_("No tariff is known yet"),
     )
 
 
 def _ask_meter(principal: Principal) -> Meter | None:
     text = st.text_input(
-        "Meter",
+        _("Meter"),
         value=st.query_params.get("meter", ""),
         key="touched-meter-search",
         type="search",
-        placeholder="Serial, customer, account or address",
+        placeholder=_("Serial, customer, account or address"),
     )
     if not text:
         return None
     found = services().readings.find_any_meters(text=text, limit=20, principal=principal)
     if not found:
-        st.info("No meter fits.")
+        st.info(_("No meter fits."))
         return None
     if len(found) == 1:
-        st.caption(f"Meter {escaped(_known_by(found[0]))}")
+        st.caption(_("Meter {meter}", meter=escaped(_known_by(found[0]))))
         return found[0]
     return st.selectbox(
-        "Which of them?",
+        _("Which of them?"),
         found,
         index=next((n for n, meter in enumerate(found) if meter.serial == text), 0),
         format_func=_known_by,
@@ -117,7 +121,11 @@ def _ask_meter(principal: Principal) -> Meter | None:
 
 def _known_by(meter: Meter) -> str:
     if meter.removed_on is not None:
-        return f"{meter.serial}, removed on {day(meter.removed_on)}"
+        return _(
+            "{meter_serial}, removed on {day}",
+            meter_serial=meter.serial,
+            day=day(meter.removed_on),
+        )
     return f"{meter.serial}, {meter.supplied}"
 
 
@@ -130,11 +138,11 @@ def _ask_reading(meter: Meter, principal: Principal) -> Reading | None:
         older = lookups.reading(reading_id=asked, principal=principal)
         readings += [older] if older.meter_id == meter.id else []
     if not readings:
-        st.info("This meter has no reading.")
+        st.info(_("This meter has no reading."))
         return None
     index = next((n for n, reading in enumerate(readings) if reading.id == asked), 0)
     return st.selectbox(
-        "Reading",
+        _("Reading"),
         readings,
         index=index,
         format_func=lambda r: f"{moment(r.read_at, zone())}: {kwh(r.register_wh)}",
@@ -152,19 +160,25 @@ def _show_bills_of(version: TariffVersion, graph: Graph, principal: Principal) -
     bills = graph.affected_by(tariff_version_id=version.id)
     if len(bills) < reach.bills:
         st.caption(
-            f"{count(len(bills), 'bill')} of {reach.bills:,} listed. The page of the tariff "
-            "corrects and reissues all of them."
+            ngettext(
+                "{count} bill of {number} listed. The page of the tariff corrects and reissues all "
+                "of them.",
+                "{count} bills of {number} listed. The page of the tariff corrects and reissues "
+                "all of them.",
+                len(bills),
+                number=reach.bills,
+            )
         )
     _show_list(bills)
 
 
 def _say_that_none_is_touched() -> None:
-    st.success("No bill hangs on it: it can be corrected freely.", icon=":material/check:")
+    st.success(_("No bill hangs on it: it can be corrected freely."), icon=":material/check:")
 
 
 def _show_list(bills: Sequence[AffectedBill]) -> None:
     st.download_button(
-        "Download the list (CSV)",
+        _("Download the list (CSV)"),
         _as_csv(bills),
         file_name="touched-bills.csv",
         mime="text/csv",
@@ -197,23 +211,25 @@ def _reach_of(bills: Sequence[AffectedBill]) -> TariffReach:
 
 
 def _number(counted: int) -> str:
-    return f"over {COUNTED_TO:,}" if counted > COUNTED_TO else f"{counted:,}"
+    if counted > COUNTED_TO:
+        return _("over {number}", number=COUNTED_TO)
+    return grouped(str(counted))
 
 
 def _show_sums(reach: TariffReach) -> None:
     pairs = [
-        ("Bills", f"{reach.bills:,}"),
-        ("Issued", f"{reach.issued:,}"),
-        ("Customers", _number(reach.customers)),
+        (_("Bills"), grouped(str(reach.bills))),
+        (_("Issued"), grouped(str(reach.issued))),
+        (_("Customers"), _number(reach.customers)),
     ]
     for sums in reach.sums:
-        pairs.append(("Billed", money(sums.total_minor, sums.currency)))
-        pairs.append(("Paid already", money(sums.paid_minor, sums.currency)))
+        pairs.append((_("Billed"), money(sums.total_minor, sums.currency)))
+        pairs.append((_("Paid already"), money(sums.paid_minor, sums.currency)))
     description_list(pairs, least_width=110)
 
 
 def _name(bill: AffectedBill) -> str:
-    return invoice_reference(bill.number) if bill.number is not None else "Draft"
+    return invoice_reference(bill.number) if bill.number is not None else _("Draft")
 
 
 def _show_row(bill: AffectedBill) -> None:
@@ -227,11 +243,16 @@ def _show_row(bill: AffectedBill) -> None:
             width="content",
         )
         st.caption(
-            f"account {escaped(bill.account_no)} · meter {escaped(bill.meter_serial)} · "
-            f"{period(bill.period_start, bill.period_end)}"
+            " · ".join(
+                (
+                    _("account {account_no}", account_no=escaped(bill.account_no)),
+                    _("meter {meter_serial}", meter_serial=escaped(bill.meter_serial)),
+                    period(bill.period_start, bill.period_end),
+                )
+            )
         )
         st.markdown(f"**{escaped(money(bill.total_minor, bill.currency))}**", width="content")
-        st.badge(label, color=color)
+        st.badge(_(label), color=color)
 
 
 def _as_csv(bills: Sequence[AffectedBill]) -> bytes:

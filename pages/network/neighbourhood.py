@@ -4,44 +4,61 @@ from typing import Final
 
 import streamlit as st
 
+from pages.languages.words import Said, _, language
 from pages.registry import BILL
 from pages.shared.format import escaped
 from pages.shared.permitted import page_link
 from pages.shared.session import services
 from services.graph import Graph, GraphEdge, GraphNode, Neighbourhood
 from services.identity.auth import Principal
+from services.languages.sentence import N_, P_
+from services.records.bills import Bill
 
-# A colour for each kind that reads on white and on dark.
+# A colour for each kind, by its label in lower case, that reads on white and on dark.
 _COLORS: Final = {
-    "Bill": "#f5c04e",
-    "Meter": "#7fb3ff",
-    "Customer": "#9ad29a",
-    "Agreement": "#c4e3a3",
-    "ServicePoint": "#a9c7c7",
-    "Transformer": "#d7b3ff",
-    "Feeder": "#c9a0a0",
-    "Reading": "#d5dbe3",
-    "Payment": "#8fd6c8",
-    "Tariff": "#f2a7b9",
+    "bill": "#f5c04e",
+    "meter": "#7fb3ff",
+    "customer": "#9ad29a",
+    "agreement": "#c4e3a3",
+    "servicepoint": "#a9c7c7",
+    "transformer": "#d7b3ff",
+    "feeder": "#c9a0a0",
+    "reading": "#d5dbe3",
+    "payment": "#8fd6c8",
+    "tariff": "#f2a7b9",
 }
-_KINDS: Final = {"ServicePoint": "Service point"}
+_KINDS: Final = Said(
+    {
+        "bill": N_("Bill"),
+        "meter": N_("Meter"),
+        "customer": N_("Customer"),
+        "agreement": N_("Agreement"),
+        "servicepoint": N_("Service point"),
+        "transformer": N_("Transformer"),
+        "feeder": N_("Feeder"),
+        "reading": N_("Reading"),
+        "payment": N_("Payment"),
+        "tariff": N_("Tariff"),
+    }
+)
+_GRAPH: Final = "graph"
 _IN_WORDS: Final = {
-    "HAS_METER": "has meter now",
-    "HAS_AGREEMENT": "has agreement",
-    "AT": "at",
-    "CONNECTED_TO": "connected to",
-    "UNDER": "under",
-    "FED_BY": "fed by",
-    "ON": "on",
-    "OF": "of",
-    "BILLS": "bills",
-    "ALSO_BILLS": "bills, until exchanged",
-    "OVER": "over",
-    "FROM": "from",
-    "TO": "to",
-    "PAYS": "pays",
-    "PRICED": "priced",
-    "INTO": "into",
+    "HAS_METER": P_("graph", "has meter now"),
+    "HAS_AGREEMENT": P_("graph", "has agreement"),
+    "AT": P_("graph", "at"),
+    "CONNECTED_TO": P_("graph", "connected to"),
+    "UNDER": P_("graph", "under"),
+    "FED_BY": P_("graph", "fed by"),
+    "ON": P_("graph", "on"),
+    "OF": P_("graph", "of"),
+    "BILLS": P_("graph", "bills"),
+    "ALSO_BILLS": P_("graph", "bills, until exchanged"),
+    "OVER": P_("graph", "over"),
+    "FROM": P_("graph", "from"),
+    "TO": P_("graph", "to"),
+    "PAYS": P_("graph", "pays"),
+    "PRICED": P_("graph", "priced"),
+    "INTO": P_("graph", "into"),
 }
 
 
@@ -54,17 +71,25 @@ def show_neighbourhood(graph: Graph, principal: Principal) -> None:
     around = graph.neighbourhood(bill_id=bill_id)
     if not around.nodes:
         st.info(
-            "The graph does not have this bill yet. It comes with the bill's step 8, or with "
-            "`.venv/bin/python -m services graph rebuild`.",
+            _(
+                "The graph does not have this bill yet. It comes with the bill's step 8, or with "
+                "`.venv/bin/python -m services graph rebuild`."
+            ),
             icon=":material/hub:",
         )
         return
-    name = bill.reference if bill.number is not None else "Draft"
-    st.markdown(f"**{name}** of {escaped(bill.customer_name)}, meter {escaped(bill.meter_serial)}")
+    st.markdown(
+        _(
+            "**{reference}** of {name}, meter {meter_serial}",
+            reference=_known_by(bill),
+            name=escaped(bill.customer_name),
+            meter_serial=escaped(bill.meter_serial),
+        )
+    )
     st.graphviz_chart(dot_of(around, bill_id), width="stretch")
     page_link(
         BILL,
-        label="Open the bill",
+        label=_("Open the bill"),
         icon=":material/receipt_long:",
         query_params={"id": bill_id},
     )
@@ -72,22 +97,26 @@ def show_neighbourhood(graph: Graph, principal: Principal) -> None:
 
 def _ask_bill(principal: Principal) -> str | None:
     text = st.text_input(
-        "Bill",
+        _("Bill"),
         key="picture-bill",
         type="search",
-        placeholder="Number, customer, account or meter",
+        placeholder=_("Number, customer, account or meter"),
     )
     found = services().bills.search(text=text or "", limit=20, principal=principal)
     if not found:
-        st.info("No bill fits." if text else "No bill yet.")
+        st.info(_("No bill fits.") if text else _("No bill yet."))
         return None
     chosen = st.selectbox(
-        "Which of them?",
+        _("Which of them?"),
         found,
-        format_func=lambda b: f"{b.reference if b.number else 'Draft'}, {b.customer_name}",
+        format_func=lambda b: f"{_known_by(b)}, {b.customer_name}",
         key="picture-which",
     )
     return chosen.id
+
+
+def _known_by(bill: Bill) -> str:
+    return bill.reference if bill.number is not None else _("Draft")
 
 
 def dot_of(around: Neighbourhood, bill_id: str) -> str:
@@ -104,15 +133,15 @@ def dot_of(around: Neighbourhood, bill_id: str) -> str:
 
 
 def _node(node: GraphNode, *, chosen: bool) -> str:
-    color = _COLORS.get(node.label, "#ffffff")
+    color = _COLORS.get(node.label.lower(), "#ffffff")
     width = 3 if chosen else 1
-    kind = _KINDS.get(node.label, node.label)
+    kind = _KINDS.get(node.label.lower(), node.label)
     label = f"{_quoted(kind)[:-1]}\\n{_quoted(node.caption)[1:]}"
     return f'{_quoted(node.id)} [label={label}, fillcolor="{color}", penwidth={width}];'
 
 
 def _edge(edge: GraphEdge) -> str:
-    kind = _IN_WORDS.get(edge.kind, edge.kind)
+    kind = language().pgettext(_GRAPH, _IN_WORDS.get(edge.kind, edge.kind))
     return f"{_quoted(edge.source)} -> {_quoted(edge.target)} [label={_quoted(kind)}];"
 
 

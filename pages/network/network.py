@@ -2,9 +2,11 @@
 
 import streamlit as st
 
+from pages.languages.words import _, say
 from pages.network.blast_radius import show_affected
 from pages.network.losses import show_losses
 from pages.network.neighbourhood import show_neighbourhood
+from pages.registry import NETWORK
 from pages.shared.format import escaped
 from pages.shared.header import show_header
 from pages.shared.session import require_permission, services
@@ -12,8 +14,11 @@ from services.graph import Graph
 from services.identity.auth import Principal
 from services.identity.permissions import Permission
 from services.integrations.http import RequestRejected, ServiceUnavailable
+from services.languages.sentence import N_
 
-LOSSES, AFFECTED, AROUND = "Energy losses", "What a correction touches", "Around a bill"
+LOSSES = N_("Energy losses")
+AFFECTED = N_("What a correction touches")
+AROUND = N_("Around a bill")
 VIEWS = (LOSSES, AFFECTED, AROUND)
 
 
@@ -23,19 +28,26 @@ def show_network(graph: Graph, principal: Principal) -> None:
     asked = st.query_params
     first = AROUND if "bill" in asked else AFFECTED if {"meter", "reading"} & {*asked} else LOSSES
     view = st.segmented_control(
-        "View", VIEWS, default=first, label_visibility="collapsed", key="network-view"
+        _("View"),
+        VIEWS,
+        format_func=_,
+        default=first,
+        label_visibility="collapsed",
+        key="network-view",
     )
     try:
         _show(view or first, graph, principal)
     except ServiceUnavailable as error:
         st.info(
-            f"{escaped(error)} The graph is only a picture of the database: nothing is lost "
-            "meanwhile.",
+            _(
+                "{error} The graph is only a picture of the database: nothing is lost meanwhile.",
+                error=escaped(say(error)),
+            ),
             icon=":material/hourglass_empty:",
         )
-        st.button("Try again", icon=":material/refresh:")
+        st.button(_("Try again"), icon=":material/refresh:")
     except RequestRejected as error:
-        st.error(f"The graph refused the question: {escaped(error)}")
+        st.error(_("The graph refused the question: {error}", error=escaped(say(error))))
 
 
 def _show(view: str, graph: Graph, principal: Principal) -> None:
@@ -48,13 +60,15 @@ def _show(view: str, graph: Graph, principal: Principal) -> None:
 
 
 principal = require_permission(Permission.VIEW_READINGS)
-show_header("Network")
+show_header(NETWORK.title)
 opened = services().graph
 if opened.graph is None:
-    reason = opened.off or "no graph is set up"
     st.info(
-        f"This page needs the graph, which is off: {reason} Billing does not depend on it. The "
-        "README says how to use the embedded graph or a Neo4j server.",
+        _(
+            "This page needs the graph, which is off: {reason} Billing does not depend on it. The "
+            "README says how to use the embedded graph or a Neo4j server.",
+            reason=say(opened.off) or _("no graph is set up"),
+        ),
         icon=":material/hub:",
     )
 else:

@@ -6,8 +6,9 @@ from datetime import date, timedelta
 
 import streamlit as st
 
+from pages.languages.words import _, ngettext, say
 from pages.reconciliation.reconciliation_cards import show_comparison, show_ledger, show_runs
-from pages.registry import STRIPE_EVENTS
+from pages.registry import RECONCILIATION, STRIPE_EVENTS
 from pages.shared.format import escaped
 from pages.shared.header import show_header
 from pages.shared.permitted import page_link
@@ -24,14 +25,14 @@ def ask_dates() -> tuple[date, date] | None:
     """The first and the last local day to compare, once both are chosen."""
     # Between the two clicks there is only the first.
     chosen: tuple[date, ...] = st.date_input(
-        "Payments of",
+        _("Payments of"),
         (today() - WEEK, today()),
         max_value=today(),
         key="dates",
         format="DD/MM/YYYY",
     )
     if len(chosen) != 2:
-        st.caption("Choose the last day too.")
+        st.caption(_("Choose the last day too."))
         return None
     return chosen[0], chosen[1]
 
@@ -40,11 +41,12 @@ def show_actions(reconciliation: Reconciliation, principal: Principal) -> None:
     """The days to compare, and what can be done about them."""
     dates = ask_dates()
     with st.container(horizontal=True):
-        if st.button("Compare now", type="primary", icon=":material/compare_arrows:") and dates:
+        compare = st.button(_("Compare now"), type="primary", icon=":material/compare_arrows:")
+        if compare and dates:
             run(reconciliation, "compare", dates, principal)
-        if st.button("Bring in what only Stripe has", icon=":material/download:") and dates:
+        if st.button(_("Bring in what only Stripe has"), icon=":material/download:") and dates:
             run(reconciliation, "apply", dates, principal)
-        if st.button("Read Stripe's events", icon=":material/sync:"):
+        if st.button(_("Read Stripe's events"), icon=":material/sync:"):
             run(reconciliation, "events", dates, principal)
 
 
@@ -56,29 +58,33 @@ def run(
 ) -> None:
     """Do it, and say what came of it on the page that is drawn next."""
     try:
-        with st.spinner("Asking Stripe…"):
+        with st.spinner(_("Asking Stripe…")):
             if what == "events" or dates is None:
                 done = reconciliation.read_events(principal=principal, now=now())
             else:
                 ask = reconciliation.apply_missed if what == "apply" else reconciliation.look
                 done = ask(first=dates[0], last=dates[1], principal=principal, now=now())
     except (RangeTooLong, TemporaryFailure, FinalFailure) as error:
-        st.error(escaped(error))
+        st.error(escaped(say(error)))
         return
     if done.error:
-        st.error(escaped(done.error))
+        st.error(escaped(say(done.error)))
         return
     if what != "compare":
-        taken = f"{done.applied} taken up." if done.applied else "Nothing was missed."
+        taken = (
+            ngettext("{count} taken up.", "{count} taken up.", done.applied)
+            if done.applied
+            else _("Nothing was missed.")
+        )
         st.toast(taken, icon=":material/check_circle:")
     st.rerun()
 
 
 principal = require_permission(Permission.VIEW_PAYMENTS)
-show_header("Reconciliation")
+show_header(RECONCILIATION.title)
 if (found := services().reconciliation) is None:
     st.info(
-        "Stripe is not configured, so there is nothing to compare with.",
+        _("Stripe is not configured, so there is nothing to compare with."),
         icon=":material/credit_card_off:",
     )
 else:
@@ -87,7 +93,7 @@ else:
     show_comparison(principal)
     page_link(
         STRIPE_EVENTS,
-        label="Stripe's events, and what became of them",
+        label=_("Stripe's events, and what became of them"),
         icon=":material/list_alt:",
     )
 show_ledger(principal)

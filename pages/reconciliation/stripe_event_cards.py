@@ -1,26 +1,38 @@
 """Events of Stripe as rows: what happened, when, and what it changed here."""
 
+from collections.abc import Mapping
 from typing import Final
 
 import streamlit as st
 
+from pages.languages.words import Said, _, language, say
 from pages.registry import PAYMENT
 from pages.shared.components import chosen_page, page_number, status_badge
 from pages.shared.format import Color, counted, escaped, moment, money
 from pages.shared.permitted import page_link
 from pages.shared.session import services, zone
 from services.identity.auth import Principal
+from services.languages.sentence import N_, P_
 from services.records.bills import invoice_reference
 from services.records.reconciliation import EventOutcome, StripeEvent
 
-OUTCOME: Final[dict[str, tuple[str, Color]]] = {
-    "applied": ("Taken", "green"),
-    "waiting": ("Waits for another", "orange"),
-    "kept": ("Kept", "gray"),
-    "ignored": ("Not ours", "gray"),
+_OUTCOME: Final[Mapping[EventOutcome, tuple[str, Color]]] = {
+    "applied": (P_("event", "Taken"), "green"),
+    "waiting": (P_("event", "Waits for another"), "orange"),
+    "kept": (P_("event", "Kept"), "gray"),
+    "ignored": (P_("event", "Not ours"), "gray"),
 }
-_BY: Final = {"webhook": "by the webhook", "reconciliation": "by asking Stripe"}
+_EVENT: Final = "event"
+_CAME: Final = Said(
+    {"webhook": N_("came by the webhook"), "reconciliation": N_("came by asking Stripe")}
+)
 _PAGE_SIZE: Final = 12
+
+
+def outcomes() -> dict[str, tuple[str, Color]]:
+    """What became of events, in the language of the visit, with a colour each."""
+    said = language().pgettext
+    return {name: (said(_EVENT, label), color) for name, (label, color) in _OUTCOME.items()}
 
 
 def show_events(text: str, outcome: EventOutcome | None, principal: Principal) -> None:
@@ -33,7 +45,7 @@ def show_events(text: str, outcome: EventOutcome | None, principal: Principal) -
         page=chosen_page(key),
         page_size=_PAGE_SIZE,
     )
-    nothing = "No event fits." if text or outcome else "No event of Stripe yet."
+    nothing = _("No event fits.") if text or outcome else _("No event of Stripe yet.")
     st.caption(counted(found.total, "event") if found.total else nothing)
     with st.container(gap="xsmall"):
         for event in found.items:
@@ -45,9 +57,9 @@ def _show_event(event: StripeEvent) -> None:
     with st.container(border=True, gap="xxsmall"):
         with st.container(horizontal=True, vertical_alignment="center"):
             st.markdown(f"**{escaped(event.type)}**", width="content")
-            status_badge(event.outcome, OUTCOME)
+            status_badge(event.outcome, outcomes())
         if event.detail:
-            st.markdown(escaped(event.detail))
+            st.markdown(escaped(say(event.detail)))
         if event.payment_id:
             page_link(
                 PAYMENT,
@@ -55,7 +67,7 @@ def _show_event(event: StripeEvent) -> None:
                 icon=":material/payments:",
                 query_params={"id": event.payment_id},
             )
-        came = f"{moment(event.created_at, zone())} · came {_BY[event.arrived_by]}"
+        came = f"{moment(event.created_at, zone())} · {_CAME[event.arrived_by]}"
         of = [event.id, event.object_id, event.payment_intent or ""]
         st.caption(f"{came}  \n:small[{escaped(' · '.join(filter(None, of)))}]")
 
@@ -63,9 +75,10 @@ def _show_event(event: StripeEvent) -> None:
 def _payment(event: StripeEvent) -> str:
     parts = []
     if event.payment_minor is not None and event.payment_currency:
-        parts.append(f"Payment of {money(event.payment_minor, event.payment_currency)}")
+        amount = money(event.payment_minor, event.payment_currency)
+        parts.append(_("Payment of {amount}", amount=amount))
     if event.bill_number is not None:
         parts.append(invoice_reference(event.bill_number))
     if event.account_no:
-        parts.append(f"account {event.account_no}")
+        parts.append(_("account {account_no}", account_no=event.account_no))
     return " · ".join(parts)

@@ -5,6 +5,7 @@ from typing import Final
 
 import streamlit as st
 
+from pages.languages.words import _, say
 from pages.registry import REPORTS
 from pages.reports.report_chart import show_chart
 from pages.reports.report_table import show_rows, show_totals
@@ -27,7 +28,7 @@ def _asked_for(report: Report) -> Asked | None:
     """The days that are chosen; None while only the first of them is."""
     if report.asks == "as_of":
         day = st.date_input(
-            "As of the end of",
+            _("As of the end of"),
             value=today(),
             format="DD/MM/YYYY",
             key="on",
@@ -36,7 +37,7 @@ def _asked_for(report: Report) -> Asked | None:
         )
         return Asked(date.min, day + timedelta(days=1))
     days = st.date_input(
-        "From and to",
+        _("From and to"),
         value=_first_span(report),
         format="DD/MM/YYYY",
         key="days",
@@ -44,7 +45,7 @@ def _asked_for(report: Report) -> Asked | None:
         width=280,
     )
     if len(days) != 2:
-        st.info("Choose the last day too.", icon=":material/date_range:")
+        st.info(_("Choose the last day too."), icon=":material/date_range:")
         return None
     return Asked(days[0], days[1] + timedelta(days=1))
 
@@ -58,7 +59,7 @@ def _first_span(report: Report) -> tuple[date, date]:
 
 def _page_token(asked: Asked) -> str | None:
     """Where the page begins, if the address says it for these days."""
-    days, _, token = st.query_params.get("page", "").partition("!")
+    days, _mark, token = st.query_params.get("page", "").partition("!")
     return token if token and days == _days(asked) else None
 
 
@@ -70,10 +71,10 @@ def _offer_pages(asked: Asked, following: str | None, *, is_first: bool) -> None
     if following is None and is_first:
         return
     with st.container(horizontal=True, horizontal_alignment="right"):
-        if not is_first and st.button("First page", icon=":material/first_page:"):
+        if not is_first and st.button(_("First page"), icon=":material/first_page:"):
             st.query_params.pop("page", None)
             st.rerun()
-        if following and st.button("Next page", icon=":material/chevron_right:"):
+        if following and st.button(_("Next page"), icon=":material/chevron_right:"):
             st.query_params["page"] = f"{_days(asked)}!{following}"
             st.rerun()
 
@@ -92,14 +93,15 @@ def _show(report: Report) -> None:
             report, asked, after=token, limit=_ROWS, principal=principal
         )
     except ServiceUnavailable as error:
-        st.warning(f"The graph is away: {escaped(error)} Try again later.", icon=":material/hub:")
+        away = _("The graph is away: {error} Try again later.", error=escaped(say(error)))
+        st.warning(away, icon=":material/hub:")
         return
     except StillWorkingOut as error:
-        st.info(escaped(error), icon=":material/hourglass_top:")
+        st.info(escaped(say(error)), icon=":material/hourglass_top:")
         return
     is_whole = token is None and found.following is None
     if not found.rows and is_whole:
-        st.info("There is nothing of this in these days.")
+        st.info(_("There is nothing of this in these days."))
         return
     if report.chart and is_whole:
         show_chart(report, report.chart, found.rows)
@@ -113,10 +115,10 @@ principal = require_permission(Permission.VIEW_BOOKS)
 try:
     chosen = services().reports.report(st.query_params.get("id", ""))
 except UnknownReport:
-    with detail_header("There is no such report", back=REPORTS):
+    with detail_header(_("There is no such report"), back=REPORTS):
         pass
     st.stop()
-with detail_header(chosen.title, back=REPORTS):
+with detail_header(_(chosen.title), back=REPORTS):
     pass
-st.caption(chosen.answers)
+st.caption(_(chosen.answers))
 _show(chosen)

@@ -8,7 +8,9 @@ from typing import Final
 import altair as alt
 import streamlit as st
 
-from pages.reports.report_table import column_name
+from pages.languages.words import _
+from pages.reports.columns import column_name
+from pages.reports.report_table import cell_text
 from pages.shared.format import money
 from services.quantities.money import Money
 from services.reports.definitions import Chart, Report, Row
@@ -25,7 +27,7 @@ def show_chart(report: Report, chart: Chart, rows: Sequence[Row]) -> None:
     for row in rows:
         cell = row[amount]
         if isinstance(cell, Money):
-            sums[cell.currency][str(row[by]), str(row[part])] += cell.minor
+            sums[cell.currency][cell_text(row[by]), cell_text(row[part])] += cell.minor
     for currency, of in sums.items():
         _show_bars(report, chart, currency, of)
 
@@ -61,7 +63,13 @@ def _show_bars(
     if chart.stacked:
         legend = alt.Legend(title=None, orient="top")
         bars = bars.encode(color=alt.Color("part:N", legend=legend))
-    st.altair_chart(bars, alt=f"{report.title}: {_amount_name(report, chart)} in {currency}")
+    shown = _(
+        "{report}: {amount} in {currency}",
+        report=_(report.title),
+        amount=_amount_name(report, chart),
+        currency=currency,
+    )
+    st.altair_chart(bars, alt=shown)
 
 
 def _amount_name(report: Report, chart: Chart) -> str:

@@ -5,7 +5,16 @@ from typing import TypeVar
 
 import streamlit as st
 
-from pages.registry import BILL, CREDIT_NOTES, CUSTOMER, METER, PAYMENT, SERVICE_POINT
+from pages.languages.words import _
+from pages.registry import (
+    BILL,
+    CREDIT_NOTES,
+    CUSTOMER,
+    METER,
+    PAYMENT,
+    SEARCH,
+    SERVICE_POINT,
+)
 from pages.shared.components import status_badge
 from pages.shared.format import BILL_STATUS, day, escaped, money, period
 from pages.shared.header import show_header
@@ -23,10 +32,10 @@ from services.records.search import (
     FoundPoint,
 )
 
-Found = TypeVar("Found")
+FoundOne = TypeVar("FoundOne")
 
 
-def show_group(title: str, found: Sequence[Found], show: Callable[[Found], None]) -> None:
+def show_group(title: str, found: Sequence[FoundOne], show: Callable[[FoundOne], None]) -> None:
     """One kind of what was found, under its name; nothing where there is none."""
     if not found:
         return
@@ -45,7 +54,8 @@ def show_customer(customer: FoundCustomer) -> None:
         icon=":material/person:",
         query_params={"id": customer.id},
     )
-    known = (f"Account {customer.account_no}", customer.address, customer.phone)
+    account = _("Account {account_no}", account_no=customer.account_no)
+    known = (account, customer.address, customer.phone)
     st.caption(escaped(" · ".join(filter(None, known))))
 
 
@@ -63,10 +73,12 @@ def show_meter(meter: FoundMeter) -> None:
 
 def _where(meter: FoundMeter) -> str:
     if meter.account_no:
-        return f"account {meter.account_no}"
+        return _("account {account_no}", account_no=meter.account_no)
     if meter.removed_on is None:
-        return "vacant"
-    return f"removed from {meter.service_point_code} on {day(meter.removed_on)}"
+        return _("vacant")
+    return _(
+        "removed from {place} on {day}", place=meter.service_point_code, day=day(meter.removed_on)
+    )
 
 
 def show_point(point: FoundPoint) -> None:
@@ -77,8 +89,9 @@ def show_point(point: FoundPoint) -> None:
         icon=":material/location_on:",
         query_params={"id": point.id},
     )
-    meter = f"meter {point.meter_serial}" if point.meter_serial else "no meter"
-    known = (point.address, point.customer_name or "vacant", meter)
+    serial = point.meter_serial
+    meter = _("meter {meter_serial}", meter_serial=serial) if serial else _("no meter")
+    known = (point.address, point.customer_name or _("vacant"), meter)
     st.caption(escaped(" · ".join(filter(None, known))))
 
 
@@ -107,7 +120,8 @@ def show_note(note: FoundCreditNote) -> None:
         query_params={"text": note.reference},
     )
     total, back = money(note.total_minor, note.currency), invoice_reference(note.bill_number)
-    known = (note.customer_name, f"takes back {back}", total, day(note.on_date))
+    takes_back = _("takes back {reference}", reference=back)
+    known = (note.customer_name, takes_back, total, day(note.on_date))
     st.caption(escaped(" · ".join(known)))
 
 
@@ -120,7 +134,7 @@ def show_payment(payment: FoundPayment) -> None:
         query_params={"id": payment.id},
     )
     known = (
-        payment.customer_name or "Not identified",
+        payment.customer_name or _("Not identified"),
         METHOD_NAME[payment.method],
         payment.reference,
         day(payment.received_on),
@@ -137,10 +151,10 @@ def ask_text() -> str:
     if st.session_state.get("find-asked") != asked:
         st.session_state["find-asked"] = st.session_state["find-text"] = asked
     text = st.text_input(
-        "Search",
+        _("Search"),
         key="find-text",
         type="search",
-        placeholder="Name, phone, street, account, meter, bill, reference or amount",
+        placeholder=_("Name, phone, street, account, meter, bill, reference or amount"),
         live=True,
     )
     if (text or "") != asked:
@@ -149,16 +163,17 @@ def ask_text() -> str:
 
 
 principal = require_permission(Permission.VIEW_CUSTOMERS)
-show_header("Search")
+show_header(SEARCH.title)
 text = ask_text()
 found = services().search.find(text, principal=principal)
 if not text:
-    st.caption("Type a part of what you know: three letters of a name or a street are enough.")
+    st.caption(_("Type a part of what you know: three letters of a name or a street are enough."))
 elif found.is_empty:
-    st.info("Nothing fits. Try another part of it, or fewer letters.", icon=":material/search_off:")
-show_group("Customers", found.customers, show_customer)
-show_group("Meters", found.meters, show_meter)
-show_group("Service points", found.service_points, show_point)
-show_group("Bills", found.bills, show_bill)
-show_group("Credit notes", found.credit_notes, show_note)
-show_group("Payments", found.payments, show_payment)
+    nothing = _("Nothing fits. Try another part of it, or fewer letters.")
+    st.info(nothing, icon=":material/search_off:")
+show_group(_("Customers"), found.customers, show_customer)
+show_group(_("Meters"), found.meters, show_meter)
+show_group(_("Service points"), found.service_points, show_point)
+show_group(_("Bills"), found.bills, show_bill)
+show_group(_("Credit notes"), found.credit_notes, show_note)
+show_group(_("Payments"), found.payments, show_payment)

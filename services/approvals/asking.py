@@ -8,6 +8,7 @@ from services.database.errors import IllegalChange
 from services.database.service import DatabaseService
 from services.identity.auth import Principal
 from services.identity.permissions import Permission
+from services.languages.sentence import sentence
 from services.quantities.money import Money
 from services.quantities.period import written_day
 from services.records.drafts import ApprovalKind
@@ -63,12 +64,12 @@ def pass_or_ask(
     if asked.state == "pending":
         raise AwaitsApproval(
             "EB005",
-            "It waits for the approval of a second person: see Approvals."
+            sentence("It waits for the approval of a second person: see Approvals.")
             if asked.same
-            else "Another request for it waits already: see Approvals.",
+            else sentence("Another request for it waits already: see Approvals."),
         )
     if asked.state == "approved" and not asked.same:
-        raise IllegalChange("EB005", "Something else was approved: see Approvals.")
+        raise IllegalChange("EB005", sentence("Something else was approved: see Approvals."))
 
 
 def ask_for_version(

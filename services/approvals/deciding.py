@@ -12,6 +12,7 @@ from services.identity.audit_reason import ReasonMissing
 from services.identity.auth import NotAllowed, Principal, require
 from services.identity.permissions import Permission
 from services.integrations.failures import FinalFailure
+from services.languages.sentence import N_, sentence
 from services.records.base import Page
 from services.records.drafts import ApprovalKind, ApprovalRequest
 
@@ -33,7 +34,7 @@ _REFUSALS: Final[tuple[type[Exception], ...]] = (
     *(DatabaseRefused, ValueError, NotAllowed, FinalFailure),
 )
 _AT_ONCE: Final = 100
-_OWN: Final = "Somebody else must decide on what you asked for."
+_OWN: Final = N_("Somebody else must decide on what you asked for.")
 
 
 def permission_to_decide(request: ApprovalRequest) -> Permission:
@@ -109,7 +110,7 @@ class Approvals:
                 actor=principal.user, request_id=request_id, state="approved", reason=reason.strip()
             )
         if request.state != "approved":
-            raise IllegalChange("EB005", "This request was decided on already.")
+            raise IllegalChange("EB005", sentence("This request was decided on already."))
         both = replace(
             principal, user=f"{request.asked_by} (approved by {request.decided_by})", session=None
         )
@@ -127,7 +128,7 @@ class Approvals:
         """Reject a request with a reason. Raises ReasonMissing, NotFound, IllegalChange."""
         self._decidable(request_id, principal)
         if not reason.strip():
-            raise ReasonMissing("Say why: whoever asked for it reads it.")
+            raise ReasonMissing(sentence("Say why: whoever asked for it reads it."))
         return self.database.decide_approval(
             actor=principal.user, request_id=request_id, state="rejected", reason=reason.strip()
         )
@@ -135,7 +136,7 @@ class Approvals:
     def _decidable(self, request_id: str, principal: Principal) -> ApprovalRequest:
         require(principal, *_NEEDS.values())
         if principal.via == "api_key":
-            raise NotAllowed("A person decides on this, not a program.")
+            raise NotAllowed(sentence("A person decides on this, not a program."))
         request = self.database.approval(request_id)
         require(principal, permission_to_decide(request))
         if _is_own(request, principal):

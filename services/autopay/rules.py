@@ -6,6 +6,7 @@ from itertools import pairwise
 from typing import Final
 
 from services.languages.language import Language
+from services.languages.sentence import joined, sentence
 from services.quantities.money import Money
 from services.records.customers.autopay import AutopayPolicy
 
@@ -23,14 +24,14 @@ class InvalidAutopay(ValueError):
 def check_policy(policy: AutopayPolicy) -> None:
     """That a version can be used; raises InvalidAutopay with all that is wrong."""
     if problems := list(_problems(policy)):
-        raise InvalidAutopay(" ".join(problems))
+        raise InvalidAutopay(joined(problems, by=" "))
 
 
 def typed_days(text: str) -> tuple[int, ...]:
     """The days of "3, 7"; nothing typed is no day. Raises InvalidAutopay."""
     parts = [part for part in re.split(r"[\s,;]+", text.strip()) if part]
     if not all(re.fullmatch(r"[0-9]{1,3}", part) for part in parts):
-        raise InvalidAutopay("Give the days of further tries as numbers, such as 3, 7.")
+        raise InvalidAutopay(sentence("Give the days of further tries as numbers, such as 3, 7."))
     return tuple(int(part) for part in parts)
 
 
@@ -59,25 +60,22 @@ def consent_text(language: Language, *, utility: str, limit: Money | None, notic
 
 
 def _problems(policy: AutopayPolicy) -> Iterator[str]:
-    yield from _within("The notice", policy.notice_days, MOST_NOTICE_DAYS, "before the charge")
+    if not 1 <= policy.notice_days <= MOST_NOTICE_DAYS:
+        most = MOST_NOTICE_DAYS
+        yield sentence("The notice is 1 to {most} days before the charge.", most=most)
     yield from _retries(policy.retry_days)
-    yield from _within(
-        "The wait for a confirmation", policy.confirm_days, MOST_CONFIRM_DAYS, "long"
-    )
-    yield from _within(
-        "The word about a card", policy.expiry_days, MOST_EXPIRY_DAYS, "before it expires"
-    )
-
-
-def _within(what: str, days: int, most: int, how: str) -> Iterator[str]:
-    if not 1 <= days <= most:
-        yield f"{what} is 1 to {most} days {how}."
+    if not 1 <= policy.confirm_days <= MOST_CONFIRM_DAYS:
+        most = MOST_CONFIRM_DAYS
+        yield sentence("The wait for a confirmation is 1 to {most} days long.", most=most)
+    if not 1 <= policy.expiry_days <= MOST_EXPIRY_DAYS:
+        most = MOST_EXPIRY_DAYS
+        yield sentence("The word about a card is 1 to {most} days before it expires.", most=most)
 
 
 def _retries(days: Sequence[int]) -> Iterator[str]:
     if len(days) > MOST_RETRIES:
-        yield f"There are at most {MOST_RETRIES} further tries."
+        yield sentence("There are at most {number} further tries.", number=MOST_RETRIES)
     if any(not 1 <= day <= LAST_RETRY_DAY for day in days):
-        yield f"A further try is 1 to {LAST_RETRY_DAY} days after the first."
+        yield sentence("A further try is 1 to {most} days after the first.", most=LAST_RETRY_DAY)
     if any(before >= after for before, after in pairwise(days)):
-        yield "Put the days of further tries in their order, each once."
+        yield sentence("Put the days of further tries in their order, each once.")

@@ -6,6 +6,7 @@ from typing import Final
 from services.database.service import DatabaseService
 from services.identity.auth import Principal, require
 from services.identity.permissions import Permission
+from services.languages.sentence import sentence
 from services.records.jobs import BillingDays
 
 # So that each month has it.
@@ -53,6 +54,9 @@ class BillingCycles:
 def _checked(billing_day: int) -> int:
     if not 1 <= billing_day <= LAST_BILLING_DAY:
         raise NoBillingDay(
-            f"A billing day is from 1 to {LAST_BILLING_DAY}, so that each month has it."
+            sentence(
+                "A billing day is from 1 to {last}, so that each month has it.",
+                last=LAST_BILLING_DAY,
+            )
         )
     return billing_day

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from services.integrations.http import TIMEOUT_SECONDS, ServiceUnavailable
+from services.languages.sentence import N_
 from services.telemetry.outside_calls import NEO4J, outside_calls
 
 if TYPE_CHECKING:
@@ -16,9 +17,9 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 T = TypeVar("T")
 
-AWAY: Final = "The graph cannot be reached."
-SLOW: Final = "The graph did not answer in time."
-UNREADABLE: Final = "The graph's answer cannot be read."
+AWAY: Final = N_("The graph cannot be reached.")
+SLOW: Final = N_("The graph did not answer in time.")
+UNREADABLE: Final = N_("The graph's answer cannot be read.")
 # A server that accepts and never answers keeps a thread each; more than these are not begun.
 CALLS_AT_ONCE: Final = 16
 

@@ -14,6 +14,7 @@ from services.database.embedded.locks import FileLock, make_data_folder
 from services.graph.bolt import StillStarting
 from services.graph.jvm import DATABASE, USER, Access, Jvm, Program, UnableToRunGraph, find_program
 from services.integrations.http import RequestRejected, ServiceUnavailable
+from services.languages.sentence import N_
 
 if TYPE_CHECKING:
     from neo4j import Driver
@@ -29,7 +30,7 @@ PATIENCE_SECONDS: Final = 3.0
 # A start that failed is not tried again for each bill.
 PAUSE_AFTER_FAILURE_SECONDS: Final = 60.0
 STARTING: Final = "The embedded graph is still starting."
-STOPPED: Final = "The embedded graph has been stopped."
+STOPPED: Final = N_("The embedded graph has been stopped.")
 
 
 class EmbeddedGraph:

@@ -11,9 +11,10 @@ from services.graph.bolt import ConfiguredServer
 from services.graph.embedded import EmbeddedGraph
 from services.graph.graph import Graph
 from services.graph.jvm import UnableToRunGraph, find_program
+from services.languages.sentence import N_
 from services.settings import Settings
 
-SWITCHED_OFF: Final = "The embedded graph is switched off."
+SWITCHED_OFF: Final = N_("The embedded graph is switched off.")
 
 
 @dataclass(frozen=True, slots=True)

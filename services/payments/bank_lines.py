@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from services.database.service import DatabaseService
 from services.identity.auth import Principal, require
 from services.identity.permissions import Permission
+from services.languages.sentence import sentence
 from services.outbox.outbox import Outbox
 from services.payments.entry_forms import InvalidEntry
 from services.records.base import Page
@@ -54,7 +55,9 @@ class BankLines:
         require(principal, Permission.RECORD_PAYMENTS)
         reason = " ".join(reason.split())
         if not reason:
-            raise InvalidEntry("Say why the line is nobody's payment.")
+            raise InvalidEntry(sentence("Say why the line is nobody's payment."))
         if len(reason) > _MOST_REASON:
-            raise InvalidEntry(f"The reason is longer than {_MOST_REASON} characters.")
+            raise InvalidEntry(
+                sentence("The reason is longer than {number} characters.", number=_MOST_REASON)
+            )
         self.database.set_bank_line_aside(actor=principal.user, line_id=line_id, reason=reason)

@@ -16,6 +16,7 @@ from services.database.service import DatabaseService
 from services.identity.auth import Principal, require
 from services.identity.permissions import Permission
 from services.integrations.failures import FinalFailure, TemporaryFailure
+from services.languages.sentence import sentence
 from services.payments.comparison import compare
 from services.payments.payment_received import PaymentReceived
 from services.payments.stripe.events import NotAnEvent
@@ -186,7 +187,9 @@ class Reconciliation:
 
     def _span(self, first: date, last: date, now: datetime) -> tuple[datetime, datetime]:
         if not timedelta(0) <= last - first < timedelta(days=MOST_DAYS):
-            raise RangeTooLong(f"Choose a first and a last day, {MOST_DAYS} days at most.")
+            raise RangeTooLong(
+                sentence("Choose a first and a last day, {days} days at most.", days=MOST_DAYS)
+            )
         since = start_of_day(first, self.zone)
         until = start_of_day(last + timedelta(days=1), self.zone)
         return min(since, now), min(until, now + timedelta(minutes=5))

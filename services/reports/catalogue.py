@@ -3,6 +3,7 @@
 from typing import Final
 
 from services.accounts.month_end import AGED_COLUMNS, ENTRY_COLUMNS
+from services.languages.sentence import N_
 from services.reports.definitions import (
     CURRENCY,
     Chart,
@@ -17,8 +18,8 @@ _ACCOUNT: Final = (Column("account_no"), Column("customer"))
 
 REGISTER: Final = Report(
     id="register",
-    title="Billing register",
-    answers="Which bills were issued, and which voided? A void counts below 0 on its own date.",
+    title=N_("Billing register"),
+    answers=N_("Which bills were issued, and which voided? A void counts below 0 on its own date."),
     asks="span",
     columns=(
         day("date"),
@@ -42,8 +43,8 @@ REGISTER: Final = Report(
 )
 REVENUE: Final = Report(
     id="revenue",
-    title="Revenue by tariff and month",
-    answers="How much was billed of each tariff in each month, less what was voided?",
+    title=N_("Revenue by tariff and month"),
+    answers=N_("How much was billed of each tariff in each month, less what was voided?"),
     asks="span",
     span="year",
     columns=(
@@ -62,8 +63,8 @@ REVENUE: Final = Report(
 )
 COLLECTIONS: Final = Report(
     id="collections",
-    title="Collections by method and cashier",
-    answers="What was taken and given back, by whom, and how?",
+    title=N_("Collections by method and cashier"),
+    answers=N_("What was taken and given back, by whom, and how?"),
     asks="span",
     columns=(
         Column("method"),
@@ -79,8 +80,8 @@ COLLECTIONS: Final = Report(
 )
 AGED_DEBT: Final = Report(
     id="aged-debt",
-    title="Aged debt",
-    answers="Who owes how much, since when, and how long past due?",
+    title=N_("Aged debt"),
+    answers=N_("Who owes how much, since when, and how long past due?"),
     asks="as_of",
     columns=(
         *_ACCOUNT,
@@ -100,8 +101,8 @@ AGED_DEBT: Final = Report(
 )
 TAX: Final = Report(
     id="tax",
-    title="Tax by rate",
-    answers="How much tax was billed at which rate, of what, less what was voided?",
+    title=N_("Tax by rate"),
+    answers=N_("How much tax was billed at which rate, of what, less what was voided?"),
     asks="span",
     columns=(
         Column("code"),
@@ -117,16 +118,16 @@ TAX: Final = Report(
 )
 DEPOSITS: Final = Report(
     id="deposits",
-    title="Deposits held",
-    answers="Whose deposits are held, how much, and since when?",
+    title=N_("Deposits held"),
+    answers=N_("Whose deposits are held, how much, and since when?"),
     asks="as_of",
     columns=(*_ACCOUNT, money("held"), CURRENCY, day("first_taken_on")),
     walked=True,
 )
 WRITE_OFFS: Final = Report(
     id="write-offs",
-    title="Write-offs and credits",
-    answers="What was credited or written off, why, and by whom?",
+    title=N_("Write-offs and credits"),
+    answers=N_("What was credited or written off, why, and by whom?"),
     asks="span",
     columns=(
         day("date"),
@@ -142,8 +143,8 @@ WRITE_OFFS: Final = Report(
 )
 JOURNAL: Final = Report(
     id="journal",
-    title="Journal",
-    answers="Double entry for accounting: the lines of each document, which balance.",
+    title=N_("Journal"),
+    answers=N_("Double entry for accounting: the lines of each document, which balance."),
     asks="span",
     columns=(
         day("date"),
@@ -163,8 +164,8 @@ JOURNAL: Final = Report(
 )
 JOURNAL_BY_DAY: Final = Report(
     id="journal-by-day",
-    title="Journal by day and account",
-    answers="The same added up: what each account was debited and credited on each day.",
+    title=N_("Journal by day and account"),
+    answers=N_("The same added up: what each account was debited and credited on each day."),
     asks="span",
     columns=(
         day("date"),
@@ -177,8 +178,8 @@ JOURNAL_BY_DAY: Final = Report(
 )
 READS: Final = Report(
     id="reads",
-    title="Missing and estimated reads",
-    answers="Which reads were estimated, and which meters could not be read, and why?",
+    title=N_("Missing and estimated reads"),
+    answers=N_("Which reads were estimated, and which meters could not be read, and why?"),
     asks="span",
     columns=(
         day("date"),
@@ -194,8 +195,8 @@ READS: Final = Report(
 )
 UNBILLED: Final = Report(
     id="unbilled",
-    title="Unbilled and vacant use",
-    answers="What was used where nobody had an agreement, so that nobody was billed?",
+    title=N_("Unbilled and vacant use"),
+    answers=N_("What was used where nobody had an agreement, so that nobody was billed?"),
     asks="span",
     columns=(
         Column("place"),
@@ -209,8 +210,8 @@ UNBILLED: Final = Report(
 )
 LOSSES: Final = Report(
     id="losses",
-    title="Losses",
-    answers="How much of what went into each transformer was billed?",
+    title=N_("Losses"),
+    answers=N_("How much of what went into each transformer was billed?"),
     asks="span",
     columns=(
         Column("transformer"),
@@ -226,8 +227,8 @@ LOSSES: Final = Report(
 )
 YEAR: Final = Report(
     id="year",
-    title="Regulator's year",
-    answers="Customers, energy, losses, revenue, collections and service over some months.",
+    title=N_("Regulator's year"),
+    answers=N_("Customers, energy, losses, revenue, collections and service over some months."),
     asks="span",
     span="year",
     columns=(Column("figure"), Column("tariff"), number("value"), Column("unit")),
@@ -251,16 +252,16 @@ BY_ID: Final = {report.id: report for report in REPORTS}
 # What the month's books offer as files beside them: of a month from its 1st on.
 LEDGER: Final = Report(
     id="ledger",
-    title="Ledger entries",
-    answers="Which entries have customers' accounts, with the balance after each?",
+    title=N_("Ledger entries"),
+    answers=N_("Which entries have customers' accounts, with the balance after each?"),
     asks="span",
     columns=tuple(map(Column, ENTRY_COLUMNS)),
     walked=True,
 )
 RECEIVABLES: Final = Report(
     id="receivables",
-    title="Receivables",
-    answers="What had each customer open when the month ended?",
+    title=N_("Receivables"),
+    answers=N_("What had each customer open when the month ended?"),
     asks="span",
     columns=tuple(map(Column, AGED_COLUMNS)),
     walked=True,

@@ -8,6 +8,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from services.database.service import DatabaseService
+from services.languages.sentence import sentence
 from services.quantities.money import Money
 from services.quantities.period import first_of_month
 from services.records.bills import invoice_reference
@@ -18,23 +19,23 @@ from services.settings import Settings
 from services.utility_settings.model import live_settings
 
 KIND_WORDS: Final[Mapping[str, str]] = {
-    "bill": "Bill",
-    "bill_void": "Bill voided",
-    "payment": "Payment",
-    "assigned": "Payment assigned to its account",
-    "return": "Money given back",
-    "refund": "Refund",
-    "reversal": "Payment reversed",
-    "dispute": "Payment disputed",
-    "payout": "Credit paid out",
-    "return_undone": "Return that came back",
-    "credit": "Credit",
-    "credit_undone": "Credit taken back",
-    "fee": "Fee",
-    "fee_undone": "Fee taken back",
-    "deposit_used": "Deposit used",
-    "opening_balance": "Opening balance",
-    "opening_balance_undone": "Opening balance taken back",
+    "bill": sentence("Bill"),
+    "bill_void": sentence("Bill voided"),
+    "payment": sentence("Payment"),
+    "assigned": sentence("Payment assigned to its account"),
+    "return": sentence("Money given back"),
+    "refund": sentence("Refund"),
+    "reversal": sentence("Payment reversed"),
+    "dispute": sentence("Payment disputed"),
+    "payout": sentence("Credit paid out"),
+    "return_undone": sentence("Return that came back"),
+    "credit": sentence("Credit"),
+    "credit_undone": sentence("Credit taken back"),
+    "fee": sentence("Fee"),
+    "fee_undone": sentence("Fee taken back"),
+    "deposit_used": sentence("Deposit used"),
+    "opening_balance": sentence("Opening balance"),
+    "opening_balance_undone": sentence("Opening balance taken back"),
 }
 
 
@@ -108,7 +109,7 @@ class Journal:
             (
                 code,
                 description,
-                rate or "several",
+                rate or sentence("several"),
                 currency if unit == "%" else unit,
                 base,
                 Money(minor, currency),
@@ -127,7 +128,8 @@ class Journal:
         key = account_key(line.part, line.detail, codes)
         minor = line.amount_minor
         why = (line.credit_note, line.note or line.reference)
-        said = (KIND_WORDS[line.kind], line.customer_name, *why)
+        more = " · ".join(filter(None, (line.customer_name, *why)))
+        kind = KIND_WORDS[line.kind]
         return (
             line.on_date,
             document_of(line),
@@ -135,7 +137,7 @@ class Journal:
             account_name(key),
             *_sides(max(minor, 0), max(-minor, 0), line.currency),
             line.currency,
-            " · ".join(filter(None, said)),
+            sentence("{kind} · {more}", kind=kind, more=more) if more else kind,
             line.account_no,
             line.actor,
             line.created_at.astimezone(self.zone).isoformat(timespec="seconds"),

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from services.database.service import DatabaseService
 from services.history.terms import METHOD
+from services.languages.sentence import sentence
 from services.quantities.energy import format_kwh
 from services.quantities.period import start_of_day
 from services.records.bills import invoice_reference
@@ -21,12 +22,12 @@ from services.records.reports.rows import (
 )
 from services.reports.definitions import Asked, Row
 
-_METHODS: Final[Mapping[str, str]] = dict(METHOD.items())
+_METHODS: Final[Mapping[str, str]] = {key: sentence(said) for key, said in METHOD.items()}
 _TYPES: Final[Mapping[str, str]] = {
-    "bill": "bill",
-    "bill_void": "void",
-    "credit": "credit",
-    "credit_undone": "taken back",
+    "bill": sentence("bill"),
+    "bill_void": sentence("void"),
+    "credit": sentence("credit"),
+    "credit_undone": sentence("taken back"),
 }
 
 

@@ -1,12 +1,14 @@
 """Reports of energy: reads that are missing or estimated, what is not billed, losses, a year."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from typing import Final
 
 from services.database.service import DatabaseService
 from services.graph.answers import TransformerBalance
+from services.languages.sentence import sentence
 from services.quantities.money import Money, scaled_text
 from services.records.reports.rows import CollectionRow, RevenueRow, YearCounts
 from services.reports.definitions import Asked, Row
@@ -14,6 +16,19 @@ from services.reports.money_reports import kwh
 
 # The balances of the supply periods that touch some days.
 Balances = Callable[[date, date], Sequence[TransformerBalance]]
+_KINDS: Final[Mapping[str, str]] = {
+    "estimated": sentence("estimated"),
+    "not read": sentence("not read"),
+}
+_REASONS: Final[Mapping[str, str]] = {
+    "no_access": sentence("no access"),
+    "dog": sentence("dog"),
+    "damaged": sentence("damaged"),
+    "not_found": sentence("not found"),
+    "locked": sentence("locked"),
+    "other": sentence("other"),
+}
+_ALL: Final = sentence("all")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +48,12 @@ class SupplyReports:
         rows: list[Row] = [
             (
                 row.on_date,
-                row.kind,
+                _KINDS.get(row.kind, row.kind),
                 row.meter_serial,
                 row.place,
                 row.address,
                 None if row.register_wh is None else kwh(row.register_wh),
-                row.reason.replace("_", " "),
+                _why_not_read(row.reason),
                 row.entered_by,
             )
             for row in found
@@ -82,21 +97,22 @@ class SupplyReports:
         revenue = self.database.report_revenue(start=asked.start, until=asked.until)
         collected = self.database.report_collections(start=asked.start, until=asked.until)
         counts = self.database.report_year(start=asked.start, until=asked.until)
+        places = sentence("places")
         return [
             *_agreements(counts),
             *_energy(revenue, counts),
             *_money(revenue, collected),
             *self._balances(asked),
-            ("Reads estimated", "", counts.estimated_reads, "reads"),
-            ("Disconnections", "", counts.disconnections, "places"),
-            ("Reconnections", "", counts.reconnections, "places"),
+            (sentence("Reads estimated"), "", counts.estimated_reads, sentence("reads")),
+            (sentence("Disconnections"), "", counts.disconnections, places),
+            (sentence("Reconnections"), "", counts.reconnections, places),
         ]
 
     def _balances(self, asked: Asked) -> list[Row]:
         words = {
-            "account": "Receivables at the end",
-            "deposit": "Deposits held at the end",
-            "suspense": "Money of nobody known at the end",
+            "account": sentence("Receivables at the end"),
+            "deposit": sentence("Deposits held at the end"),
+            "suspense": sentence("Money of nobody known at the end"),
         }
         return [
             (
@@ -109,28 +125,34 @@ class SupplyReports:
         ]
 
 
+def _why_not_read(written: str) -> str:
+    """The reason of a visit, with the note that the database puts behind it: "dog: at the gate"."""
+    code, _colon, note = written.partition(": ")
+    reason = _REASONS.get(code, code)
+    return sentence("{reason}: {note}", reason=reason, note=note) if note else reason
+
+
 def _agreements(counts: YearCounts) -> list[Row]:
-    rows: list[Row] = [
-        ("Customers supplied at the end", of.tariff_code, of.agreements, "agreements")
-        for of in counts.supplied
-    ]
+    figure, unit = sentence("Customers supplied at the end"), sentence("agreements")
+    rows: list[Row] = [(figure, of.tariff_code, of.agreements, unit) for of in counts.supplied]
     total = sum(of.agreements for of in counts.supplied)
-    return [*rows, ("Customers supplied at the end", "all", total, "agreements")]
+    return [*rows, (figure, _ALL, total, unit)]
 
 
 def _energy(revenue: Sequence[RevenueRow], counts: YearCounts) -> list[Row]:
+    billed_in_all, not_billed = sentence("Energy billed"), sentence("Not billed of it")
     rows: list[Row] = [
-        ("Energy billed", code, kwh(sum(r.consumption_wh for r in of)), "kWh")
+        (billed_in_all, code, kwh(sum(r.consumption_wh for r in of)), "kWh")
         for code, of in _by_tariff(revenue).items()
     ]
     billed, fed = sum(r.consumption_wh for r in revenue), counts.into_network_wh
-    rows.append(("Energy billed", "all", kwh(billed), "kWh"))
+    rows.append((billed_in_all, _ALL, kwh(billed), "kWh"))
     if fed:
         share = Decimal((fed - billed) * 1000 // fed).scaleb(-1)
         rows += [
-            ("Energy into the network", "all", kwh(fed), "kWh"),
-            ("Not billed of it", "all", kwh(fed - billed), "kWh"),
-            ("Not billed of it", "all", share, "%"),
+            (sentence("Energy into the network"), _ALL, kwh(fed), "kWh"),
+            (not_billed, _ALL, kwh(fed - billed), "kWh"),
+            (not_billed, _ALL, share, "%"),
         ]
     return rows
 
@@ -140,18 +162,18 @@ def _money(revenue: Sequence[RevenueRow], collected: Sequence[CollectionRow]) ->
     for code, of in _by_tariff(revenue).items():
         for currency in sorted({r.currency for r in of}):
             net = sum(r.subtotal_minor for r in of if r.currency == currency)
-            rows.append(("Revenue without tax", code, Money(net, currency), currency))
+            rows.append((sentence("Revenue without tax"), code, Money(net, currency), currency))
     for currency in sorted({r.currency for r in (*revenue, *collected)}):
         bills = [r for r in revenue if r.currency == currency]
         money = [c for c in collected if c.currency == currency]
         figures = {
-            "Tax billed": sum(r.tax_minor for r in bills),
-            "Billed in all": sum(r.total_minor for r in bills),
-            "Collected, less what went back": sum(
+            sentence("Tax billed"): sum(r.tax_minor for r in bills),
+            sentence("Billed in all"): sum(r.total_minor for r in bills),
+            sentence("Collected, less what went back"): sum(
                 c.received_minor - c.returned_minor for c in money
             ),
         }
-        rows += [(name, "all", Money(of, currency), currency) for name, of in figures.items()]
+        rows += [(name, _ALL, Money(of, currency), currency) for name, of in figures.items()]
     return rows
 
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from services.languages.sentence import N_
 from services.payments.stripe.client import from_stripe_amount
 from services.payments.stripe.intents import (
     ATTEMPT,
@@ -83,10 +84,10 @@ def of_method(kind: str, thing: Mapping[str, Any]) -> AutopayMeaning | None:
         method = _id_of(thing.get("payment_method"))
         if thing.get("status") != "inactive" or not isinstance(method, str):
             return None
-        because = "The bank says that the mandate has ended."
+        because = N_("The bank says that the mandate has ended.")
         return _gone(method, because)
     if kind == "payment_method.detached":
-        return _gone(str(thing.get("id")), "The card or account was removed at Stripe.")
+        return _gone(str(thing.get("id")), N_("The card or account was removed at Stripe."))
     card = thing.get("card")
     if not isinstance(card, Mapping):
         return None

@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, ValidationError
 
+from services.languages.sentence import N_
 from services.payments.stripe import autopay_events
 from services.payments.stripe.autopay_events import AutopayMeaning
 from services.payments.stripe.client import UnchargeableAmount, from_stripe_amount
@@ -25,9 +26,9 @@ Json = dict[str, Any]
 
 _MOST: Final = 10**14  # Of Stripe's units; it takes no payment near this.
 _LAST_SECOND: Final = 253_402_214_400  # The year 9999: what a date can hold.
-_NOT_US: Final = "An event of a connected account, not of ours."
+_NOT_US: Final = N_("An event of a connected account, not of ours.")
 _WRONG_MODE: Final = "An event of Stripe's {} mode, and our key is of the other."
-_NO_EFFECT: Final = "Nothing is done with events of this type."
+_NO_EFFECT: Final = N_("Nothing is done with events of this type.")
 
 
 class NotAnEvent(ValueError):
@@ -174,10 +175,10 @@ def _paid(thing: Mapping[str, Any], when: _When) -> _Meaning:
     if session.mode == "setup" and (saved := autopay_events.of_session(thing)):
         return _autopay(saved)
     if session.mode != "payment" or session.payment_status == "no_payment_required":
-        return _Meaning(outcome="kept", detail="No money came with it.")
+        return _Meaning(outcome="kept", detail=N_("No money came with it."))
     if session.payment_status == "unpaid":
         awaited = {"kind": "payment_awaited"} | _wanted(session)
-        return _Meaning(session.payment_intent, awaited, "The bank is at it.")
+        return _Meaning(session.payment_intent, awaited, N_("The bank is at it."))
     if session.payment_intent is None or not session.amount_total or not session.currency:
         raise _Unreadable("a payment without its id, amount or currency")
     effect: Json = {"kind": "payment", "payment_id": payment_id_of(session.payment_intent)}
@@ -201,7 +202,7 @@ def _wanted(session: _Session) -> Json:
 def _payment_failed(thing: Mapping[str, Any], when: _When) -> _Meaning:
     del when
     intent = _plain(_id_of(thing.get("payment_intent")))
-    return _Meaning(intent, {"kind": "payment_failed"}, "The bank refused it: nothing came.")
+    return _Meaning(intent, {"kind": "payment_failed"}, N_("The bank refused it: nothing came."))
 
 
 def _expired(thing: Mapping[str, Any], when: _When) -> _Meaning:
@@ -209,7 +210,7 @@ def _expired(thing: Mapping[str, Any], when: _When) -> _Meaning:
     if thing.get("mode") == "setup" and (over := autopay_events.of_session(thing)):
         return _autopay(over)
     intent = _plain(_id_of(thing.get("payment_intent")))
-    return _Meaning(intent, {"kind": "expired"}, "Nobody paid in time: nothing came.")
+    return _Meaning(intent, {"kind": "expired"}, N_("Nobody paid in time: nothing came."))
 
 
 def _refunded(thing: Mapping[str, Any], when: _When) -> _Meaning:
@@ -222,7 +223,7 @@ def _refunded(thing: Mapping[str, Any], when: _When) -> _Meaning:
 def _refund_changed(thing: Mapping[str, Any], when: _When) -> _Meaning:
     refund = _Refund.model_validate(thing)
     if refund.status not in {"failed", "canceled"}:
-        return _Meaning(outcome="kept", detail="The refund is under way or done.")
+        return _Meaning(outcome="kept", detail=N_("The refund is under way or done."))
     effect: Json = {"kind": "refund_failed", "refund_id": refund.id, "on_date": when.on}
     effect |= _money("amount_minor", refund.amount, refund.currency)
     return _Meaning(refund.payment_intent, effect)

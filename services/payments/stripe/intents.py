@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 from uuid import NAMESPACE_URL, UUID, uuid5
 
+from services.languages.sentence import N_
 from services.records.customers.autopay import Decline
 
 # By these our own ids stand in Stripe's metadata.
@@ -51,21 +52,21 @@ _ADVICE: Final[Mapping[str, Decline]] = {
     "try_again_later": "soft",
 }
 _WORDS: Final[Mapping[str, str]] = {
-    "insufficient_funds": "There was not enough money.",
-    "expired_card": "The card has expired.",
-    "authentication_required": "The bank wants the customer to confirm it.",
-    "lost_card": "The bank declined the card.",
-    "stolen_card": "The bank declined the card.",
-    "amount_too_small": "Stripe does not charge so small an amount.",
-    "amount_too_large": "Stripe does not charge so large an amount.",
-    "debit_not_authorized": "The account's owner has withdrawn the mandate.",
-    "account_closed": "The bank account is closed.",
-    "no_account": "There is no such bank account.",
-    "bank_account_closed": "The bank account is closed.",
-    "bank_account_invalid_details": "There is no such bank account.",
-    "resource_missing": "Stripe no longer has the card or account.",
-    "canceled": "It was called off at Stripe.",
-    "not_confirmed": "It was not confirmed in time.",
+    "insufficient_funds": N_("There was not enough money."),
+    "expired_card": N_("The card has expired."),
+    "authentication_required": N_("The bank wants the customer to confirm it."),
+    "lost_card": N_("The bank declined the card."),
+    "stolen_card": N_("The bank declined the card."),
+    "amount_too_small": N_("Stripe does not charge so small an amount."),
+    "amount_too_large": N_("Stripe does not charge so large an amount."),
+    "debit_not_authorized": N_("The account's owner has withdrawn the mandate."),
+    "account_closed": N_("The bank account is closed."),
+    "no_account": N_("There is no such bank account."),
+    "bank_account_closed": N_("The bank account is closed."),
+    "bank_account_invalid_details": N_("There is no such bank account."),
+    "resource_missing": N_("Stripe no longer has the card or account."),
+    "canceled": N_("It was called off at Stripe."),
+    "not_confirmed": N_("It was not confirmed in time."),
 }
 
 

@@ -6,6 +6,8 @@ from typing import Annotated, Final
 
 from pydantic import AfterValidator
 
+from services.languages.sentence import N_, sentence
+
 # What a code is by default, and what people read of the account. The part of a line and, where it
 # has one, its detail: how money moved, what revenue is of.
 DEFAULT_CODES: Final[Mapping[str, str]] = {
@@ -29,24 +31,24 @@ DEFAULT_CODES: Final[Mapping[str, str]] = {
     "opening_balances": "3900",
 }
 ACCOUNT_NAMES: Final[Mapping[str, str]] = {
-    "receivables": "Receivables",
-    "deposits": "Deposits held",
-    "suspense": "Money of nobody known",
-    "money.cash": "Cash",
-    "money.cheque": "Cheques",
-    "money.bank": "Bank transfers",
-    "money.mobile_money": "Mobile money",
-    "money.card": "Cards",
-    "money.stripe": "Stripe",
-    "revenue.energy": "Revenue: energy",
-    "revenue.demand": "Revenue: demand",
-    "revenue.fixed": "Revenue: fixed charges",
-    "revenue.percent": "Revenue: surcharges",
-    "tax": "Tax payable",
-    "fees": "Fees (late payment, reconnection and others)",
-    "credits": "Credits and write-offs",
-    "rounding": "Rounding",
-    "opening_balances": "Opening balances brought in",
+    "receivables": N_("Receivables"),
+    "deposits": N_("Deposits held"),
+    "suspense": N_("Money of nobody known"),
+    "money.cash": N_("Cash"),
+    "money.cheque": N_("Cheques"),
+    "money.bank": N_("Bank transfers"),
+    "money.mobile_money": N_("Mobile money"),
+    "money.card": N_("Cards"),
+    "money.stripe": N_("Stripe"),
+    "revenue.energy": N_("Revenue: energy"),
+    "revenue.demand": N_("Revenue: demand"),
+    "revenue.fixed": N_("Revenue: fixed charges"),
+    "revenue.percent": N_("Revenue: surcharges"),
+    "tax": N_("Tax payable"),
+    "fees": N_("Fees (late payment, reconnection and others)"),
+    "credits": N_("Credits and write-offs"),
+    "rounding": N_("Rounding"),
+    "opening_balances": N_("Opening balances brought in"),
 }
 MOST_TAX_RATES: Final = 30
 # Each of these comes to a balance of the ledger, so nothing else may go to its account.
@@ -95,5 +97,5 @@ def account_code(key: str, codes: Mapping[str, str]) -> str:
 def account_name(key: str) -> str:
     """What people read of an account."""
     if key.startswith("tax."):
-        return f"{ACCOUNT_NAMES['tax']}, rate {key.removeprefix('tax.')}"
-    return ACCOUNT_NAMES[key]
+        return sentence("Tax payable, rate {rate}", rate=key.removeprefix("tax."))
+    return sentence(ACCOUNT_NAMES[key])

@@ -6,6 +6,7 @@ from typing import Final, TypeVar
 
 from services.database.errors import StillWorkingOut
 from services.database.queries.base import Json, Queries
+from services.languages.sentence import sentence
 from services.records.base import Record
 from services.records.reports.journal import Posting
 
@@ -39,8 +40,11 @@ class SpanQueries(Queries):
                 return answer
             if time.monotonic() > deadline or not self.sum_postings(limit=SUMMED_AT_ONCE):
                 raise StillWorkingOut(
-                    "What was posted is still being added up, "
-                    f"{answer['permille'] // 10}% so far. Ask again in some minutes."
+                    sentence(
+                        "What was posted is still being added up, {percent}% so far. Ask again in "
+                        "some minutes.",
+                        percent=answer["permille"] // 10,
+                    )
                 )
 
     def sum_postings(self, *, limit: int) -> bool:

@@ -1,0 +1,46 @@
+"""What functions of the database refuse with, marked for the catalogues.
+
+A page says it in the language of the visit, as any other error.
+"""
+
+from typing import Final
+
+from services.languages.sentence import N_
+
+REFUSALS: Final = (
+    N_("Only a month that is over can be closed."),
+    N_("A later month is closed already."),
+    N_("The ledger does not add up: see what is wrong with it first."),
+    N_(
+        "The ledger was not checked within the last 36 hours. It is checked each night; run "
+        "Ledger check on Jobs to have it checked now."
+    ),
+    N_(
+        "The ledger did not add up at its last check: see what is wrong with it, and run Ledger "
+        "check on Jobs again."
+    ),
+    N_("This day is closed already."),
+    N_("Something was entered or given back meanwhile: look at what is expected now."),
+    N_("Say in the note why another amount was counted than is expected."),
+    N_("Somebody else has changed the policy meanwhile: look at it again."),
+    N_("There is no such request."),
+    N_("Somebody else must decide on what you asked for."),
+    N_("This request has expired. It can be asked for again."),
+    N_("This request was decided on already."),
+    N_("This needs the approval of a second person: see Approvals."),
+    N_("No such line of a bank statement."),
+    N_("Somebody else decided this line meanwhile: look at it again."),
+    N_("This money left the account: it is nobody's payment."),
+)
+# Why a charge of autopay was dropped, and what became of an event of Stripe's.
+OUTCOMES: Final = (
+    N_("Autopay has ended."),
+    N_("Nothing was due any more."),
+    N_("It is above the customer's limit."),
+    N_("Waits for its payment."),
+    N_("Waits for an earlier event of its payment."),
+    N_("Counted already."),
+    N_("A customer was at Stripe to set autopay up."),
+    N_("Autopay had ended."),
+    N_("The card was renewed."),
+)
