@@ -147,7 +147,7 @@ _NAMES: Final = (
     ("outbox", r"\w*(join|release)_statements?|set_one_statement|hand_message_on"),
     (
         "outbox",
-        r"outbox|message_(rates|queue)|take_turns|claim_messages|pause_channel|owe_\w+|\w*(owed|notification|channels)\w*|to_try_again|failed_work_list",
+        r"outbox|message_(rates|queue|work|subject)|messages_of|subject_json|take_turns|claim_messages|pause_channel|owe_\w+|\w*(owed|notification|channels)\w*|to_try_again|failed_work_list",
     ),
     (
         "outbox",

@@ -13,7 +13,7 @@ from services.accounts.contact import CustomerContacts
 from services.accounts.lookups import CustomerLookups
 from services.accounts.month_end import MonthEnd
 from services.accounts.search import Search
-from services.accounts.statements import Statements
+from services.accounts.statements import PrintedStatements, Statements
 from services.accounts.usage import Usage
 from services.ai.service import AiService
 from services.ai.usage import AiUsage
@@ -183,6 +183,7 @@ def build_services(
                 BillArchive(database, current.printed_on, settings.timezone, ChargeNames(database)),
                 CreditNoteArchive(database, current.printed_in),
                 Receipts(database, current.sender),
+                PrintedStatements(database, current.sender),
             ),
         )
         closers.append(providers.close)
@@ -490,7 +491,9 @@ def wire(
         reading_correction=ReadingCorrection(database, assessor, settings.timezone),
         billing_cycles=BillingCycles(database),
         places=Places(database),
-        statements=customer_page.lookups.statements,
+        statements=Statements(
+            customer_page.lookups.statements, outbox, providers.direct.sends_mail
+        ),
         supply=supply,
         corrections=CorrectionLookups(database),
         tariff_correction=tariff_correction,
@@ -635,7 +638,7 @@ def _customer_page(
             Receipts(database, current.sender),
             SimilarHomes(database),
             CreditNoteArchive(database, current.printed_in),
-            Statements(database, current.sender, direct),
+            PrintedStatements(database, current.sender),
         ),
         actions=PageActions(database, contacts, reading_to_bill, photos, direct, settings.timezone),
         requests=CustomerRequests(database),

@@ -269,6 +269,7 @@ def email_channels(
         clock=lambda: datetime.now(UTC),
         receipts=attachments.receipt if attachments else lambda _: (),
         credit_notes=attachments.credit_notes if attachments else lambda _: (),
+        statement=attachments.statement if attachments else lambda *_: (),
         page=page,
         reply_to=reply_to,
         returns=return_address(settings),

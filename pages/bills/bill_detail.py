@@ -214,4 +214,4 @@ def _show_outbox(work: OutboxEntry, principal: Principal) -> None:
             st.caption(_(":red[Given up after many attempts. Please handle it by hand.]"))
         written = work.steps.get(11)
         if work.status != "open" and written is not None and written.facts.get("text"):
-            offer_to_send_again(work.id, work.id, principal)
+            offer_to_send_again(work.id, work.id, work.kind, principal)

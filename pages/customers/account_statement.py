@@ -9,6 +9,7 @@ import streamlit as st
 from pages.languages.words import Said, _, say
 from pages.shared.components import chosen_page, page_number
 from pages.shared.download import download_button
+from pages.shared.form_ids import form_done, form_id
 from pages.shared.format import escaped, file_name, money
 from pages.shared.money_format import entry_more, entry_name
 from pages.shared.session import may, services, today
@@ -102,11 +103,17 @@ def _offer_document(account: Account, principal: Principal) -> None:
 
 
 def _mail(account: Account, start: date, end: date, principal: Principal) -> None:
+    name = f"mail-statement-{account.id}"
     is_sent = services().statements.mail(
-        customer_id=account.id, start=start, end=end, principal=principal
+        statement_id=form_id(name),
+        customer_id=account.id,
+        start=start,
+        end=end,
+        principal=principal,
     )
     if is_sent:
-        st.toast(_("The statement is on its way."), icon=":material/check_circle:")
+        form_done(name, _("The statement is on its way."))
+        st.rerun()
     else:
         st.warning(_("It cannot be sent: this customer, or the system, has no way for mail."))
 

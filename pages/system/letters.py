@@ -77,7 +77,8 @@ def _show(row: UnreachedMessage) -> None:
                 st.badge("No address", color="red")
         with st.container(horizontal=True, vertical_alignment="center"):
             st.markdown(escaped(OCCASION.get(row.kind, row.kind)), width="content")
-            page_link(BILL, label=escaped(row.reference), query_params={"id": row.bill_id})
+            if row.bill_id is not None:
+                page_link(BILL, label=escaped(row.reference), query_params={"id": row.bill_id})
         if row.address:
             st.caption(escaped(" · ".join(row.address.splitlines())))
         st.caption(f"{escaped(_why(row))} · since {moment(row.at, zone())}")

@@ -53,7 +53,7 @@ def show_failed_work(principal: Principal) -> None:
     if not found.total:
         return
     st.subheader("Needs a look", anchor=False)
-    st.caption(f"{counted(found.total, 'piece')} of work for a bill ended without success.")
+    st.caption(f"{counted(found.total, 'piece')} of work ended without success.")
     with st.container(gap="xsmall"):
         for work in found.items:
             _show_work(work, principal)
@@ -141,7 +141,7 @@ def _show_notification(sent: Notification, principal: Principal) -> None:
         if sent.channel == CHANNEL:
             _offer_letter(sent, principal)
         elif sent.outbox_id and sent.outbox_status != "open":
-            offer_to_send_again(sent.outbox_id, sent.id, principal)
+            offer_to_send_again(sent.outbox_id, sent.id, sent.kind, principal)
 
 
 def _offer_letter(sent: Notification, principal: Principal) -> None:
@@ -175,6 +175,8 @@ def _title(bill_id: str | None, number: int | None, account_no: str | None, kind
             icon=":material/receipt_long:",
             query_params={"id": bill_id},
         )
+    elif account_no:
+        st.markdown(f"**Account {escaped(account_no)}**")
     st.caption(OCCASION.get(kind, escaped(kind)))
 
 

@@ -12,11 +12,12 @@ from services.history import terms
 from services.identity.auth import Principal
 from services.identity.permissions import Permission
 from services.messages.letters import CHANNEL, NothingToPrint
+from services.messages.statement_texts import ACCOUNT_STATEMENT
 
 _OWN: Final = ("email", "sms", "whatsapp", "discord_customer", CHANNEL)
 
 
-def offer_to_send_again(work_id: str, key: str, principal: Principal) -> None:
+def offer_to_send_again(work_id: str, key: str, kind: str, principal: Principal) -> None:
     """A button that asks on which channel, and whether to; to who may send messages."""
     if not may(Permission.SEND_MESSAGES):
         return
@@ -27,7 +28,10 @@ def offer_to_send_again(work_id: str, key: str, principal: Principal) -> None:
         st.form(f"form-{form}", border=False),
     ):
         channel = st.selectbox(
-            "By", _OWN, format_func=terms.CHANNELS.__getitem__, key=f"again-by-{form}"
+            "By",
+            _OWN[:1] if kind == ACCOUNT_STATEMENT else _OWN,
+            format_func=terms.CHANNELS.__getitem__,
+            key=f"again-by-{form}",
         )
         st.caption(
             "The customer gets it once more, outside their quiet hours. A letter is printed once: "

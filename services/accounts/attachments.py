@@ -1,4 +1,4 @@
-"""The PDFs that go with messages: bills, credit notes, receipts.
+"""The PDFs that go with messages: bills, credit notes, receipts, statements of account.
 
 What cannot be printed is better sent without than not at all.
 """
@@ -6,12 +6,15 @@ What cannot be printed is better sent without than not at all.
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import date
 
+from services.accounts.statements import NoStatement, PrintedStatements
 from services.bill_documents import MissingLetters
 from services.bill_documents.archive import ArchiveDamaged, BillArchive
 from services.bill_documents.credit_notes import CreditNoteArchive
 from services.database.errors import NotFound
 from services.database.transport import DatabaseError
+from services.integrations.failures import FinalFailure
 from services.integrations.http import ServiceUnavailable
 from services.messages.mail import Attachment
 from services.payments.receipts import Receipts
@@ -26,6 +29,7 @@ class Attachments:
     bill_archive: BillArchive
     credit_note_archive: CreditNoteArchive
     receipts: Receipts
+    statements: PrintedStatements
 
     def bills(self, bill_ids: Sequence[str]) -> tuple[Attachment, ...]:
         """The PDFs of bills by their ids."""
@@ -38,6 +42,19 @@ class Attachments:
     def receipt(self, payment_id: str) -> tuple[Attachment, ...]:
         """The receipt of a payment; nothing where there is no such payment."""
         return _each([payment_id], self._receipt)
+
+    def statement(self, customer_id: str, start: date, end: date) -> tuple[Attachment, ...]:
+        """The statement of the local dates [start, end), without which its mail says nothing.
+
+        Raises FinalFailure where there is none, or it cannot be printed.
+        """
+        try:
+            pdf = self.statements.pdf(customer_id, start=start, end=end)
+        except (NoStatement, MissingLetters, NotFound) as error:
+            raise FinalFailure(str(error)) from None
+        except DatabaseError as error:
+            raise ServiceUnavailable(f"The statement could not be read: {error}") from None
+        return (Attachment(f"statement-{start.isoformat()}.pdf", pdf),)
 
     def _bill(self, bill_id: str) -> Attachment:
         kept = self.bill_archive.pdf(bill_id)

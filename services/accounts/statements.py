@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from typing import Final
 
 from services.bill_documents import (
@@ -16,10 +16,10 @@ from services.bill_documents.archive import PRINTED_AS
 from services.database.service import DatabaseService
 from services.identity.auth import Principal, require
 from services.identity.permissions import Permission
-from services.languages.language import Language
 from services.languages.sentence import N_
-from services.messages.direct import DirectMessages, Note
-from services.messages.mail import Attachment
+from services.messages.addresses import is_mailed
+from services.messages.statement_texts import ACCOUNT_STATEMENT
+from services.outbox.outbox import Outbox
 from services.records.bills import invoice_reference
 from services.records.ledger import AccountStatement, LedgerEntry
 
@@ -32,24 +32,14 @@ class NoStatement(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Statements:
-    """Statements of account. Each method takes a principal who may.
-
-    `sender` answers who sends a document now.
-    """
+class PrintedStatements:
+    """Statements of account as PDFs; `sender` answers who sends a document now."""
 
     database: DatabaseService
     sender: Callable[[], Utility]
-    direct: DirectMessages
 
-    def of(
-        self, *, customer_id: str, start: date, end: date, principal: Principal
-    ) -> AccountStatement:
+    def found(self, customer_id: str, start: date, end: date) -> AccountStatement:
         """What happened in the local dates [start, end). Raises NotFound, NoStatement."""
-        require(principal, Permission.VIEW_CUSTOMERS)
-        return self._found(customer_id, start, end)
-
-    def _found(self, customer_id: str, start: date, end: date) -> AccountStatement:
         if start >= end:
             raise NoStatement(N_("The statement ends before it begins: choose a later last day."))
         found = self.database.account_statement(customer_id=customer_id, start=start, end=end)
@@ -61,17 +51,12 @@ class Statements:
             )
         return found
 
-    def pdf(self, *, customer_id: str, start: date, end: date, principal: Principal) -> bytes:
-        """The statement as a PDF in the customer's language, as the account stands now.
+    def pdf(self, customer_id: str, *, start: date, end: date) -> bytes:
+        """The statement in the customer's language, as the account stands now.
 
         Raises NotFound, NoStatement, MissingLetters.
         """
-        require(principal, Permission.VIEW_CUSTOMERS)
-        return self.of_own(customer_id, start=start, end=end)
-
-    def of_own(self, customer_id: str, *, start: date, end: date) -> bytes:
-        """The same for a customer, who was checked before."""
-        found = self._found(customer_id, start, end)
+        found = self.found(customer_id, start, end)
         notes: dict[str, str] = {}
         if any(entry.kind == "bill_void" for entry in found.entries):
             given = self.database.credit_notes(
@@ -82,25 +67,67 @@ class Statements:
             document_of(found, start=start, end=end, utility=self.sender(), credit_notes=notes)
         )
 
-    def mail(self, *, customer_id: str, start: date, end: date, principal: Principal) -> bool:
-        """Send the statement by mail as a PDF; False where there is no way, or too much waits.
+
+@dataclass(frozen=True, slots=True)
+class Statements:
+    """Statements of account. Each method takes a principal who may.
+
+    `sends_mail` says whether the system has a way for mail.
+    """
+
+    printed: PrintedStatements
+    outbox: Outbox
+    sends_mail: bool
+
+    @property
+    def database(self) -> DatabaseService:
+        """Where accounts are."""
+        return self.printed.database
+
+    def of(
+        self, *, customer_id: str, start: date, end: date, principal: Principal
+    ) -> AccountStatement:
+        """What happened in the local dates [start, end). Raises NotFound, NoStatement."""
+        require(principal, Permission.VIEW_CUSTOMERS)
+        return self.printed.found(customer_id, start, end)
+
+    def pdf(self, *, customer_id: str, start: date, end: date, principal: Principal) -> bytes:
+        """The statement as a PDF in the customer's language, as the account stands now.
 
         Raises NotFound, NoStatement, MissingLetters.
         """
+        require(principal, Permission.VIEW_CUSTOMERS)
+        return self.printed.pdf(customer_id, start=start, end=end)
+
+    def mail(
+        self,
+        *,
+        statement_id: str,
+        customer_id: str,
+        start: date,
+        end: date,
+        principal: Principal,
+    ) -> bool:
+        """Let the statement be mailed as a PDF, once for each id; False where there is no way.
+
+        It goes by the customer's quiet hours and wishes, and is among the messages. Raises
+        NotFound, NoStatement, MissingLetters.
+        """
         require(principal, Permission.SEND_MESSAGES)
-        content = self.of_own(customer_id, start=start, end=end)
+        # Printed first: whoever asks sees at once why it cannot be.
+        self.printed.pdf(customer_id, start=start, end=end)
         contact = self.database.customer_contact(customer_id)
-        language = Language.of(contact.language)
-        note = Note(
-            subject=language.gettext("Your statement of account"),
-            text=language.gettext(
-                "Your statement of account from {start} to {end} is attached.",
-                start=start,
-                end=end - timedelta(days=1),
-            ),
-            attached=(Attachment(f"statement-{start.isoformat()}.pdf", content),),
+        if not self.sends_mail or not is_mailed(contact):
+            return False
+        self.database.owe_statement(
+            actor=principal.user,
+            statement_id=statement_id,
+            customer_id=customer_id,
+            start=start,
+            end=end,
+            outbox=self.outbox.plan_for_any(ACCOUNT_STATEMENT),
         )
-        return self.direct.mail(contact, note)
+        return True
 
     def send_one(self, *, customer_id: str, one: bool, principal: Principal) -> None:
         """Whether bills that are made together share one message; raises NotFound."""

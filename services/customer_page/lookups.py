@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Final
 
-from services.accounts.statements import Statements
+from services.accounts.statements import PrintedStatements
 from services.accounts.usage import MeterUse, by_meter
 from services.bill_documents.archive import BillArchive
 from services.bill_documents.credit_notes import CreditNoteArchive
@@ -79,7 +79,7 @@ class PageLookups:
     receipts: Receipts
     similar: SimilarHomes
     credit_notes: CreditNoteArchive
-    statements: Statements
+    statements: PrintedStatements
 
     def home(self, visit: Visit) -> Home:
         """The balance, what is to pay, and what the office is still to answer."""
@@ -130,7 +130,7 @@ class PageLookups:
 
         Raises NoStatement, MissingLetters.
         """
-        content = self.statements.of_own(confirmed(visit).customer_id, start=start, end=end)
+        content = self.statements.pdf(confirmed(visit).customer_id, start=start, end=end)
         return f"statement-{start.isoformat()}.pdf", content
 
     def payments(self, visit: Visit, *, page: int) -> Page[Payment]:

@@ -53,14 +53,16 @@ class MessageBook(Queries):
         channel: str = "",
         recipient: str = "",
         body: str = "",
+        customer_id: str = "",
     ) -> None:
         """Take a message out of the queues: its time comes later, on this channel if there is one.
 
-        `recipient` is masked.
+        `recipient` is masked. One about an account has no `bill_id` and its `customer_id`.
         """
         self._call(
             "hold_message",
-            bill_id=bill_id,
+            bill_id=bill_id or None,
+            customer_id=customer_id or None,
             kind=kind,
             occasion=occasion,
             id=notification_id,

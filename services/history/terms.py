@@ -34,6 +34,7 @@ OCCASION: Final = {
     "autopay_expiring": N_("Card of autopay that expires"),
     "autopay_ended": N_("End of autopay"),
     "charges_overdue": N_("Charges overdue"),
+    "account_statement": N_("Statement of account"),
 }
 HOLD_REASONS: Final[dict[str, str]] = {
     "dispute": N_("a dispute"),

@@ -3,6 +3,8 @@
 import re
 from typing import Final
 
+from services.records.messages import CustomerContact
+
 _ADDRESS: Final = re.compile(r"[^\s@,<>\"]+@[^\s@,<>\"]+\.[^\s@,<>\"]+")
 
 
@@ -22,6 +24,15 @@ def mail_address(text: str) -> str:
         return f"{name}@{domain.encode('idna').decode()}"
     except UnicodeError:
         raise NotAnAddress("has a domain that cannot be") from None
+
+
+def is_mailed(contact: CustomerContact) -> bool:
+    """Whether messages go to a customer by mail: there is an address, and nothing against it."""
+    try:
+        mail_address(contact.email)
+    except NotAnAddress:
+        return False
+    return contact.email_bounced_at is None and contact.opted_out_at is None
 
 
 def masked(address: str) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Final, Protocol
 
 from pydantic import SecretStr
@@ -17,6 +17,7 @@ from services.messages.facts import CREDIT_NOTES
 from services.messages.mail import Attachment
 from services.messages.page_link import PageLink, with_link, with_short_link
 from services.messages.phones import InvalidPhone, e164, masked
+from services.messages.statement_texts import ACCOUNT_STATEMENT, days_of
 from services.messages.whatsapp import WhatsApp
 from services.records.bills import Bill
 from services.records.messages import CustomerContact
@@ -30,6 +31,8 @@ SMS: Final = "sms"
 # As the log has messages that were kept because there is no channel at all.
 NO_CHANNEL: Final = "none"
 # Their bill is paid, or not what they are about.
+# It is nothing but its PDF.
+_BY_MAIL_ALONE: Final[frozenset[OutboxKind]] = frozenset({ACCOUNT_STATEMENT})
 _WITHOUT_BILL: Final[frozenset[OutboxKind]] = frozenset({"payment_received", "charges_overdue"})
 
 
@@ -217,9 +220,10 @@ class OwnEmail:
 
     `sender` is the utility's address, `sender_name` answers its name of the moment, `documents`
     the PDFs of bills by their ids, without those that cannot be printed, `credit_notes` those of
-    credit notes, `receipts` that of a payment; all raise ServiceUnavailable. `clock` answers the
-    time (UTC). `reply_to` answers the office's address, empty where there is none; `returns` marks
-    where mail comes back to.
+    credit notes, `receipts` that of a payment; all raise ServiceUnavailable. `statement` is that of
+    a customer's account from one local date to another, FinalFailure where there is none. `clock`
+    answers the time (UTC). `reply_to` answers the office's address, empty where there is none;
+    `returns` marks where mail comes back to.
     """
 
     server: MailServer
@@ -229,6 +233,7 @@ class OwnEmail:
     clock: Callable[[], datetime]
     receipts: Callable[[str], Sequence[Attachment]] = lambda _: ()
     credit_notes: Callable[[Sequence[str]], Sequence[Attachment]] = lambda _: ()
+    statement: Callable[[str, date, date], Sequence[Attachment]] = lambda *_: ()
     page: PageLink | None = None
     reply_to: Callable[[], str] = str
     returns: ReturnAddress | None = None
@@ -273,6 +278,8 @@ class OwnEmail:
         # Who thanks for a payment sends its receipt, and no bill.
         if message.kind == "payment_received":
             return self.receipts(message.facts.get("payment_id", ""))
+        if message.kind == ACCOUNT_STATEMENT:
+            return self.statement(message.contact.customer_id, *days_of(message.facts))
         if message.kind in _WITHOUT_BILL:
             return ()
         others = message.facts.get(TELLS_OF, "").split()
@@ -319,6 +326,11 @@ class OwnSms:
                 row_id=row_id,
             ),
         )
+
+
+def channels_for(kind: OutboxKind, channels: Sequence[Channel]) -> list[Channel]:
+    """Those on which a message of a kind may go."""
+    return [c for c in channels if kind not in _BY_MAIL_ALONE or c.name == EMAIL]
 
 
 def credit_notes_of(facts: Mapping[str, str]) -> list[str]:

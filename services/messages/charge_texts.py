@@ -8,6 +8,7 @@ from services.records.bills import Bill
 from services.records.outbox import OutboxKind
 
 CHARGES_OVERDUE: Final[OutboxKind] = "charges_overdue"
+_OF_ACCOUNTS: Final[frozenset[OutboxKind]] = frozenset({CHARGES_OVERDUE, "account_statement"})
 # What of them is due, and since when; not there where nothing is.
 CHARGES_DUE: Final = "charges_due"
 CHARGES_SINCE: Final = "charges_since"
@@ -51,4 +52,4 @@ def how_to_pay_charges(bill: Bill, language: Language) -> str:
 
 def subject_of(bill: Bill, kind: OutboxKind) -> str:
     """What a message is about: a bill, or the account."""
-    return bill.account_no if kind == CHARGES_OVERDUE else bill.reference
+    return bill.account_no if kind in _OF_ACCOUNTS else bill.reference

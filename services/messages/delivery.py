@@ -48,5 +48,5 @@ class Delivery:
         return None if wait is None else max(0.0, wait - (time.monotonic() - began))
 
     def _send(self, work: OutboxEntry) -> None:
-        if work.bill is not None:
-            self.outbox.perform(work, bill=work.bill, lane="messages")
+        if (subject := work.subject) is not None:
+            self.outbox.perform(work, bill=subject, lane="messages")

@@ -44,14 +44,13 @@ WAY_WORDS: Final[dict[WayName, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """A short message; `subject` is its heading where there are headings. Mail has `attached`.
+    """A short message; `subject` is its heading where there are headings.
 
     `code` is what it is about where it brings a code, and nothing else.
     """
 
     subject: str
     text: str
-    attached: tuple[mail.Attachment, ...] = ()
     code: str = ""
 
 
@@ -113,8 +112,6 @@ class ByMail:
         made["Auto-Submitted"] = "auto-generated"
         made["X-Auto-Response-Suppress"] = "All"
         made.set_content(f"{note.text}\n\n{self.sender_name()}\n")
-        for one in note.attached:
-            made.add_attachment(one.pdf, maintype="application", subtype="pdf", filename=one.name)
         made["Content-Language"] = contact.language
         envelope = self.sender
         if self.returns is not None:
@@ -232,19 +229,16 @@ class DirectMessages:
 
         Customers who want no messages are sent what they ask for all the same.
         """
-        return self._hand_on(self._found(contact, bool(note.code)), note)
-
-    def mail(self, contact: CustomerContact, note: Note) -> bool:
-        """Send a note with what is attached to it, by mail alone; answers as `send` does."""
-        ways = ((way.name, way.to(contact)) for way in self._ways if way.name == "email")
-        found = next(((name, send) for name, send in ways if send is not None), None)
-        return self._hand_on(found, note)
-
-    def _hand_on(self, found: tuple[WayName, Callable[[Note], None]] | None, note: Note) -> bool:
+        found = self._found(contact, bool(note.code))
         if found is None or not self._room.acquire(blocking=False):
             return False
         self._workers.submit(self._send, found[0], found[1], note)
         return True
+
+    @property
+    def sends_mail(self) -> bool:
+        """Whether there is a way for mail."""
+        return any(way.name == "email" for way in self._ways)
 
     def shown_here(self, customer_id: str) -> Note | None:
         """The last note to a customer, where the demo keeps it in the place of sending it."""

@@ -21,10 +21,12 @@ from services.languages.language import Language
 from services.messages.channels import credit_notes_of
 from services.messages.charge_texts import CHARGES_OVERDUE
 from services.messages.sending import notification_id
+from services.messages.statement_texts import ACCOUNT_STATEMENT
 from services.messages.templates import TemplateWriter, WriteMessage
 from services.messages.wording import HEADLINES
 from services.quantities.counting import count
 from services.quantities.period import local_date
+from services.records.bills import Bill, account_alone
 from services.records.customers.letters import Letter, LetterBatch, UnreachedAfter, UnreachedMessage
 from services.records.outbox import TELLS_OF, OutboxKind
 
@@ -173,17 +175,23 @@ class Letters:
 
     def _letter(self, row: UnreachedMessage, today: date) -> dict[str, Any]:
         """A letter, which was laid out once: what cannot be printed is not marked as sent."""
+        if row.kind == ACCOUNT_STATEMENT:
+            raise NothingToPrint("a statement is printed on the page of the customer.")
         if not row.address:
             raise NothingToPrint("there is no address that a letter could go to.")
         language = Language.of(row.language)
         notes = credit_notes_of(row.facts)
-        enclosed = [row.bill_id, *row.facts.get(TELLS_OF, "").split()]
-        if notes and self.database.bill(row.bill_id).status == "void":
+        bill = self._bill(row)
+        enclosed = [bill.id, *row.facts.get(TELLS_OF, "").split()]
+        if notes and bill.status == "void":
             # What a credit note takes back was sent when it was issued.
             enclosed = []
         letter = Letter(
             id=notification_id(
-                bill_id=row.bill_id, kind=row.kind, channel=CHANNEL, occasion=row.occasion
+                bill_id=row.bill_id or row.customer_id,
+                kind=row.kind,
+                channel=CHANNEL,
+                occasion=row.occasion,
             ),
             batch_id="",
             place=1,
@@ -196,7 +204,7 @@ class Letters:
             language=row.language,
             currency=row.currency,
             subject=f"{language.gettext(HEADLINES[row.kind])} {self._about(row)}",
-            body=self._text(row, today),
+            body=self._text(row, bill, today),
             encloses=tuple(enclosed) if row.kind in _WITH_BILL else (),
             credit_notes=tuple(notes),
         )
@@ -209,13 +217,22 @@ class Letters:
     def _about(self, row: UnreachedMessage) -> str:
         return row.account_no if row.kind == CHARGES_OVERDUE else row.reference
 
-    def _text(self, row: UnreachedMessage, today: date) -> str:
+    def _bill(self, row: UnreachedMessage) -> Bill:
+        if row.bill_id is not None:
+            return self.database.bill(row.bill_id)
+        return account_alone(
+            customer_id=row.customer_id,
+            account_no=row.account_no,
+            customer_name=row.customer_name,
+            currency=row.currency,
+        )
+
+    def _text(self, row: UnreachedMessage, bill: Bill, today: date) -> str:
         """The words of today: what was written may be days ago."""
         if not row.facts.get("text"):
             raise NothingToPrint("nothing was written, so there is nothing to print.")
         writing = WriteMessage(self.database, TemplateWriter(self.utility_name), lambda: today)
         facts = {**row.facts, "occasion": row.occasion}
-        bill = self.database.bill(row.bill_id)
         if reason := writing.why_unsaid(bill=bill, kind=row.kind, facts=facts):
             raise _NotNeeded(reason)
         return writing.by_now(

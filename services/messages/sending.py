@@ -24,6 +24,7 @@ from services.messages.channels import (
     NotDeliverable,
     OutgoingMessage,
     PreparedMessage,
+    channels_for,
 )
 from services.messages.preferences import (
     in_order,
@@ -100,7 +101,7 @@ class SendMessage:
         message is in the queue of one or in the customer's quiet hours, FinalFailure when every
         channel that there is for this customer refused.
         """
-        bill = self.database.bill(bill.id)
+        bill = self.writing.as_it_is(bill)
         if reason := self.writing.why_unsaid(bill=bill, kind=kind, facts=facts):
             return StepDone(f"nothing sent: {reason}", facts={"sent": "no"})
         contact = self.database.customer_contact(bill.customer_id)
@@ -119,7 +120,8 @@ class SendMessage:
 
     def _wanted(self, message: OutgoingMessage) -> list[Channel]:
         """The channels in their order; of what somebody sends once more, the one they chose."""
-        channels = in_order(self.channels, message.contact)
+        fitting = channels_for(message.kind, self.channels)
+        channels = in_order(fitting, message.contact)
         chosen = message.facts.get(AGAIN_ON)
         return [channel for channel in channels if chosen in (None, channel.name)]
 
@@ -152,6 +154,7 @@ class SendMessage:
                 break
         self.database.message_book.hold_message(
             bill_id=message.bill.id,
+            customer_id=message.bill.customer_id,
             kind=message.kind,
             occasion=message.facts.get("occasion", ""),
             **held,
@@ -165,12 +168,13 @@ class SendMessage:
     ) -> Sent:
         if isinstance(prepared, NotDeliverable):
             return Sent(channel, "not_configured", prepared.reason)
-        bill_id, kind, facts = message.bill.id, message.kind, message.facts
+        bill, kind, facts = message.bill, message.kind, message.facts
         occasion = facts.get("occasion", "")
         row_id = _id_of(message, channel)
         claim = self.database.begin_notification(
             notification_id=row_id,
-            bill_id=bill_id,
+            bill_id=bill.id,
+            customer_id=bill.customer_id,
             kind=kind,
             occasion=occasion,
             channel=channel.name,
@@ -222,7 +226,11 @@ class LogNotification:
             return StepDone("nothing was sent, so nothing to log")
         occasion = facts.get("occasion", "")
         found = self.database.notifications(
-            bill_id=bill.id, kind=kind, occasion=occasion, page_size=100
+            bill_id=bill.id or None,
+            customer_id=bill.customer_id,
+            kind=kind,
+            occasion=occasion,
+            page_size=100,
         )
         logged = {row.channel for row in found.items}
         contact = self.database.customer_contact(bill.customer_id)
@@ -230,7 +238,7 @@ class LogNotification:
         said = self.writing.as_of_today(bill, facts, Language.of(contact.language))
         message = OutgoingMessage(bill, kind, facts.get("text", ""), contact, said)
         missing = []
-        for channel in self.channels:
+        for channel in channels_for(kind, self.channels):
             prepared = prepared_for(channel, message)
             if channel.name not in logged and isinstance(prepared, NotDeliverable):
                 missing.append(_left_out(bill, kind, occasion, channel.name, prepared))
@@ -258,7 +266,7 @@ class KeepMessage:
 def _id_of(message: OutgoingMessage, channel: Channel) -> str:
     """The id of a message on a channel; what somebody sends once more is another message."""
     return notification_id(
-        bill_id=message.bill.id,
+        bill_id=message.bill.id or message.bill.customer_id,
         kind=message.kind,
         channel=channel.name,
         occasion="/".join(filter(None, (message.facts.get("occasion"), message.facts.get(AGAIN)))),
@@ -266,7 +274,10 @@ def _id_of(message: OutgoingMessage, channel: Channel) -> str:
 
 
 def notification_id(*, bill_id: str, kind: str, channel: str, occasion: str = "") -> str:
-    """The id of a message: the same however often it is tried."""
+    """The id of a message: the same however often it is tried.
+
+    `bill_id` is the customer's of a message about an account.
+    """
     path = "/".join((bill_id, kind, *filter(None, (occasion,)), channel))
     return str(uuid5(NAMESPACE_URL, f"electricity-billing/notification/{path}"))
 
@@ -275,7 +286,9 @@ def _left_out(
     bill: Bill, kind: OutboxKind, occasion: str, channel: str, prepared: NotDeliverable
 ) -> dict[str, str]:
     return {
-        "id": notification_id(bill_id=bill.id, kind=kind, channel=channel, occasion=occasion),
+        "id": notification_id(
+            bill_id=bill.id or bill.customer_id, kind=kind, channel=channel, occasion=occasion
+        ),
         "channel": channel,
         "status": "not_configured",
         "recipient": "",

@@ -77,7 +77,7 @@ class WriteMessage:
 
     def __call__(self, *, bill: Bill, kind: OutboxKind, facts: Mapping[str, str]) -> StepDone:
         """Write it in the customer's language; where there is nothing to say, an empty text."""
-        bill = self.database.bill(bill.id)
+        bill = self.as_it_is(bill)
         if reason := self.why_unsaid(bill=bill, kind=kind, facts=facts):
             return StepDone(f"nothing to write: {reason}", facts={"text": "", "reason": reason})
         contact = self.database.customer_contact(bill.customer_id)
@@ -91,10 +91,18 @@ class WriteMessage:
         written = {"text": text, "written_by": message.written_by, LEFT_IN_ALL: in_all}
         return StepDone(detail, facts=written | {"said_of": self._said_of(bill, facts)})
 
+    def as_it_is(self, bill: Bill) -> Bill:
+        """A bill as it is by now; what has none stays."""
+        return self.database.bill(bill.id) if bill.id else bill
+
     def why_unsaid(self, *, bill: Bill, kind: OutboxKind, facts: Mapping[str, str]) -> str:
         """Why this message is no longer sent, or nothing."""
         return self.database.why_unsaid(
-            bill_id=bill.id, kind=kind, occasion=facts.get("occasion", ""), today=self.today()
+            bill_id=bill.id,
+            customer_id=bill.customer_id,
+            kind=kind,
+            occasion=facts.get("occasion", ""),
+            today=self.today(),
         )
 
     def as_of_today(

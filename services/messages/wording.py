@@ -23,6 +23,7 @@ from services.messages.facts import (
     Correction,
     Received,
 )
+from services.messages.statement_texts import ACCOUNT_STATEMENT, statement_text
 from services.quantities.energy import format_kwh
 from services.records.bills import Bill
 from services.records.outbox import OutboxKind
@@ -40,6 +41,7 @@ HEADLINES: Final[dict[OutboxKind, str]] = {
     "autopay_expiring": N_("Autopay: your card expires"),
     "autopay_ended": N_("Autopay has ended"),
     "charges_overdue": N_("Charges overdue"),
+    "account_statement": N_("Your statement of account"),
 }
 
 
@@ -71,6 +73,7 @@ def text_of_occasion(
         return _reminder(bill, language)
     by_kind = {
         CHARGES_OVERDUE: charges_text,
+        ACCOUNT_STATEMENT: statement_text,
         "bill_issued": _issued,
         "disconnection_notice": _disconnection,
     }

@@ -180,8 +180,8 @@ class Outbox:
             if not due:
                 return taken_up
             for work in due:
-                if work.bill is not None:
-                    self.perform(work, bill=work.bill, lane=lane)
+                if (subject := work.subject) is not None:
+                    self.perform(work, bill=subject, lane=lane)
         return limit
 
     def _try_pending(

@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from typing import Any, Final, Literal, NamedTuple
 
@@ -506,3 +506,50 @@ class NewBill:
             }
             for one, wh in zip(self.segments, self.segments_wh, strict=True)
         ]
+
+
+def account_alone(*, customer_id: str, account_no: str, customer_name: str, currency: str) -> Bill:
+    """What a message has in the place of a bill where it is about an account: no id, and nothing.
+
+    No such bill is stored, and none is issued.
+    """
+    never = datetime.min.replace(tzinfo=UTC)
+    return Bill(
+        id="",
+        number=None,
+        customer_id=customer_id,
+        account_no=account_no,
+        customer_name=customer_name,
+        currency=currency,
+        meter_serial="",
+        tariff_name="",
+        period_start=never.date(),
+        period_end=never.date(),
+        consumption_wh=0,
+        total_minor=0,
+        amount_paid_minor=0,
+        balance_minor=0,
+        status="draft",
+        issued_on=None,
+        due_date=None,
+        overdue_since=None,
+        agreement_id="",
+        service_point_id="",
+        service_point_code="",
+        service_address="",
+        meter_id="",
+        address="",
+        tariff_code="",
+        opening_reading_id="",
+        closing_reading_id="",
+        opening_wh=0,
+        closing_wh=0,
+        multiplier_milli=1000,
+        lines=(),
+        subtotal_minor=0,
+        tax_minor=0,
+        issued_at=None,
+        payment_url=None,
+        void_reason=None,
+        created_at=never,
+    )

@@ -174,7 +174,7 @@ class FailedWork(Record):
     """An outbox entry that ended with a step refused or given up."""
 
     id: str
-    bill_id: str
+    bill_id: str | None
     bill_number: int | None
     account_no: str
     kind: OutboxKind

@@ -7,7 +7,7 @@ from typing import Any, Final, Literal, Self
 from pydantic import Field, model_validator
 
 from services.records.base import Record
-from services.records.bills import Bill
+from services.records.bills import Bill, account_alone
 
 # The fact that names further bills, by their ids, which a new bill's message mentions.
 TELLS_OF: Final = "tells_of"
@@ -26,6 +26,7 @@ OutboxKind = Literal[
     "autopay_expiring",
     "autopay_ended",
     "charges_overdue",
+    "account_statement",
 ]
 StepStatus = Literal["running", "done", "pending", "skipped", "failed"]
 # Who does which steps, each on its own: the graph 8, Stripe 9 and 10, messages 11 to 13.
@@ -45,6 +46,7 @@ OUTBOX_STEPS: Final[Mapping[OutboxKind, tuple[int, ...]]] = {
     "autopay_expiring": (11, 12, 13),
     "autopay_ended": (11, 12, 13),
     "charges_overdue": (11, 12, 13),
+    "account_statement": (11, 12, 13),
 }
 NOT_CONFIGURED: Final = "not configured"
 
@@ -70,11 +72,23 @@ def steps_json(steps: Mapping[int, StepState]) -> dict[str, Any]:
     }
 
 
+class OutboxAccount(Record):
+    """Whose account a message is about that is about no bill."""
+
+    customer_id: str
+    account_no: str
+    customer_name: str
+    currency: str
+
+
 class OutboxEntry(Record):
-    """What is still to be done for a bill after its commit, a state a step (steps 8 to 13)."""
+    """What is still to be done for a bill after its commit, a state a step (steps 8 to 13).
+
+    A message about an account has no bill.
+    """
 
     id: str
-    bill_id: str
+    bill_id: str | None
     kind: OutboxKind
     steps: dict[int, StepState]
     status: Literal["open", "finished", "given_up"]
@@ -82,6 +96,7 @@ class OutboxEntry(Record):
     lease_owner: str | None = None
     created_at: datetime
     bill: Bill | None = None
+    account: OutboxAccount | None = None
     # The channel on which a message's turn has come, where it waited for that.
     granted: str = ""
     # Which one, where a bill has several of a kind, and what it is about.
@@ -93,3 +108,8 @@ class OutboxEntry(Record):
         for step in OUTBOX_STEPS[self.kind]:
             self.steps.setdefault(step, _NOT_CONFIGURED)
         return self
+
+    @property
+    def subject(self) -> Bill | None:
+        """The bill that it is about, or one of nothing where it is about an account."""
+        return account_alone(**self.account.model_dump()) if self.account else self.bill

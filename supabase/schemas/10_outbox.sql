@@ -3,7 +3,7 @@
 
 CREATE TABLE public.outbox (
     id uuid NOT NULL,
-    bill_id uuid NOT NULL,
+    bill_id uuid,
     kind text NOT NULL,
     steps jsonb NOT NULL,
     status text DEFAULT 'open'::text NOT NULL,
@@ -16,14 +16,16 @@ CREATE TABLE public.outbox (
     occasion text DEFAULT ''::text NOT NULL,
     facts jsonb DEFAULT '{}'::jsonb NOT NULL,
     unreached_at timestamp with time zone,
+    customer_id uuid,
     CONSTRAINT outbox_check CHECK (((status = 'open'::text) = (finished_at IS NULL))),
     CONSTRAINT outbox_facts_check CHECK ((jsonb_typeof(facts) = 'object'::text)),
-    CONSTRAINT outbox_kind_check CHECK ((kind = ANY (ARRAY['bill_issued'::text, 'payment_reminder'::text, 'overdue_notice'::text, 'disconnection_notice'::text, 'payment_received'::text, 'balance_changed'::text, 'bill_corrected'::text, 'charges_overdue'::text, 'autopay_notice'::text, 'autopay_failed'::text, 'autopay_expiring'::text, 'autopay_ended'::text]))),
+    CONSTRAINT outbox_kind_check CHECK ((kind = ANY (ARRAY['bill_issued'::text, 'payment_reminder'::text, 'overdue_notice'::text, 'disconnection_notice'::text, 'payment_received'::text, 'balance_changed'::text, 'bill_corrected'::text, 'charges_overdue'::text, 'account_statement'::text, 'autopay_notice'::text, 'autopay_failed'::text, 'autopay_expiring'::text, 'autopay_ended'::text]))),
     CONSTRAINT outbox_status_check CHECK ((status = ANY (ARRAY['open'::text, 'finished'::text, 'given_up'::text]))),
-    CONSTRAINT outbox_steps_check CHECK ((jsonb_typeof(steps) = 'object'::text))
+    CONSTRAINT outbox_steps_check CHECK ((jsonb_typeof(steps) = 'object'::text)),
+    CONSTRAINT outbox_subject CHECK (((bill_id IS NULL) = (customer_id IS NOT NULL)))
 );
 
-COMMENT ON TABLE public.outbox IS 'What is still owed for a bill after its commit: one row a bill and occasion, a state a step.';
+COMMENT ON TABLE public.outbox IS 'What is still owed for a bill, or an account, after a commit: one row a bill and occasion, a state a step.';
 
 COMMENT ON COLUMN public.outbox.kind IS 'balance_changed: the link and the graph follow what is left to pay; one row a bill, taken up anew at each change.';
 
@@ -36,6 +38,8 @@ COMMENT ON COLUMN public.outbox.occasion IS 'Which one, where a bill has several
 COMMENT ON COLUMN public.outbox.facts IS 'What the occasion is about, as texts: of payment_received the payment and its amount.';
 
 COMMENT ON COLUMN public.outbox.unreached_at IS 'Of a message that was written and has reached the customer on no channel of their own: since when. Null again once a letter is printed, it goes out after all, or nobody needs it any more.';
+
+COMMENT ON COLUMN public.outbox.customer_id IS 'Whose account it is about, where it is about no bill.';
 
 ALTER TABLE ONLY public.outbox
     ADD CONSTRAINT outbox_once UNIQUE (bill_id, kind, occasion);
@@ -60,6 +64,8 @@ CREATE INDEX outbox_for_graph ON public.outbox USING btree (id) WHERE ((status =
 CREATE INDEX outbox_held_for_statement ON public.outbox USING btree (bill_id) WHERE (facts ? 'statement'::text);
 
 CREATE INDEX outbox_leased ON public.outbox USING btree (lease_until) WHERE (lease_until IS NOT NULL);
+
+CREATE UNIQUE INDEX outbox_of_account ON public.outbox USING btree (customer_id, kind, occasion) WHERE (bill_id IS NULL);
 
 CREATE INDEX outbox_oldest ON public.outbox USING btree (created_at) WHERE (status = 'open'::text);
 
@@ -110,6 +116,8 @@ CREATE INDEX notifications_bill ON public.notifications USING btree (bill_id);
 CREATE INDEX notifications_came_back ON public.notifications USING btree (customer_id) WHERE (status = ANY (ARRAY['undelivered'::text, 'bounced'::text]));
 
 CREATE INDEX notifications_customer ON public.notifications USING btree (customer_id, created_at DESC);
+
+CREATE INDEX notifications_of_account ON public.notifications USING btree (customer_id, kind, occasion) WHERE (bill_id IS NULL);
 
 CREATE INDEX notifications_queue ON public.notifications USING btree (channel, ((kind = ANY (ARRAY['payment_reminder'::text, 'overdue_notice'::text]))), queued_at, id) WHERE (queued_at IS NOT NULL);
 
@@ -267,7 +275,7 @@ CREATE TABLE public.letters (
     batch_id uuid NOT NULL,
     place integer NOT NULL,
     customer_id uuid NOT NULL,
-    bill_id uuid NOT NULL,
+    bill_id uuid,
     kind text NOT NULL,
     customer_name text NOT NULL,
     address text NOT NULL,
@@ -282,6 +290,8 @@ CREATE TABLE public.letters (
 );
 
 COMMENT ON TABLE public.letters IS 'A message as a letter, as it was printed. The id is that of its row in notifications, of which there is one for each message: so a message is printed in no second batch.';
+
+COMMENT ON COLUMN public.letters.bill_id IS 'The bill that it is about; null where it is about the account.';
 
 COMMENT ON COLUMN public.letters.encloses IS 'The bills whose PDFs are printed behind it.';
 
@@ -300,6 +310,9 @@ CREATE INDEX letters_customer ON public.letters USING btree (customer_id);
 ALTER TABLE public.letters ENABLE ROW LEVEL SECURITY;
 
 GRANT SELECT,INSERT ON TABLE public.letters TO service_role;
+
+ALTER TABLE ONLY public.outbox
+    ADD CONSTRAINT outbox_customer_id_fkey FOREIGN KEY (customer_id) REFERENCES public.customers(id);
 
 ALTER TABLE ONLY public.notifications
     ADD CONSTRAINT notifications_bill_id_fkey FOREIGN KEY (bill_id) REFERENCES public.bills(id);
@@ -334,9 +347,10 @@ CREATE VIEW public.owed_work_list WITH (security_invoker='true') AS
     o.lease_until,
     o.created_at,
     o.finished_at,
-    o.occasion
+    o.occasion,
+    o.customer_id
    FROM (public.outbox o
-     JOIN public.bills b ON ((b.id = o.bill_id)));
+     LEFT JOIN public.bills b ON ((b.id = o.bill_id)));
 
 GRANT SELECT,INSERT,REFERENCES,MAINTAIN,UPDATE ON TABLE public.owed_work_list TO service_role;
 
@@ -352,8 +366,8 @@ CREATE VIEW public.failed_work_list WITH (security_invoker='true') AS
     o.created_at,
     o.finished_at
    FROM ((public.outbox o
-     JOIN public.bills b ON ((b.id = o.bill_id)))
-     JOIN public.customers c ON ((c.id = b.customer_id)))
+     LEFT JOIN public.bills b ON ((b.id = o.bill_id)))
+     JOIN public.customers c ON ((c.id = COALESCE(b.customer_id, o.customer_id))))
   WHERE ((o.status <> 'open'::text) AND jsonb_path_exists(o.steps, '$.*."status"?(@ == "failed")'::jsonpath));
 
 COMMENT ON VIEW public.failed_work_list IS 'Owed work that ended with a step refused or given up: a person must look.';
@@ -416,7 +430,7 @@ CREATE FUNCTION private.join_statements() RETURNS trigger
     SET enable_mergejoin TO 'off'
     AS $$
 begin
-    if exists (select 1 from new_rows n where not exists (select 1 from public.bills b where b.id = n.bill_id)) then
+    if exists (select 1 from new_rows n where n.bill_id is not null and not exists (select 1 from public.bills b where b.id = n.bill_id)) then
         raise exception using errcode = '23503', message = 'What is owed must be owed for a bill that is there.';
     end if;
     -- A reading that is billed while its engineer waits is told of at once: its work is leased.
@@ -468,7 +482,7 @@ begin
         return '{}'::jsonb;
     end if;
     update public.notifications set status = 'waiting', updated_at = now()
-    where bill_id = v_row.bill_id and kind = v_row.kind and occasion = v_row.occasion and status in ('failed', 'waiting');
+    where id = any (private.messages_of(v_row.bill_id, v_row.customer_id, v_row.kind, v_row.occasion)) and status in ('failed', 'waiting');
     v_unsent := found;
     v_steps := private.to_try_again(v_row.steps, v_unsent);
     if v_steps = v_row.steps then
@@ -550,54 +564,6 @@ COMMENT ON FUNCTION public.set_one_statement(p jsonb) IS 'Whether a customer has
 REVOKE ALL ON FUNCTION public.set_one_statement(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.set_one_statement(p jsonb) TO service_role;
 
-CREATE FUNCTION public.begin_notification(p jsonb) RETURNS jsonb
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-declare
-    v_row public.notifications;
-    v_send boolean := false;
-    v_rate constant integer := (p ->> 'per_minute')::integer;
-    v_at timestamptz;
-begin
-    insert into public.notifications (id, bill_id, customer_id, kind, occasion, channel, status)
-    select (p ->> 'id')::uuid, b.id, b.customer_id, p ->> 'kind', coalesce(p ->> 'occasion', ''), p ->> 'channel', 'waiting'
-    from public.bills b where b.id = (p ->> 'bill_id')::uuid
-    on conflict (id) do nothing;
-    select * into v_row from public.notifications where id = (p ->> 'id')::uuid for update;
-    if not found then
-        perform private.refuse('EB404', 'No such bill.');
-    end if;
-    if v_row.status in ('waiting', 'not_configured') then
-        v_at := coalesce(v_row.queued_at, now());
-        v_send := v_rate is null or coalesce((p ->> 'granted')::boolean, false)
-            or not exists (
-                select 1 from public.notifications q
-                where q.channel = v_row.channel and q.queued_at is not null and q.id <> v_row.id
-                  and ((q.kind = any (array['payment_reminder', 'overdue_notice'])), q.queued_at)
-                      < ((v_row.kind = any (array['payment_reminder', 'overdue_notice'])), v_at))
-               and private.take_turns(v_row.channel, v_rate, 1) = 1;
-        update public.notifications
-        set status = case when v_send then 'sending' else 'waiting' end,
-            attempts = attempts + case when v_send then 1 else 0 end,
-            queued_at = case when not v_send then v_at end,
-            error = '', updated_at = now(), recipient = p ->> 'recipient', body = p ->> 'body'
-        where id = v_row.id returning * into v_row;
-    elsif v_row.status = 'sending' then
-        update public.notifications
-        set status = 'unknown', updated_at = now(),
-            error = 'The program stopped while this was being sent. It may have arrived; it is not sent twice.'
-        where id = v_row.id returning * into v_row;
-    end if;
-    return jsonb_build_object('send', v_send, 'status', v_row.status, 'error', v_row.error,
-                              'message_id', v_row.message_id, 'queued', v_row.queued_at is not null);
-end $$;
-
-COMMENT ON FUNCTION public.begin_notification(p jsonb) IS 'Says that a message is about to leave, unless it left before or its turn on the channel has not come: {id, bill_id, kind, occasion?, channel, recipient, body, per_minute?, granted?: its turn was given by claim_messages} -> {send, status, error, message_id, queued}.';
-
-REVOKE ALL ON FUNCTION public.begin_notification(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.begin_notification(p jsonb) TO service_role;
-
 CREATE FUNCTION public.save_owed_work(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -635,14 +601,13 @@ begin
     select n.id, v_row.bill_id, b.customer_id, v_row.kind, v_row.occasion, n.channel, n.status, n.recipient, n.body, n.error
     from jsonb_to_recordset(coalesce(p -> 'notifications', '[]')) as n(
         id uuid, channel text, status text, recipient text, body text, error text)
-    cross join public.bills b
-    where b.id = v_row.bill_id
+    cross join private.message_subject(v_row.bill_id, v_row.customer_id) b
     on conflict (id) do nothing;
     if not v_open then
         -- What is not said after all waits for no turn.
         update public.notifications
         set queued_at = null, status = 'not_configured', updated_at = now(), error = coalesce(p #>> '{steps,12,detail}', '')
-        where bill_id = v_row.bill_id and kind = v_row.kind and occasion = v_row.occasion
+        where id = any (private.messages_of(v_row.bill_id, v_row.customer_id, v_row.kind, v_row.occasion))
           and (queued_at is not null or status = 'waiting' and attempts = 0);
     end if;
     return '{}'::jsonb;
@@ -692,7 +657,7 @@ begin
     where id = any (v_due);
     return (
         select jsonb_build_object('owed', coalesce(jsonb_agg(
-            to_jsonb(o) || jsonb_build_object('bill', private.bill_json(o.bill_id)) order by o.created_at), '[]'))
+            to_jsonb(o) || private.subject_json(o.bill_id, o.customer_id) order by o.created_at), '[]'))
         from public.outbox o where o.id = any (v_due));
 end $_$;
 
@@ -902,49 +867,6 @@ COMMENT ON FUNCTION public.pause_channel(p jsonb) IS 'Nothing leaves on a channe
 REVOKE ALL ON FUNCTION public.pause_channel(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.pause_channel(p jsonb) TO service_role;
 
-CREATE FUNCTION public.claim_messages(p jsonb) RETURNS jsonb
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-declare
-    v_channel constant text := p ->> 'channel';
-    v_turns integer := 0;
-    v_rows uuid[] := '{}';
-begin
-    if not exists (select 1 from public.notifications where channel = v_channel and queued_at is not null) then
-        return jsonb_build_object('owed', '[]'::jsonb);
-    end if;
-    v_turns := private.take_turns(v_channel, (p ->> 'per_minute')::integer, (p ->> 'limit')::integer);
-    if v_turns > 0 then
-        v_rows := array(
-            select o.id
-            from public.notifications n
-            join public.outbox o on o.bill_id = n.bill_id and o.kind = n.kind and o.occasion = n.occasion
-            where n.channel = v_channel and n.queued_at is not null
-              and o.status = 'open' and (o.lease_until is null or o.lease_until < now())
-            order by n.kind = any (array['payment_reminder', 'overdue_notice']), n.queued_at, n.id
-            limit v_turns
-            for update of o skip locked);
-        -- Due, should the process die: what became of its message is then looked at without the queue.
-        update public.outbox
-        set lease_owner = p ->> 'owner', next_attempt_at = now(),
-            lease_until = now() + make_interval(secs => (p ->> 'lease_seconds')::integer)
-        where id = any (v_rows);
-    end if;
-    return (
-        select jsonb_build_object(
-            'owed', coalesce(jsonb_agg(to_jsonb(o) || jsonb_build_object('bill', private.bill_json(o.bill_id), 'granted', v_channel)
-                                       order by o.created_at), '[]'),
-            'wait_ms', (select greatest(0, ceil(extract(epoch from r.free_at - clock_timestamp()) * 1000))::integer
-                        from public.message_rates r where r.channel = v_channel))
-        from public.outbox o where o.id = any (v_rows));
-end $$;
-
-COMMENT ON FUNCTION public.claim_messages(p jsonb) IS 'Leases the work of the first messages in a channel''s queue, as many as may leave now: {owner, lease_seconds, channel, per_minute, limit} -> {owed: [outbox row with its bill, granted], wait_ms?: when to ask again; nothing waits without it}.';
-
-REVOKE ALL ON FUNCTION public.claim_messages(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.claim_messages(p jsonb) TO service_role;
-
 CREATE FUNCTION public.message_queue(p jsonb) RETURNS jsonb
     LANGUAGE sql STABLE
     SET search_path TO ''
@@ -984,6 +906,237 @@ COMMENT ON FUNCTION private.take_turns(p_channel text, p_per_minute integer, p_m
 
 REVOKE ALL ON FUNCTION private.take_turns(p_channel text, p_per_minute integer, p_most integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.take_turns(p_channel text, p_per_minute integer, p_most integer) TO service_role;
+
+CREATE FUNCTION public.claim_messages(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_channel constant text := p ->> 'channel';
+    v_turns integer := 0;
+    v_rows uuid[] := '{}';
+begin
+    if not exists (select 1 from public.notifications where channel = v_channel and queued_at is not null) then
+        return jsonb_build_object('owed', '[]'::jsonb);
+    end if;
+    v_turns := private.take_turns(v_channel, (p ->> 'per_minute')::integer, (p ->> 'limit')::integer);
+    if v_turns > 0 then
+        v_rows := array(
+            select o.id
+            from public.notifications n
+            join public.outbox o on o.id = private.message_work(n.bill_id, n.customer_id, n.kind, n.occasion)
+            where n.channel = v_channel and n.queued_at is not null
+              and o.status = 'open' and (o.lease_until is null or o.lease_until < now())
+            order by n.kind = any (array['payment_reminder', 'overdue_notice']), n.queued_at, n.id
+            limit v_turns
+            for update of o skip locked);
+        -- Due, should the process die: what became of its message is then looked at without the queue.
+        update public.outbox
+        set lease_owner = p ->> 'owner', next_attempt_at = now(),
+            lease_until = now() + make_interval(secs => (p ->> 'lease_seconds')::integer)
+        where id = any (v_rows);
+    end if;
+    return (
+        select jsonb_build_object(
+            'owed', coalesce(jsonb_agg(to_jsonb(o) || private.subject_json(o.bill_id, o.customer_id) || jsonb_build_object('granted', v_channel)
+                                       order by o.created_at), '[]'),
+            'wait_ms', (select greatest(0, ceil(extract(epoch from r.free_at - clock_timestamp()) * 1000))::integer
+                        from public.message_rates r where r.channel = v_channel))
+        from public.outbox o where o.id = any (v_rows));
+end $$;
+
+COMMENT ON FUNCTION public.claim_messages(p jsonb) IS 'Leases the work of the first messages in a channel''s queue, as many as may leave now: {owner, lease_seconds, channel, per_minute, limit} -> {owed: [outbox row with its bill, granted], wait_ms?: when to ask again; nothing waits without it}.';
+
+REVOKE ALL ON FUNCTION public.claim_messages(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.claim_messages(p jsonb) TO service_role;
+
+CREATE FUNCTION private.message_work(p_bill uuid, p_customer uuid, p_kind text, p_occasion text) RETURNS uuid
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+    if p_bill is not null then
+        return (select o.id from public.outbox o where o.bill_id = p_bill and o.kind = p_kind and o.occasion = p_occasion);
+    end if;
+    return (select o.id from public.outbox o
+            where o.bill_id is null and o.customer_id = p_customer and o.kind = p_kind and o.occasion = p_occasion);
+end $$;
+
+COMMENT ON FUNCTION private.message_work(p_bill uuid, p_customer uuid, p_kind text, p_occasion text) IS 'The work that a message belongs to: of its bill, or without one of its account.';
+
+REVOKE ALL ON FUNCTION private.message_work(p_bill uuid, p_customer uuid, p_kind text, p_occasion text) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.message_work(p_bill uuid, p_customer uuid, p_kind text, p_occasion text) TO service_role;
+
+CREATE FUNCTION private.messages_of(p_bill uuid, p_customer uuid, p_kind text, p_occasion text) RETURNS uuid[]
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+    if p_bill is not null then
+        return array(select n.id from public.notifications n where n.bill_id = p_bill and n.kind = p_kind and n.occasion = p_occasion);
+    end if;
+    return array(select n.id from public.notifications n
+                 where n.bill_id is null and n.customer_id = p_customer and n.kind = p_kind and n.occasion = p_occasion);
+end $$;
+
+COMMENT ON FUNCTION private.messages_of(p_bill uuid, p_customer uuid, p_kind text, p_occasion text) IS 'The messages of one work on all channels: of its bill, or without one of its account.';
+
+REVOKE ALL ON FUNCTION private.messages_of(p_bill uuid, p_customer uuid, p_kind text, p_occasion text) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.messages_of(p_bill uuid, p_customer uuid, p_kind text, p_occasion text) TO service_role;
+
+CREATE FUNCTION private.message_subject(p_bill uuid, p_customer uuid) RETURNS TABLE(bill_id uuid, customer_id uuid, currency text)
+    LANGUAGE plpgsql STABLE ROWS 1
+    SET search_path TO ''
+    AS $$
+#variable_conflict use_column
+begin
+    if p_bill is not null then
+        return query select b.id, b.customer_id, b.currency from public.bills b where b.id = p_bill;
+    else
+        return query select null::uuid, c.id, c.currency from public.customers c where c.id = p_customer;
+    end if;
+end $$;
+
+COMMENT ON FUNCTION private.message_subject(p_bill uuid, p_customer uuid) IS 'Whom a message is to, in which currency, and about which bill: none where it is about the account.';
+
+REVOKE ALL ON FUNCTION private.message_subject(p_bill uuid, p_customer uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.message_subject(p_bill uuid, p_customer uuid) TO service_role;
+
+CREATE FUNCTION public.unreached_page(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    SET enable_seqscan TO 'off'
+    AS $$
+declare
+    v_limit constant integer := (p ->> 'limit')::integer;
+    v_at constant timestamptz := coalesce((p #>> '{after,at}')::timestamptz, '-infinity');
+    v_id constant uuid := coalesce(p #>> '{after,id}', '00000000-0000-0000-0000-000000000000')::uuid;
+    v_found uuid[];
+    v_rows jsonb;
+begin
+    if p ? 'works' then
+        v_found := array(select o.id from public.outbox o
+                         where o.id = any (array(select jsonb_array_elements_text(p -> 'works')::uuid)) and o.status <> 'open');
+    else
+        v_found := array(select o.id from public.outbox o
+                         where o.unreached_at is not null and (o.unreached_at, o.id) > (v_at, v_id)
+                         order by o.unreached_at, o.id limit v_limit);
+    end if;
+    v_rows := (
+        select jsonb_agg(jsonb_build_object(
+            'work_id', x.id, 'at', coalesce(x.unreached_at, x.finished_at), 'kind', x.kind, 'bill_id', x.bill_id, 'bill_number', b.number,
+            'currency', coalesce(b.currency, c.currency), 'customer_id', c.id, 'account_no', c.account_no, 'customer_name', c.name, 'language', c.language,
+            'occasion', x.occasion, 'facts', x.facts || coalesce(x.steps #> '{11,facts}', '{}'),
+            'address', coalesce(nullif(btrim(c.address), ''), btrim(s.address), ''),
+            'why', coalesce((
+                select jsonb_object_agg(n.channel, n.error) from public.notifications n
+                where n.id = any (private.messages_of(x.bill_id, x.customer_id, x.kind, x.occasion)) and n.channel <> 'discord'), '{}'))
+            order by x.unreached_at, x.id)
+        from public.outbox x
+        left join public.bills b on b.id = x.bill_id
+        join public.customers c on c.id = coalesce(b.customer_id, x.customer_id)
+        left join public.service_agreements g on g.id = b.agreement_id
+        left join public.service_points s on s.id = g.service_point_id
+        where x.id = any (v_found));
+    return jsonb_build_object(
+        'rows', coalesce(v_rows, '[]'),
+        'after', case when not p ? 'works' and cardinality(v_found) = v_limit
+                      then jsonb_build_object('at', v_rows -> -1 -> 'at', 'id', v_rows -> -1 -> 'work_id') end,
+        'total', (select count(*) from (select 1 from public.outbox o where o.unreached_at is not null limit 10001) t));
+end $$;
+
+COMMENT ON FUNCTION public.unreached_page(p jsonb) IS 'Messages that reached nobody, those that wait for the longest first: {limit, after?, works?: those of these outbox entries, reached or not} -> {rows: [{work_id, at, kind, bill_id, bill_number, currency, customer_id, account_no, customer_name, language, occasion, facts: with those of the text that was written, address, why: by channel}], after, total: 10,001 at most}.';
+
+REVOKE ALL ON FUNCTION public.unreached_page(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.unreached_page(p jsonb) TO service_role;
+
+CREATE FUNCTION private.subject_json(p_bill uuid, p_customer uuid) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+    if p_bill is not null then
+        return jsonb_build_object('bill', private.bill_json(p_bill));
+    end if;
+    return (select jsonb_build_object('account', jsonb_build_object(
+                'customer_id', c.id, 'account_no', c.account_no, 'customer_name', c.name, 'currency', c.currency))
+            from public.customers c where c.id = p_customer);
+end $$;
+
+COMMENT ON FUNCTION private.subject_json(p_bill uuid, p_customer uuid) IS 'What work is about: {bill}, or {account: {customer_id, account_no, customer_name, currency}}.';
+
+REVOKE ALL ON FUNCTION private.subject_json(p_bill uuid, p_customer uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.subject_json(p_bill uuid, p_customer uuid) TO service_role;
+
+CREATE FUNCTION public.owe_statement(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    perform private.set_actor(p);
+    if not exists (select 1 from public.customers where id = (p ->> 'customer_id')::uuid) then
+        perform private.refuse('EB404', 'No such customer.');
+    end if;
+    insert into public.outbox (id, customer_id, kind, occasion, facts, steps, status, finished_at)
+    values ((p ->> 'id')::uuid, (p ->> 'customer_id')::uuid, 'account_statement', p ->> 'id',
+            jsonb_build_object('statement_start', p ->> 'start', 'statement_end', p ->> 'end'),
+            p #> '{owed,steps}', p #>> '{owed,status}', case when p #>> '{owed,status}' <> 'open' then now() end)
+    on conflict (id) do nothing;
+    return '{}'::jsonb;
+end $$;
+
+COMMENT ON FUNCTION public.owe_statement(p jsonb) IS 'A statement of account is to be mailed, once for each id: {actor, id, customer_id, start, end: local dates, the end is the first day after it, owed: {steps, status}}.';
+
+REVOKE ALL ON FUNCTION public.owe_statement(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.owe_statement(p jsonb) TO service_role;
+
+CREATE FUNCTION public.begin_notification(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_row public.notifications;
+    v_send boolean := false;
+    v_rate constant integer := (p ->> 'per_minute')::integer;
+    v_at timestamptz;
+begin
+    insert into public.notifications (id, bill_id, customer_id, kind, occasion, channel, status)
+    select (p ->> 'id')::uuid, b.bill_id, b.customer_id, p ->> 'kind', coalesce(p ->> 'occasion', ''), p ->> 'channel', 'waiting'
+    from private.message_subject((p ->> 'bill_id')::uuid, (p ->> 'customer_id')::uuid) b
+    on conflict (id) do nothing;
+    select * into v_row from public.notifications where id = (p ->> 'id')::uuid for update;
+    if not found then
+        perform private.refuse('EB404', 'No such bill.');
+    end if;
+    if v_row.status in ('waiting', 'not_configured') then
+        v_at := coalesce(v_row.queued_at, now());
+        v_send := v_rate is null or coalesce((p ->> 'granted')::boolean, false)
+            or not exists (
+                select 1 from public.notifications q
+                where q.channel = v_row.channel and q.queued_at is not null and q.id <> v_row.id
+                  and ((q.kind = any (array['payment_reminder', 'overdue_notice'])), q.queued_at)
+                      < ((v_row.kind = any (array['payment_reminder', 'overdue_notice'])), v_at))
+               and private.take_turns(v_row.channel, v_rate, 1) = 1;
+        update public.notifications
+        set status = case when v_send then 'sending' else 'waiting' end,
+            attempts = attempts + case when v_send then 1 else 0 end,
+            queued_at = case when not v_send then v_at end,
+            error = '', updated_at = now(), recipient = p ->> 'recipient', body = p ->> 'body'
+        where id = v_row.id returning * into v_row;
+    elsif v_row.status = 'sending' then
+        update public.notifications
+        set status = 'unknown', updated_at = now(),
+            error = 'The program stopped while this was being sent. It may have arrived; it is not sent twice.'
+        where id = v_row.id returning * into v_row;
+    end if;
+    return jsonb_build_object('send', v_send, 'status', v_row.status, 'error', v_row.error,
+                              'message_id', v_row.message_id, 'queued', v_row.queued_at is not null);
+end $$;
+
+COMMENT ON FUNCTION public.begin_notification(p jsonb) IS 'Says that a message is about to leave, unless it left before or its turn on the channel has not come: {id, bill_id, or null and customer_id, kind, occasion?, channel, recipient, body, per_minute?, granted?: its turn was given by claim_messages} -> {send, status, error, message_id, queued}.';
+
+REVOKE ALL ON FUNCTION public.begin_notification(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.begin_notification(p jsonb) TO service_role;
 
 CREATE FUNCTION private.note_life() RETURNS trigger
     LANGUAGE plpgsql
@@ -1044,7 +1197,7 @@ begin
     end if;
     -- The work before its messages, as whoever saves it does.
     select * into v_work from public.outbox o
-    where o.bill_id = v_row.bill_id and o.kind = v_row.kind and o.occasion = v_row.occasion for update;
+    where o.id = private.message_work(v_row.bill_id, v_row.customer_id, v_row.kind, v_row.occasion) for update;
     select * into v_row from public.notifications where id = v_row.id for update;
     -- A report that comes twice, or after one that says more, changes nothing.
     if not (v_row.status in ('sending', 'sent', 'unknown') or v_row.status = 'delivered' and v_status = 'read') then
@@ -1084,19 +1237,19 @@ CREATE FUNCTION public.hold_message(p jsonb) RETURNS jsonb
     AS $$
 begin
     update public.notifications set queued_at = null, updated_at = now()
-    where bill_id = (p ->> 'bill_id')::uuid and kind = p ->> 'kind' and occasion = p ->> 'occasion' and queued_at is not null;
+    where id = any (private.messages_of((p ->> 'bill_id')::uuid, (p ->> 'customer_id')::uuid, p ->> 'kind', p ->> 'occasion')) and queued_at is not null;
     if p ->> 'id' is not null then
         insert into public.notifications as n (id, bill_id, customer_id, kind, occasion, channel, status, recipient, body, error)
-        select (p ->> 'id')::uuid, b.id, b.customer_id, p ->> 'kind', p ->> 'occasion', p ->> 'channel', 'waiting',
+        select (p ->> 'id')::uuid, b.bill_id, b.customer_id, p ->> 'kind', p ->> 'occasion', p ->> 'channel', 'waiting',
                p ->> 'recipient', p ->> 'body', p ->> 'why'
-        from public.bills b where b.id = (p ->> 'bill_id')::uuid
+        from private.message_subject((p ->> 'bill_id')::uuid, (p ->> 'customer_id')::uuid) b
         on conflict (id) do update set error = excluded.error, updated_at = now()
         where n.status = 'waiting' and n.error <> excluded.error;
     end if;
     return '{}'::jsonb;
 end $$;
 
-COMMENT ON FUNCTION public.hold_message(p jsonb) IS 'Takes a message out of the queues of all channels, for its time comes later, and says so of the channel that it will leave on: {bill_id, kind, occasion, id?, channel, recipient, body, why}.';
+COMMENT ON FUNCTION public.hold_message(p jsonb) IS 'Takes a message out of the queues of all channels, for its time comes later, and says so of the channel that it will leave on: {bill_id, or null and customer_id, kind, occasion, id?, channel, recipient, body, why}.';
 
 REVOKE ALL ON FUNCTION public.hold_message(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.hold_message(p jsonb) TO service_role;
@@ -1252,80 +1405,6 @@ COMMENT ON FUNCTION public.note_address_gone(p jsonb) IS 'A code or a note that 
 REVOKE ALL ON FUNCTION public.note_address_gone(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.note_address_gone(p jsonb) TO service_role;
 
-CREATE FUNCTION public.unreached_page(p jsonb) RETURNS jsonb
-    LANGUAGE plpgsql STABLE
-    SET search_path TO ''
-    SET enable_seqscan TO 'off'
-    AS $$
-declare
-    v_limit constant integer := (p ->> 'limit')::integer;
-    v_at constant timestamptz := coalesce((p #>> '{after,at}')::timestamptz, '-infinity');
-    v_id constant uuid := coalesce(p #>> '{after,id}', '00000000-0000-0000-0000-000000000000')::uuid;
-    v_found uuid[];
-    v_rows jsonb;
-begin
-    if p ? 'works' then
-        v_found := array(select o.id from public.outbox o
-                         where o.id = any (array(select jsonb_array_elements_text(p -> 'works')::uuid)) and o.status <> 'open');
-    else
-        v_found := array(select o.id from public.outbox o
-                         where o.unreached_at is not null and (o.unreached_at, o.id) > (v_at, v_id)
-                         order by o.unreached_at, o.id limit v_limit);
-    end if;
-    v_rows := (
-        select jsonb_agg(jsonb_build_object(
-            'work_id', x.id, 'at', coalesce(x.unreached_at, x.finished_at), 'kind', x.kind, 'bill_id', x.bill_id, 'bill_number', b.number,
-            'currency', b.currency, 'customer_id', c.id, 'account_no', c.account_no, 'customer_name', c.name, 'language', c.language,
-            'occasion', x.occasion, 'facts', x.facts || coalesce(x.steps #> '{11,facts}', '{}'),
-            'address', coalesce(nullif(btrim(c.address), ''), btrim(s.address), ''),
-            'why', coalesce((
-                select jsonb_object_agg(n.channel, n.error) from public.notifications n
-                where n.bill_id = x.bill_id and n.kind = x.kind and n.occasion = x.occasion and n.channel <> 'discord'), '{}'))
-            order by x.unreached_at, x.id)
-        from public.outbox x
-        join public.bills b on b.id = x.bill_id
-        join public.customers c on c.id = b.customer_id
-        left join public.service_agreements g on g.id = b.agreement_id
-        left join public.service_points s on s.id = g.service_point_id
-        where x.id = any (v_found));
-    return jsonb_build_object(
-        'rows', coalesce(v_rows, '[]'),
-        'after', case when not p ? 'works' and cardinality(v_found) = v_limit
-                      then jsonb_build_object('at', v_rows -> -1 -> 'at', 'id', v_rows -> -1 -> 'work_id') end,
-        'total', (select count(*) from (select 1 from public.outbox o where o.unreached_at is not null limit 10001) t));
-end $$;
-
-COMMENT ON FUNCTION public.unreached_page(p jsonb) IS 'Messages that reached nobody, those that wait for the longest first: {limit, after?, works?: those of these outbox entries, reached or not} -> {rows: [{work_id, at, kind, bill_id, bill_number, currency, customer_id, account_no, customer_name, language, occasion, facts: with those of the text that was written, address, why: by channel}], after, total: 10,001 at most}.';
-
-REVOKE ALL ON FUNCTION public.unreached_page(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.unreached_page(p jsonb) TO service_role;
-
-CREATE FUNCTION private.note_unreached() RETURNS trigger
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-begin
-    new.unreached_at := null;
-    if new.status <> 'open' and coalesce(new.steps #>> '{11,facts,text}', '') <> ''
-       and coalesce(new.steps #>> '{12,facts,sent}', '') <> 'no'
-       and not exists (
-           select 1 from public.notifications n
-           where n.bill_id = new.bill_id and n.kind = new.kind and n.occasion = new.occasion and n.channel <> 'discord'
-             and n.status in ('sending', 'sent', 'delivered', 'read', 'unknown'))
-       -- Who wants no messages wants no letters, but for what the law asks for.
-       and (new.kind = 'disconnection_notice' or not exists (
-           select 1 from public.bills b join public.customer_channels k on k.customer_id = b.customer_id
-           where b.id = new.bill_id and k.opted_out_at is not null)) then
-        new.unreached_at := now();
-    end if;
-    return new;
-end $$;
-
-COMMENT ON FUNCTION private.note_unreached() IS 'Keeps of a message whose work ended whether it reached the customer. Thanks are worth no stamp.';
-
-REVOKE ALL ON FUNCTION private.note_unreached() FROM PUBLIC;
-GRANT ALL ON FUNCTION private.note_unreached() TO service_role;
-
 CREATE FUNCTION public.print_letters(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -1348,7 +1427,7 @@ begin
         select (l ->> 'id')::uuid, o.bill_id, b.customer_id, o.kind, o.occasion, 'letter', 'sent', 'by post', l ->> 'body'
         from jsonb_array_elements(p -> 'letters') l
         join public.outbox o on o.id = (l ->> 'work_id')::uuid and o.status <> 'open'
-        join public.bills b on b.id = o.bill_id
+        cross join lateral private.message_subject(o.bill_id, o.customer_id) b
         on conflict (id) do nothing
         returning id)
     select array(select n.id from new n) into v_new;
@@ -1357,13 +1436,13 @@ begin
         values ((p ->> 'id')::uuid, p ->> 'actor', (p ->> 'today')::date, cardinality(v_new)) returning * into v_batch;
         insert into public.letters (id, batch_id, place, customer_id, bill_id, kind, customer_name, address, account_no, language,
                                     currency, subject, body, encloses, credit_notes)
-        select (l ->> 'id')::uuid, v_batch.id, x.place, b.customer_id, b.id, o.kind, l ->> 'customer_name', l ->> 'address',
+        select (l ->> 'id')::uuid, v_batch.id, x.place, b.customer_id, o.bill_id, o.kind, l ->> 'customer_name', l ->> 'address',
                l ->> 'account_no', l ->> 'language', b.currency, l ->> 'subject', l ->> 'body',
                array(select jsonb_array_elements_text(l -> 'encloses')::uuid),
                array(select jsonb_array_elements_text(l -> 'credit_notes')::uuid)
         from jsonb_array_elements(p -> 'letters') with ordinality x(l, place)
         join public.outbox o on o.id = (l ->> 'work_id')::uuid
-        join public.bills b on b.id = o.bill_id
+        cross join lateral private.message_subject(o.bill_id, o.customer_id) b
         where (l ->> 'id')::uuid = any (v_new);
     end if;
     update public.outbox set unreached_at = null where id = any (v_works) and unreached_at is not null;
@@ -1375,6 +1454,33 @@ COMMENT ON FUNCTION public.print_letters(p jsonb) IS 'Keeps messages as letters 
 REVOKE ALL ON FUNCTION public.print_letters(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.print_letters(p jsonb) TO service_role;
 
+CREATE FUNCTION private.note_unreached() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    new.unreached_at := null;
+    if new.status <> 'open' and coalesce(new.steps #>> '{11,facts,text}', '') <> ''
+       and coalesce(new.steps #>> '{12,facts,sent}', '') <> 'no'
+       and not exists (
+           select 1 from public.notifications n
+           where n.id = any (private.messages_of(new.bill_id, new.customer_id, new.kind, new.occasion)) and n.channel <> 'discord'
+             and n.status in ('sending', 'sent', 'delivered', 'read', 'unknown'))
+       -- Who wants no messages wants no letters, but for what the law asks for.
+       and (new.kind = 'disconnection_notice' or not exists (
+           select 1 from private.message_subject(new.bill_id, new.customer_id) b
+           join public.customer_channels k on k.customer_id = b.customer_id
+           where k.opted_out_at is not null)) then
+        new.unreached_at := now();
+    end if;
+    return new;
+end $$;
+
+COMMENT ON FUNCTION private.note_unreached() IS 'Keeps of a message whose work ended whether it reached the customer. Thanks are worth no stamp.';
+
+REVOKE ALL ON FUNCTION private.note_unreached() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.note_unreached() TO service_role;
+
 CREATE TRIGGER bills_owe_on_balance AFTER UPDATE ON public.bills REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.owe_on_balance();
 
 CREATE TRIGGER hand_message_on AFTER UPDATE OF status ON public.bills FOR EACH ROW WHEN (((new.status = 'void'::text) AND (old.status = 'issued'::text))) EXECUTE FUNCTION private.hand_message_on();
@@ -1383,7 +1489,7 @@ CREATE TRIGGER audit_reopened AFTER UPDATE ON public.outbox FOR EACH ROW WHEN ((
 
 CREATE TRIGGER join_statements AFTER INSERT ON public.outbox REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.join_statements();
 
-CREATE TRIGGER note_unreached BEFORE UPDATE OF status ON public.outbox FOR EACH ROW WHEN (((new.status IS DISTINCT FROM old.status) AND (new.kind <> ALL (ARRAY['payment_received'::text, 'balance_changed'::text])))) EXECUTE FUNCTION private.note_unreached();
+CREATE TRIGGER note_unreached BEFORE UPDATE OF status ON public.outbox FOR EACH ROW WHEN (((new.status IS DISTINCT FROM old.status) AND (new.kind <> ALL (ARRAY['payment_received'::text, 'balance_changed'::text, 'account_statement'::text])))) EXECUTE FUNCTION private.note_unreached();
 
 CREATE TRIGGER refuse_delete BEFORE DELETE ON public.outbox FOR EACH ROW WHEN ((old.status = 'open'::text)) EXECUTE FUNCTION private.refuse_delete();
 

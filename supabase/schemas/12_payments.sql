@@ -445,7 +445,7 @@ CREATE VIEW public.notification_list WITH (security_invoker='true') AS
     n.kind,
     n.channel,
         CASE
-            WHEN ((n.status = ANY (ARRAY['waiting'::text, 'sending'::text])) AND (o.status <> 'open'::text)) THEN 'given_up'::text
+            WHEN ((n.status = ANY (ARRAY['waiting'::text, 'sending'::text])) AND (COALESCE(o.status, a.status) <> 'open'::text)) THEN 'given_up'::text
             ELSE n.status
         END AS status,
     n.attempts,
@@ -455,16 +455,17 @@ CREATE VIEW public.notification_list WITH (security_invoker='true') AS
     n.message_id,
     n.created_at,
     n.updated_at,
-    o.id AS owed_id,
-    o.status AS owed_status,
+    COALESCE(o.id, a.id) AS owed_id,
+    COALESCE(o.status, a.status) AS owed_status,
     lower(concat_ws(' '::text, private.invoice_reference(b.number), c.account_no)) AS search,
     n.occasion,
     n.customer_id,
     n.life
-   FROM (((public.notifications n
+   FROM ((((public.notifications n
      LEFT JOIN public.bills b ON ((b.id = n.bill_id)))
      LEFT JOIN public.customers c ON ((c.id = n.customer_id)))
-     LEFT JOIN public.outbox o ON (((o.bill_id = n.bill_id) AND (o.kind = n.kind) AND (o.occasion = n.occasion))));
+     LEFT JOIN public.outbox o ON (((o.bill_id = n.bill_id) AND (o.kind = n.kind) AND (o.occasion = n.occasion))))
+     LEFT JOIN public.outbox a ON (((n.bill_id IS NULL) AND (a.bill_id IS NULL) AND (a.customer_id = n.customer_id) AND (a.kind = n.kind) AND (a.occasion = n.occasion))));
 
 COMMENT ON VIEW public.notification_list IS 'Messages by bill, occasion and channel, each with the owed work that it belongs to.';
 

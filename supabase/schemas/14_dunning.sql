@@ -421,67 +421,6 @@ COMMENT ON VIEW public.work_order_list IS 'Work orders with where they are, and 
 
 GRANT ALL ON TABLE public.work_order_list TO service_role;
 
-CREATE FUNCTION public.why_unsaid(p jsonb) RETURNS jsonb
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    AS $$
-    select jsonb_build_object('reason', coalesce((
-        select case
-            when x.kind = 'payment_received' then ''
-            when x.kind = 'charges_overdue' then private.why_charges_unsaid(b.customer_id, b.currency, (p ->> 'today')::date)
-            when x.kind in ('autopay_expiring', 'autopay_ended') then ''
-            when x.kind = 'autopay_failed' then case when exists (
-                select 1 from public.autopay_attempts t
-                where t.id::text = split_part(coalesce(p ->> 'occasion', ''), '/', 1) and t.status = 'succeeded')
-                then 'it is paid by now' else '' end
-            when x.kind = 'autopay_notice' then case when exists (
-                select 1 from public.autopay_charges c
-                where c.id::text = split_part(coalesce(p ->> 'occasion', ''), '/', 1) and c.status = 'announced')
-                then '' else 'nothing is charged any more' end
-            -- A credit note is a document that the customer gets whatever became of the bills since.
-            when x.kind = 'bill_corrected' and exists (
-                select 1 from public.outbox o
-                where (o.bill_id, o.kind, o.occasion) = (b.id, x.kind, coalesce(p ->> 'occasion', '')) and o.facts ? 'credit_notes') then ''
-            when b.status = 'void' then 'the bill is void by now'
-            when x.pressing and b.amount_paid_minor >= b.total_minor then 'the bill is paid by now'
-            when x.pressing and private.in_plan(b.id) then 'the bill is in an instalment plan by now'
-            when x.pressing and private.is_spared(b.id) then
-                case (select s.reason from public.spared_bills s where s.bill_id = b.id and s.released_at is null
-                        and (s.until is null or s.until > now()) order by s.reason desc limit 1)
-                    when 'bank_debit' then 'the customer''s bank is paying the bill' when 'autopay' then 'autopay pays the bill'
-                    else 'money of the bill went back, and nobody has said to collect it again' end
-            when x.pressing and private.owes_nothing(b.customer_id, b.currency) then 'credit on the account covers the bill'
-            when x.pressing and private.held_of(array[b.customer_id], (p ->> 'today')::date) <> '{}' then 'dunning of the account is on hold'
-            when x.pressing and (
-                    select coalesce(sum(o.owed_minor), 0) from private.owed_of(array[b.customer_id]) o where o.currency = b.currency)
-                < (private.dunning_policy_on(b.currency, (p ->> 'today')::date) ->> 'minimum_minor')::bigint
-                then 'what is left is a small balance, which is left alone'
-            when x.kind = 'payment_reminder' and b.due_date < (p ->> 'today')::date
-                then 'its due date has passed, and the overdue notice follows'
-            when x.kind in ('bill_issued', 'payment_reminder', 'overdue_notice') then coalesce((
-                select case l.kind when 'disconnection_notice' then 'the disconnection notice overtook it'
-                                   when 'overdue_notice' then 'the overdue notice overtook it'
-                                   else 'the payment reminder overtook it' end
-                from public.outbox o
-                join public.outbox l on l.bill_id = o.bill_id and l.created_at > o.created_at and l.status = 'open'
-                where (o.bill_id, o.kind, o.occasion) = (b.id, x.kind, coalesce(p ->> 'occasion', ''))
-                  and 'pending' in (l.steps #>> '{11,status}', l.steps #>> '{12,status}')
-                  and (l.kind in ('overdue_notice', 'disconnection_notice')
-                       or l.kind = 'payment_reminder' and b.due_date >= (p ->> 'today')::date)
-                  and private.is_dunned(b)
-                order by l.created_at desc limit 1), '')
-            else '' end
-        from public.bills b
-        cross join (select p ->> 'kind' as kind,
-                           p ->> 'kind' in ('payment_reminder', 'overdue_notice', 'disconnection_notice') as pressing) x
-        where b.id = (p ->> 'bill_id')::uuid), 'no such bill'))
-$$;
-
-COMMENT ON FUNCTION public.why_unsaid(p jsonb) IS 'Why a message that was owed is no longer sent, or an empty text: {bill_id, kind, occasion, today} -> {reason}. What goes out is the latest that is still true.';
-
-REVOKE ALL ON FUNCTION public.why_unsaid(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.why_unsaid(p jsonb) TO service_role;
-
 CREATE FUNCTION private.owe_where_spared() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -1820,6 +1759,70 @@ COMMENT ON FUNCTION private.take_dunning(p_rows jsonb, p jsonb) IS 'Takes steps 
 
 REVOKE ALL ON FUNCTION private.take_dunning(p_rows jsonb, p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.take_dunning(p_rows jsonb, p jsonb) TO service_role;
+
+CREATE FUNCTION public.why_unsaid(p jsonb) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select jsonb_build_object('reason', coalesce(case when p ->> 'bill_id' is null then
+        case p ->> 'kind' when 'charges_overdue' then (
+            select private.why_charges_unsaid(c.id, c.currency, (p ->> 'today')::date)
+            from public.customers c where c.id = (p ->> 'customer_id')::uuid) else '' end end, (
+        select case
+            when x.kind = 'payment_received' then ''
+            when x.kind = 'charges_overdue' then private.why_charges_unsaid(b.customer_id, b.currency, (p ->> 'today')::date)
+            when x.kind in ('autopay_expiring', 'autopay_ended') then ''
+            when x.kind = 'autopay_failed' then case when exists (
+                select 1 from public.autopay_attempts t
+                where t.id::text = split_part(coalesce(p ->> 'occasion', ''), '/', 1) and t.status = 'succeeded')
+                then 'it is paid by now' else '' end
+            when x.kind = 'autopay_notice' then case when exists (
+                select 1 from public.autopay_charges c
+                where c.id::text = split_part(coalesce(p ->> 'occasion', ''), '/', 1) and c.status = 'announced')
+                then '' else 'nothing is charged any more' end
+            -- A credit note is a document that the customer gets whatever became of the bills since.
+            when x.kind = 'bill_corrected' and exists (
+                select 1 from public.outbox o
+                where (o.bill_id, o.kind, o.occasion) = (b.id, x.kind, coalesce(p ->> 'occasion', '')) and o.facts ? 'credit_notes') then ''
+            when b.status = 'void' then 'the bill is void by now'
+            when x.pressing and b.amount_paid_minor >= b.total_minor then 'the bill is paid by now'
+            when x.pressing and private.in_plan(b.id) then 'the bill is in an instalment plan by now'
+            when x.pressing and private.is_spared(b.id) then
+                case (select s.reason from public.spared_bills s where s.bill_id = b.id and s.released_at is null
+                        and (s.until is null or s.until > now()) order by s.reason desc limit 1)
+                    when 'bank_debit' then 'the customer''s bank is paying the bill' when 'autopay' then 'autopay pays the bill'
+                    else 'money of the bill went back, and nobody has said to collect it again' end
+            when x.pressing and private.owes_nothing(b.customer_id, b.currency) then 'credit on the account covers the bill'
+            when x.pressing and private.held_of(array[b.customer_id], (p ->> 'today')::date) <> '{}' then 'dunning of the account is on hold'
+            when x.pressing and (
+                    select coalesce(sum(o.owed_minor), 0) from private.owed_of(array[b.customer_id]) o where o.currency = b.currency)
+                < (private.dunning_policy_on(b.currency, (p ->> 'today')::date) ->> 'minimum_minor')::bigint
+                then 'what is left is a small balance, which is left alone'
+            when x.kind = 'payment_reminder' and b.due_date < (p ->> 'today')::date
+                then 'its due date has passed, and the overdue notice follows'
+            when x.kind in ('bill_issued', 'payment_reminder', 'overdue_notice') then coalesce((
+                select case l.kind when 'disconnection_notice' then 'the disconnection notice overtook it'
+                                   when 'overdue_notice' then 'the overdue notice overtook it'
+                                   else 'the payment reminder overtook it' end
+                from public.outbox o
+                join public.outbox l on l.bill_id = o.bill_id and l.created_at > o.created_at and l.status = 'open'
+                where (o.bill_id, o.kind, o.occasion) = (b.id, x.kind, coalesce(p ->> 'occasion', ''))
+                  and 'pending' in (l.steps #>> '{11,status}', l.steps #>> '{12,status}')
+                  and (l.kind in ('overdue_notice', 'disconnection_notice')
+                       or l.kind = 'payment_reminder' and b.due_date >= (p ->> 'today')::date)
+                  and private.is_dunned(b)
+                order by l.created_at desc limit 1), '')
+            else '' end
+        from public.bills b
+        cross join (select p ->> 'kind' as kind,
+                           p ->> 'kind' in ('payment_reminder', 'overdue_notice', 'disconnection_notice') as pressing) x
+        where b.id = (p ->> 'bill_id')::uuid), 'no such bill'))
+$$;
+
+COMMENT ON FUNCTION public.why_unsaid(p jsonb) IS 'Why a message that was owed is no longer sent, or an empty text: {bill_id, kind, occasion, today} -> {reason}. What goes out is the latest that is still true.';
+
+REVOKE ALL ON FUNCTION public.why_unsaid(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.why_unsaid(p jsonb) TO service_role;
 
 CREATE TRIGGER not_overdue AFTER INSERT ON public.plan_bills REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.take_mark_away();
 

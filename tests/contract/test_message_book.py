@@ -137,3 +137,31 @@ def test_an_address_is_marked_only_while_it_is_the_customers(over: Over) -> None
             actor=ACTOR, customer_id=bill.customer_id, email="leela@post.example"
         )
     assert over.same("customer_contact", bill.customer_id).email_bounced_at is not None
+
+
+def test_a_message_about_an_account_and_no_bill(over: Over) -> None:
+    customer = bill_of(over).customer_id
+    today = over.utility.today
+    plan = {"steps": {str(n): {"status": "pending"} for n in (11, 12, 13)}, "status": "open"}
+    work_id = str(uuid4())
+    given: dict[str, Any] = {"statement_id": work_id, "customer_id": customer, "outbox": plan}
+    for _ in range(2):
+        over.here.owe_statement(actor="test", start=today, end=today, **given)
+    with pytest.raises(NotFound):
+        over.here.owe_statement(
+            actor="test", start=today, end=today, **given | {"customer_id": str(uuid4())}
+        )
+    claimed = over.here.claim_outbox(owner="me", lease_seconds=60, limit=50, lane="messages")
+    (work,) = [one for one in claimed if one.kind == "account_statement"]
+    assert (work.bill_id, work.bill) == (None, None)
+    assert work.subject is not None
+    assert (work.subject.customer_id, work.subject.id) == (customer, "")
+    about: dict[str, Any] = {"kind": "account_statement", "occasion": work_id}
+    assert over.here.why_unsaid(bill_id="", customer_id=customer, today=today, **about) == ""
+    sent = {"notification_id": str(uuid4()), "channel": "email", "recipient": "a…@b", "body": "x"}
+    claim = over.here.begin_notification(bill_id="", customer_id=customer, **sent, **about)
+    assert claim.send
+    over.here.end_notification(notification_id=sent["notification_id"], status="sent")
+    (row,) = over.same("notifications", customer_id=customer, **about).items
+    assert (row.bill_id, row.status, row.outbox_id) == (None, "sent", work_id)
+    over.here.message_book.hold_message(bill_id="", customer_id=customer, **about)

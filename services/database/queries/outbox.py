@@ -77,12 +77,40 @@ class OutboxQueries(Queries):
         """Keep the state of the steps; raises LeaseLost when another process has the work."""
         self._call("save_owed_work", actor=actor, **work)
 
-    def why_unsaid(self, *, bill_id: str, kind: str, occasion: str, today: date) -> str:
-        """Why a planned message is no longer sent, or nothing."""
+    def why_unsaid(
+        self, *, bill_id: str, kind: str, occasion: str, today: date, customer_id: str = ""
+    ) -> str:
+        """Why a planned message is no longer sent, or nothing; `customer_id` where no bill is."""
         answer = self._call(
-            "why_unsaid", bill_id=bill_id, kind=kind, occasion=occasion, today=today.isoformat()
+            "why_unsaid",
+            bill_id=bill_id or None,
+            customer_id=customer_id or None,
+            kind=kind,
+            occasion=occasion,
+            today=today.isoformat(),
         )
         return str(answer["reason"])
+
+    def owe_statement(
+        self,
+        *,
+        actor: str,
+        statement_id: str,
+        customer_id: str,
+        start: date,
+        end: date,
+        outbox: Mapping[str, Any],
+    ) -> None:
+        """Let a statement of the local dates [start, end) be mailed, once for each id."""
+        self._call(
+            "owe_statement",
+            actor=actor,
+            id=statement_id,
+            customer_id=customer_id,
+            start=start.isoformat(),
+            end=end.isoformat(),
+            owed=dict(outbox),
+        )
 
     def outbox_of(self, bill_id: str) -> list[OutboxEntry]:
         """A bill's outbox entries with the state of their steps, oldest first."""
@@ -192,8 +220,11 @@ class OutboxQueries(Queries):
         occasion: str = "",
         per_minute: int | None = None,
         granted: bool = False,
+        customer_id: str = "",
     ) -> NotificationClaim:
         """Say that a message is about to leave, unless it left before; `recipient` is masked.
+
+        One about an account has no `bill_id` and its `customer_id`.
 
         With `per_minute` it is queued instead while its turn has not come; `granted` says that
         `claim_messages` gave it.
@@ -205,7 +236,8 @@ class OutboxQueries(Queries):
             self._call(
                 "begin_notification",
                 id=notification_id,
-                bill_id=bill_id,
+                bill_id=bill_id or None,
+                customer_id=customer_id or None,
                 kind=kind,
                 occasion=occasion,
                 channel=channel,

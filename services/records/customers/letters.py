@@ -10,6 +10,8 @@ from services.records.outbox import OutboxKind
 class UnreachedMessage(Record):
     """A message that reached the customer on no channel; `at` (UTC) since when that is known.
 
+    It is about the account where it has no `bill_id`.
+
     `address` is where a letter would go, empty where nobody knows; `why` has the reason by channel,
     `facts` what the message is about, with the text as it was written.
     """
@@ -17,7 +19,7 @@ class UnreachedMessage(Record):
     work_id: str
     at: datetime
     kind: OutboxKind
-    bill_id: str
+    bill_id: str | None
     bill_number: int | None
     currency: str
     customer_id: str
@@ -31,7 +33,9 @@ class UnreachedMessage(Record):
 
     @property
     def reference(self) -> str:
-        """The bill as people name it."""
+        """The bill as people name it; of a message about no bill the account."""
+        if self.bill_id is None:
+            return self.account_no
         return invoice_reference(self.bill_number) if self.bill_number is not None else "the bill"
 
 
@@ -62,7 +66,7 @@ class Letter(Record):
     batch_id: str
     place: int
     customer_id: str
-    bill_id: str
+    bill_id: str | None
     kind: OutboxKind
     customer_name: str
     address: str

@@ -141,7 +141,7 @@ TOLD = [
     kind
     for kind in get_args(OutboxKind)
     if 11 in OUTBOX_STEPS[kind]
-    and kind not in ("disconnection_notice", "charges_overdue")
+    and kind not in ("disconnection_notice", "charges_overdue", "account_statement")
     and kind not in AUTOPAY_KINDS
 ]
 WORDS: dict[str, str] = {
