@@ -1879,26 +1879,6 @@ COMMENT ON FUNCTION private.make_counts_of_supply() IS 'Counts all agreements an
 
 REVOKE ALL ON FUNCTION private.make_counts_of_supply() FROM PUBLIC;
 
-CREATE FUNCTION private.credit_notes_named(p_text text, p_limit integer) RETURNS uuid[]
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    AS $_$
-    -- A prefix may end with digits: each tail of the digits may be the number, and the number's index says which is.
-    select array(
-        select n.id from public.credit_notes n
-        where n.number = any (array(
-                select right(d.digits, k)::bigint
-                from (select substring(p_text from '[0-9]{1,15}$') as digits) d, generate_series(1, length(d.digits)) k))
-          and (ltrim(p_text, '0') = n.number::text
-               or starts_with(lower(p_text), lower(n.prefix)) and ltrim(substr(p_text, length(n.prefix) + 1), '0') = n.number::text)
-        order by n.number limit p_limit)
-$_$;
-
-COMMENT ON FUNCTION private.credit_notes_named(p_text text, p_limit integer) IS 'The credit notes whose number a text is, as CN-000117, CN-117 or 117.';
-
-REVOKE ALL ON FUNCTION private.credit_notes_named(p_text text, p_limit integer) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.credit_notes_named(p_text text, p_limit integer) TO service_role;
-
 CREATE FUNCTION public.ledger_balances_at(p jsonb) RETURNS jsonb
     LANGUAGE sql STABLE
     SET search_path TO ''
@@ -2116,6 +2096,26 @@ COMMENT ON FUNCTION private.wrong_sums() IS 'The sums that are not what bills, e
 
 REVOKE ALL ON FUNCTION private.wrong_sums() FROM PUBLIC;
 GRANT ALL ON FUNCTION private.wrong_sums() TO service_role;
+
+CREATE FUNCTION private.credit_notes_named(p_text text, p_limit integer) RETURNS uuid[]
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $_$
+    -- A prefix may end with digits: each tail of the digits may be the number, and the number's index says which is.
+    select array(
+        select n.id from public.credit_notes n
+        where n.number = any (array(
+                select right(d.digits, k)::bigint
+                from (select substring(p_text from '[0-9]{1,15}$') as digits) d, generate_series(1, length(d.digits)) k))
+          and (ltrim(p_text, '0') = n.number::text
+               or starts_with(lower(p_text), lower(n.prefix)) and ltrim(substr(p_text, length(n.prefix) + 1), '0') = n.number::text)
+        order by n.number limit p_limit)
+$_$;
+
+COMMENT ON FUNCTION private.credit_notes_named(p_text text, p_limit integer) IS 'The credit notes whose number a text is, as CN-000117, CN-117 or 117.';
+
+REVOKE ALL ON FUNCTION private.credit_notes_named(p_text text, p_limit integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.credit_notes_named(p_text text, p_limit integer) TO service_role;
 
 CREATE TRIGGER bills_in_number_blocks AFTER INSERT ON public.bills REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.keep_bill_number_blocks();
 
