@@ -6,7 +6,7 @@ Runs inside `streamlit_app.py`, or alone: `gunicorn "app:create_app()"`.
 import atexit
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from flask import Flask, Response, g, jsonify, request
@@ -15,13 +15,16 @@ from flask.json.provider import DefaultJSONProvider
 from scheduler import Scheduler
 from services.bootstrap import build_services
 from services.container import Services
+from services.database.errors import DatabaseError
 from services.identity.auth import NotAllowed, NotSignedIn, Principal, require
 from services.identity.permissions import Permission
+from services.languages.language import Language
+from services.languages.sentence import sentence_of
 from services.operation.figures import Figures
 from services.operation.metrics import Metrics
 from services.readings.submission import parse_submission
 from services.settings import load_settings
-from services.web.asgi import utc_now
+from services.web.asgi import SESSION_COOKIE, utc_now
 from services.web.body import UnusableBody, read_bytes, read_form, read_json_object
 from services.web.callers import address_of, from_this_machine, principal_of
 from services.web.errors import Problem, problem_of
@@ -144,7 +147,10 @@ class _Api:
                     body=body, error=error, principal=principal
                 )
             raise
-        return jsonify(submitted_json(submitted)), _STATUS[submitted.outcome]
+        answer = submitted_json(submitted)
+        if language := self._language_of_page():
+            answer["explanation"] = language.say(submitted.explanation)
+        return jsonify(answer), _STATUS[submitted.outcome]
 
     def receive_payment(self) -> Response:
         """POST /webhook/stripe."""
@@ -274,7 +280,26 @@ class _Api:
             self.services.security_log.note("denied", who=who, address=address, detail=detail)
         elif isinstance(error, NotSignedIn) and _showed_something():
             self.services.security_log.note("refused", who=who, address=address, detail=detail)
-        return _answer_problem(problem_of(error))
+        return _answer_problem(self._in_language(problem_of(error), error))
+
+    def _in_language(self, problem: Problem, error: Exception) -> Problem:
+        """What went wrong in the language of whoever sees a page of our own; else in English."""
+        language = self._language_of_page()
+        if language is None:
+            return problem
+        said = sentence_of(error) if problem.message == str(error) else problem.message
+        return replace(problem, message=language.say(said))
+
+    def _language_of_page(self) -> Language | None:
+        """That of the user of a page of our own; None for programs, which get English."""
+        if _showed_something() or SESSION_COOKIE not in request.cookies:
+            return None
+        languages = self.services.user_languages
+        header = request.headers.get("Accept-Language", "")
+        try:
+            return languages.of(g.get("principal"), accept_language=header)
+        except DatabaseError:
+            return languages.of_browser(header)
 
     def whose_page(self, now: datetime) -> Principal:
         """Who asks, also by the session of a page of our own."""

@@ -89,7 +89,7 @@ def show_meter(context: ReadingContext) -> None:
                     ),
                 )
             )
-            expected = expected_text(_expected(context, today()), dials=meter.dials)
+            expected = say(expected_text(_expected(context, today()), dials=meter.dials))
             shown.append((_("Expected today"), expected))
             shown += registers_shown(last.registers)
         if meter.multiplier_milli != 1000:

@@ -23,7 +23,6 @@ from services.readings.submission import InvalidReading
 from services.records.lists import MissedFilter
 from services.records.submissions import MissedMeter, MissedReason
 
-_REASONS: Final = {text[0].upper() + text[1:]: code for code, text in MISSED_READ.items()}
 _SAID: Final = Said(MISSED_READ)
 # From so many days in a row on somebody should do something.
 _OFTEN: Final = 2
@@ -101,9 +100,10 @@ def show_missed_reads(principal: Principal) -> None:
             text = ask_text(_("Meter, address, code, route or customer"))
         with grid.cell(column_span=2):
             first, last = ask_days(_("Last visit"))
-        reason = st.selectbox(
+        reason: MissedReason | None = st.selectbox(
             _("Why"),
-            list(_REASONS),
+            list(MISSED_READ),
+            format_func=reason_words,
             index=None,
             key="why",
             placeholder=_("Any reason"),
@@ -114,7 +114,7 @@ def show_missed_reads(principal: Principal) -> None:
         )
     wanted = MissedFilter(
         text=text,
-        reason=_REASONS.get(reason or ""),
+        reason=reason,
         missed_from=first,
         missed_to=last,
         at_least=int(often),

@@ -9,6 +9,7 @@ from pages.languages.words import _, say
 from pages.meters.collection import OUTCOMES, what_now
 from pages.registry import METER, SMART_METERS
 from pages.shared.format import count, moment
+from pages.shared.header import show_header
 from pages.shared.list_columns import Column, Listing
 from pages.shared.list_filters import ask_text
 from pages.shared.listing import show_list
@@ -62,7 +63,7 @@ def _summary(one: CollectedMeter) -> str:
 
 
 principal = require_permission(Permission.VIEW_READINGS)
-st.title(SMART_METERS.title, anchor=False)
+show_header(SMART_METERS.title)
 with st.container(horizontal=True, vertical_alignment="bottom"):
     text = ask_text(_("Meter"))
     chosen = st.selectbox(

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 import streamlit as st
 
-from pages.languages.words import _
+from pages.languages.words import _, say
 from pages.shared.format import escaped
 from pages.shared.number_field import number_field
 from services.metering.registers import measure_of
@@ -19,7 +19,7 @@ def ask_registers(names: Sequence[str], typed: Mapping[str, str], *, key: str) -
     """A field for each register, with what was typed before; the texts by name."""
     return {
         name: number_field(
-            f"{measure_of(name).label} ({measure_of(name).unit})",
+            f"{say(measure_of(name).label)} ({measure_of(name).unit})",
             key=f"register-{name}-{key}",
             value=typed.get(name, ""),
         )
@@ -29,7 +29,9 @@ def ask_registers(names: Sequence[str], typed: Mapping[str, str], *, key: str) -
 
 def registers_shown(registers: Mapping[str, int]) -> list[tuple[str, str]]:
     """Labels with values, as the registers show them: Peak, 1,117.5 kWh."""
-    return [(measure_of(name).label, _value(name, value)) for name, value in _in_order(registers)]
+    return [
+        (say(measure_of(name).label), _value(name, value)) for name, value in _in_order(registers)
+    ]
 
 
 def show_used_registers(usage: Mapping[str, Any], *, meters: int = 1) -> None:
@@ -57,7 +59,9 @@ def _used_row(name: str, of: Mapping[str, int], *, is_sum: bool) -> str:
             "{number} to {number_2}", number=_number(of["opening"]), number_2=_number(of["closing"])
         )
         used = _value(name, of["used"])
-    return f"| {escaped(measure_of(name).label)} | :small[{escaped(reads)}] | {escaped(used)} |"
+    return (
+        f"| {escaped(say(measure_of(name).label))} | :small[{escaped(reads)}] | {escaped(used)} |"
+    )
 
 
 def _in_order(registers: Mapping[str, Of]) -> list[tuple[str, Of]]:

@@ -6,6 +6,7 @@ A language is passed along, never set for a process: two visitors may be served 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
+from decimal import Decimal
 from functools import lru_cache
 from gettext import NullTranslations
 from typing import Final, Literal
@@ -77,11 +78,11 @@ class Language:
         return self.gettext(said.text, **said.values)
 
     def write(self, value: object) -> str:
-        """A value: a day, an amount, a whole number, a sentence; a text as it is."""
+        """A value: a day, an amount, a number, a sentence; a text as it is."""
         if isinstance(value, Sentence):
             return self.say(value)
-        if isinstance(value, int) and not isinstance(value, bool):
-            return self.number(str(value))
+        if isinstance(value, int | Decimal) and not isinstance(value, bool):
+            return self.number(f"{value:f}" if isinstance(value, Decimal) else str(value))
         if isinstance(value, date) and not isinstance(value, datetime):
             return self.day(value)
         if isinstance(value, Amount):

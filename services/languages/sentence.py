@@ -6,6 +6,7 @@ its translation. `N_` and `P_` mark texts in tables for the catalogues and chang
 
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime
+from decimal import Decimal
 
 from services.languages import writing
 
@@ -70,11 +71,12 @@ def P_(context: str, text: str, /) -> str:  # noqa: ARG001, N802
 
 
 def in_english(value: object) -> str:
-    """A value as English writes it: days, amounts and whole numbers; texts as they are."""
+    """A value as English writes it: days, amounts and numbers; texts as they are."""
     if isinstance(value, bool | str):
         return str(value)
-    if isinstance(value, int):
-        return writing.number(str(value), _ENGLISH)
+    if isinstance(value, int | Decimal):
+        text = f"{value:f}" if isinstance(value, Decimal) else str(value)
+        return writing.number(text, _ENGLISH)
     if isinstance(value, date) and not isinstance(value, datetime):
         return writing.day(value, _ENGLISH)
     if isinstance(value, writing.Amount):

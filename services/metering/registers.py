@@ -13,7 +13,7 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Final
 
-from services.languages.sentence import nsentence, sentence, sentence_of
+from services.languages.sentence import N_, nsentence, sentence, sentence_of
 from services.quantities.energy import InvalidEnergy, parse_kwh
 from services.quantities.typed import plain_kwh
 
@@ -27,7 +27,21 @@ _UNITS: Final = {
     "max_kva": "kVA",
     "max_kvar": "kVAr",
 }
-_CALLED: Final = {"export": "Export", "kvah": "Apparent energy", "kvarh": "Reactive energy"}
+_CALLED: Final = {
+    "export": N_("Export"),
+    "kvah": N_("Apparent energy"),
+    "kvarh": N_("Reactive energy"),
+}
+_MAXIMUM: Final = N_("Maximum demand")
+# The usual periods of tariffs; others keep their names.
+_PERIODS: Final = (
+    N_("Peak"),
+    N_("Off peak"),
+    N_("Normal"),
+    N_("peak"),
+    N_("off peak"),
+    N_("normal"),
+)
 _BY_PERIOD: Final = ("export", "kvah", "max_kw", "max_kva")
 _PERIOD: Final = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
 _LONGEST: Final = 80
@@ -59,9 +73,13 @@ class Measure:
     @property
     def label(self) -> str:
         """As people call it, such as "Off peak", "Export, peak" or "Maximum demand"."""
-        called = _CALLED.get(self.quantity, "Maximum demand" if self.is_maximum else "")
-        text = ", ".join(filter(None, (called, (self.period or "").replace("_", " "))))
-        return f"{text[:1].upper()}{text[1:]}"
+        called = _CALLED.get(self.quantity, _MAXIMUM if self.is_maximum else "")
+        period = (self.period or "").replace("_", " ")
+        if called and period:
+            return sentence(
+                "{measure}, {period}", measure=sentence(called), period=sentence(period)
+            )
+        return called or f"{period[:1].upper()}{period[1:]}"
 
     @property
     def order(self) -> tuple[int, str]:

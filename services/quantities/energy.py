@@ -42,6 +42,11 @@ def format_kwh(wh: int) -> str:
     return scaled_text(wh, places=3, trim=True)
 
 
+def kwh_value(wh: int) -> Decimal:
+    """Wh as kWh, exactly, for a sentence to write in its language: 1117500 -> 1117.5."""
+    return Decimal(format_kwh(wh))
+
+
 def _thousandths(value: str | int | Decimal, what: str) -> int:
     number = _decimal(value, what)
     if not number.is_finite():

@@ -4,8 +4,10 @@ from collections.abc import Sequence
 from datetime import date
 from typing import Protocol
 
-from services.metering.recent_use import UnableToCompareReads, kwh_text
+from services.languages.sentence import N_, sentence
+from services.metering.recent_use import UnableToCompareReads
 from services.metering.validation import ExpectedRange, expected_range
+from services.quantities.energy import kwh_value
 from services.records.readings import ReadPoint
 from services.records.use_limits import LimitBook, PeerUse, UseLimits
 
@@ -71,9 +73,11 @@ def expected_on(meter: JudgedMeter, *, book: LimitBook, on: date) -> ExpectedRan
 def expected_text(expected: ExpectedRange | None, *, dials: int) -> str:
     """What may be expected, such as: 1,000 to 1,117 kWh; past a rollover in two parts."""
     if expected is None:
-        return "not known yet"
+        return N_("not known yet")
     # Whole kWh, downwards: what is promised here must not be flagged.
-    low, high = kwh_text(expected.low_wh), kwh_text(expected.high_wh // 1000 * 1000)
+    low, high = kwh_value(expected.low_wh), expected.high_wh // 1000
     if expected.high_wh < expected.low_wh:
-        return f"{low} to {10**dials - 1:,}, or 0 to {high} kWh"
-    return f"{low} to {high} kWh"
+        return sentence(
+            "{low} to {most}, or 0 to {high} kWh", low=low, most=10**dials - 1, high=high
+        )
+    return sentence("{low} to {high} kWh", low=low, high=high)

@@ -8,7 +8,12 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-from markupsafe import escape
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+from markupsafe import Markup
+
+from services.languages.catalogues import OFFERED
+from services.languages.language import Language
+from services.web.round.words import words_json
 
 PATH: Final = "/round"
 _FOLDER: Final = Path(__file__).parent / "files"
@@ -41,17 +46,21 @@ class ServedFile:
     headers: Mapping[str, str]
 
 
-def page(utility_name: str) -> ServedFile:
+def page(utility_name: str, language: Language) -> ServedFile:
     """The page's shell, in which the script draws."""
-    text = (_FOLDER / "page.html").read_text(encoding="utf-8")
-    return _served(text.replace("{utility}", str(escape(utility_name))), "text/html")
+    # Within <script>, JSON ends at the first "</".
+    words = Markup(json.dumps(words_json(language)).replace("<", "\\u003c"))  # noqa: S704
+    text = _page().render(_=language.gettext, language=language, utility=utility_name, words=words)
+    return _served(text, "text/html", language)
 
 
-def manifest(utility_name: str) -> ServedFile:
+def manifest(utility_name: str, language: Language) -> ServedFile:
     """What a phone needs to install the page."""
     said = {
-        "name": f"Reading round, {utility_name}",
-        "short_name": "Round",
+        "name": language.gettext("Reading round, {utility}", utility=utility_name),
+        "short_name": language.gettext("Round"),
+        "lang": language.tag,
+        "dir": language.direction,
         "id": PATH,
         "start_url": PATH,
         "scope": PATH,
@@ -64,7 +73,7 @@ def manifest(utility_name: str) -> ServedFile:
             {"src": f"{PATH}/icon.svg", "sizes": "any", "type": "image/svg+xml"},
         ],
     }
-    return _served(json.dumps(said), "application/manifest+json")
+    return _served(json.dumps(said), "application/manifest+json", language)
 
 
 def file(name: str) -> ServedFile | None:
@@ -81,19 +90,29 @@ def file(name: str) -> ServedFile | None:
 
 @cache
 def _version() -> str:
-    """Another one whenever any of the files is another."""
+    """Another one whenever any of the files, or of the words in the page, is another."""
     read = hashlib.sha256()
+    for tag in OFFERED:
+        read.update(json.dumps(words_json(Language.of(tag))).encode())
     read.update((_FOLDER / "page.html").read_bytes())
     for name in _NAMES:
         read.update(_FILES[name].read_bytes())
     return read.hexdigest()[:16]
 
 
-def _served(content: str | bytes, mimetype: str) -> ServedFile:
+@cache
+def _page() -> Template:
+    made = Environment(loader=FileSystemLoader(_FOLDER), autoescape=True, undefined=StrictUndefined)
+    return made.get_template("page.html")
+
+
+def _served(content: str | bytes, mimetype: str, language: Language | None = None) -> ServedFile:
     held = content.encode() if isinstance(content, str) else content
     headers = {
         "Cache-Control": "no-cache",
         "Content-Security-Policy": _POLICY,
         "Service-Worker-Allowed": PATH,
     }
+    if language is not None:
+        headers |= {"Content-Language": language.tag, "Vary": "Accept-Language"}
     return ServedFile(held, mimetype, headers)

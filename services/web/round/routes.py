@@ -9,6 +9,7 @@ from flask import Flask, Response, jsonify, request
 from services.container import Services
 from services.identity.auth import Principal, require
 from services.identity.permissions import Permission
+from services.languages.language import Language
 from services.readings.round import parse_visit
 from services.readings.round_file import round_file
 from services.web.body import UnusableBody, read_bytes, read_json_object
@@ -47,11 +48,12 @@ class RoundRoutes:
 
     def page(self) -> Response:
         """GET /round: the shell, which holds nothing of anybody."""
-        return _answer(files_served.page(self.services.settings.utility_name))
+        return _answer(files_served.page(self.services.settings.utility_name, self._browsers()))
 
     def manifest(self) -> Response:
         """GET /round/manifest.webmanifest."""
-        return _answer(files_served.manifest(self.services.settings.utility_name))
+        utility = self.services.settings.utility_name
+        return _answer(files_served.manifest(utility, self._browsers()))
 
     def file(self, name: str) -> Response:
         """GET /round/<name>: a script, a style or an icon."""
@@ -64,7 +66,11 @@ class RoundRoutes:
         principal = self._reader(now)
         routes = self.services.reading_round.routes(principal=principal, now=now)
         token = page_token(session_asking(request) or "")
-        return jsonify(start_json(user=principal.user, token=token, now=now, routes=routes))
+        language = self._language(principal)
+        start = start_json(
+            user=principal.user, token=token, now=now, routes=routes, language=language
+        )
+        return jsonify(start)
 
     def routes(self) -> Response:
         """GET /round/routes?after: further routes."""
@@ -77,10 +83,11 @@ class RoundRoutes:
     def meters(self) -> Response:
         """GET /round/meters?route&after_sequence&after_code."""
         now = self.clock()
+        principal = self._reader(now)
         page = self.services.reading_round.meters(
-            route=_name("route") or "", principal=self._reader(now), now=now, after=_after()
+            route=_name("route") or "", principal=principal, now=now, after=_after()
         )
-        return jsonify(meters_json(page))
+        return jsonify(meters_json(page, self._language(principal)))
 
     def route_file(self, kind: str) -> Response:
         """GET /round/file/csv or xlsx?route: a route for a device of others."""
@@ -119,6 +126,15 @@ class RoundRoutes:
         principal = self.who(self.clock())
         jpeg = self.services.meter_photos.jpeg(photo_id=photo_id, principal=principal)
         return Response(jpeg, mimetype="image/jpeg", headers={"Cache-Control": "private, no-cache"})
+
+    def _language(self, principal: Principal) -> Language:
+        return self.services.user_languages.of(
+            principal, accept_language=request.headers.get("Accept-Language", "")
+        )
+
+    def _browsers(self) -> Language:
+        header = request.headers.get("Accept-Language", "")
+        return self.services.user_languages.of_browser(header)
 
     def _reader(self, now: datetime) -> Principal:
         return require(self.who(now), Permission.SUBMIT_READINGS)

@@ -2,12 +2,13 @@
 import { aheadOf } from "./clock.js";
 import { ask, Later, SignInFirst } from "./network.js";
 import { sendAll } from "./queue.js";
-import { drawing, grouped, mine, nextDue, plural, state } from "./state.js";
+import { drawing, mine, nextDue, reasonOf, state } from "./state.js";
 import { entries, keep, kept, put, remove } from "./store.js";
 import { isUnexpected, plainNumber } from "./typed.js";
+import { n, speak, t } from "./words.js";
 
 const draw = () => drawing.draw();
-const NO_ROOM = "This phone has no room left. Free some, or this page keeps nothing for when there is no connection.";
+const noRoom = () => t("This phone has no room left. Free some, or this page keeps nothing for when there is no connection.");
 
 // Other tabs of this phone show the same entries.
 const tabs = "BroadcastChannel" in window ? new BroadcastChannel("reading-round") : null;
@@ -24,6 +25,8 @@ async function queueChanged() {
 
 export async function load(refresh) {
   state.queue = await entries();
+  // Who is signed in may read another language than the browser asks for.
+  if (!state.start) speak(await kept("language"));
   if (!state.start) state.start = (await kept("start")) || null;
   if (!state.round) state.round = (await kept("round")) || null;
   draw();
@@ -37,7 +40,10 @@ export async function load(refresh) {
       await keepForLater("round", null);
     }
     const contact = Date.parse(said.now);
-    state.start = { ...said, contact, ahead: aheadOf(contact, Date.now()) };
+    const { language, ...start } = said;
+    state.start = { ...start, contact, ahead: aheadOf(contact, Date.now()) };
+    speak(language);
+    await keepForLater("language", language);
     tell("");
     await keepForLater("start", state.start);
     await send();
@@ -89,7 +95,7 @@ function failed(problem) {
     Object.assign(state, { signIn: true, start: null, round: null, here: null, form: null });
     keepForLater("start", null);
     keepForLater("round", null);
-  } else if (problem.name === "QuotaExceededError") return tell(NO_ROOM);
+  } else if (problem.name === "QuotaExceededError") return tell(noRoom());
   else if (!(problem instanceof Later)) throw problem;
   tell(problem.message);
 }
@@ -99,7 +105,7 @@ async function keepForLater(name, value) {
   try {
     await keep(name, value);
   } catch {
-    tell(NO_ROOM);
+    tell(noRoom());
   }
 }
 
@@ -111,7 +117,7 @@ export function tell(sentence) {
 export async function queueRead(meter, value, registers) {
   const key = state.form.key;
   await add({
-    key, kind: "read", serial: meter.serial, shown: `${grouped(value)} kWh`,
+    key, kind: "read", serial: meter.serial,
     body: { meter_serial: meter.serial, reading_kwh: value, idempotency_key: key,
       ...(Object.keys(registers).length ? { registers } : {}) },
   });
@@ -119,9 +125,8 @@ export async function queueRead(meter, value, registers) {
 
 export async function queueMissed(meter, reason, note) {
   const key = state.form.key;
-  const label = state.start.reasons.find((one) => one.code === reason).label;
   await add({
-    key, kind: "missed", serial: meter.serial, shown: `not read: ${label}`,
+    key, kind: "missed", serial: meter.serial,
     body: { id: key, meter_serial: meter.serial, reason, note },
   });
 }
@@ -139,7 +144,7 @@ async function add(entry) {
   } catch {
     form.sent = false;
     form.doubt = "";
-    form.problem = "This phone has no room left to keep what you typed. Free some, or go on without a photo.";
+    form.problem = t("This phone has no room left to keep what you typed. Free some, or go on without a photo.");
     return draw();
   }
   state.here = nextDue(entry.serial)?.serial || null;
@@ -199,7 +204,8 @@ export async function checkRead(meter, form) {
     else registers[register.name] = typed.text;
   }
   if (!problem && value.text.split(".")[0].replace(/^0+/, "").length > meter.dials) {
-    problem = `This meter shows ${plural(meter.dials, "digit")} before the point; you typed more.`;
+    problem = n("This meter shows {count} digit before the point; you typed more.",
+      "This meter shows {count} digits before the point; you typed more.", meter.dials);
   }
   form.problem = problem;
   form.checked = { value: value.text, registers };
@@ -222,6 +228,6 @@ export async function seen(shown) {
 function noteSeen(entry) {
   const meter = state.round?.meters.find((one) => one.serial === entry.serial);
   if (!meter || entry.outcome.tone === "bad") return;
-  if (entry.kind === "missed") meter.missed = { reason: entry.shown.replace("not read: ", ""), note: entry.body.note };
+  if (entry.kind === "missed") meter.missed = { reason: reasonOf(entry.body.reason), note: entry.body.note };
   else Object.assign(meter, { due: false, asked: null, waits: entry.outcome.title === "Needs review" });
 }

@@ -1,5 +1,7 @@
 // Requests to the server, and what keeps an answer from coming.
 
+import { t } from "./words.js";
+
 // Nothing that the server says for good; the same is sent again later. `stuck` is about this one alone.
 export class Later extends Error {
   constructor(message, stuck = false) {
@@ -17,12 +19,12 @@ export async function ask(path, options = {}) {
     });
     said = await answer.json();
   } catch {
-    throw new Later("There is no connection.");
+    throw new Later(t("There is no connection."));
   }
-  if (answer.status === 401) throw new SignInFirst("Sign in again to go on.");
+  if (answer.status === 401) throw new SignInFirst(t("Sign in again to go on."));
   // Not allowed: signed in again in another tab, or as somebody else. Nothing typed is thrown away for that.
   if (answer.status === 403 || answer.status === 429 || answer.status >= 500) {
-    throw new Later(said.error?.message || "Try again later.", answer.status === 500);
+    throw new Later(said.error?.message || t("Try again later."), answer.status === 500);
   }
   return { ok: answer.ok, status: answer.status, said };
 }

@@ -3,32 +3,27 @@
 import { timeOf } from "./clock.js";
 import { ask } from "./network.js";
 import { entries, put, remove } from "./store.js";
+import { money, t } from "./words.js";
 
 const asJson = (token, body) => ({
   method: "POST", body: JSON.stringify(body),
   headers: { "Content-Type": "application/json", "X-Page-Token": token },
 });
 
-function money(bill) {
-  try {
-    return new Intl.NumberFormat(navigator.language, { style: "currency", currency: bill.currency }).format(bill.total);
-  } catch {
-    return `${bill.total} ${bill.currency}`;
-  }
-}
-
+// A title is English, for words.js to say; the text is as it was said when it was sent.
 function outcomeOf({ ok, status, said }) {
-  if (!ok) return { tone: "bad", title: "Refused", text: said.error?.message || "The system refused this." };
-  if (!said.reading) return { tone: "good", title: "Noted", text: "The office sees that it could not be read." };
+  if (!ok) return { tone: "bad", title: "Refused", text: said.error?.message || t("The system refused this.") };
+  if (!said.reading) return { tone: "good", title: "Noted", text: t("The office sees that it could not be read.") };
   const doubt = (said.validation.rules || []).find((rule) => rule.outcome === "review");
   if (said.reading.status === "needs_review") {
     return { tone: "warn", title: "Needs review", text: doubt?.message || said.validation.ai?.reason || said.explanation };
   }
   if (said.reading.status !== "accepted") return { tone: "bad", title: "Not accepted", text: said.explanation };
   // The amount of a draft may change: nobody tells it to the customer.
-  const billed = !said.bill ? "" : said.bill.number ? `Billed: ${money(said.bill)}.` : "Not billed yet:";
-  const why = billed.endsWith(":") ? said.explanation.replace(/^The /, "the ") : said.explanation;
-  const text = [billed, why].filter(Boolean).join(" ");
+  const { bill, explanation: why } = said;
+  const isDraft = bill && !bill.number;
+  const billed = bill && !isDraft && t("Billed: {amount}.", { amount: money(bill.total, bill.currency) });
+  const text = isDraft ? t("Not billed yet: {why}", { why: why.replace(/^The /, "the ") }) : [billed, why].filter(Boolean).join(" ");
   return { tone: status === 202 && said.bill ? "warn" : "good", title: "Accepted", text };
 }
 
@@ -36,7 +31,7 @@ async function sendPhoto(entry, token) {
   const { ok, said } = await ask(`/round/photos/${entry.key}?meter=${encodeURIComponent(entry.serial)}`, {
     method: "PUT", body: entry.photo, headers: { "Content-Type": "image/jpeg", "X-Page-Token": token },
   });
-  return ok ? "" : `The photo was not kept: ${said.error?.message || "it was refused."}`;
+  return ok ? "" : t("The photo was not kept: {problem}", { problem: said.error?.message || t("it was refused.") });
 }
 
 // The time of an entry is settled before it is sent first, and never again: the key stands for one body.

@@ -1,17 +1,24 @@
 // What the page knows: who is signed in, the route chosen, what was typed; and which meters are still to be read.
 
+import { number, t } from "./words.js";
+
 // `start` is who is signed in and the routes; `round` the chosen one with its meters.
 export const state = { start: null, round: null, here: null, queue: [], form: null, said: "", signIn: false, all: false };
 
 // What draws the page, and its line about the connection; round.js names them.
 export const drawing = { draw: () => {}, drawConnection: () => {} };
 
-export const plural = (number, one) => `${number} ${one}${number === 1 ? "" : "s"}`;
-export const nameOf = (route) => (route ? `Route ${route}` : "Without a route");
-export const grouped = (text) => text.replace(/^\d+/, (whole) => whole.replace(/\B(?=(\d{3})+$)/g, ","));
+export const nameOf = (route) => (route ? t("Route {route}", { route }) : t("Without a route"));
 export const mine = () => state.queue.filter((entry) => entry.user === state.start?.user);
 export const entryOf = (serial) => mine().findLast((entry) => entry.serial === serial);
 
+// What was typed, as people read it.
+export function shownOf({ kind, body }) {
+  return kind === "read" ? `${number(body.reading_kwh)} kWh` : t("not read: {reason}", { reason: reasonOf(body.reason) });
+}
+export const reasonOf = (code) => state.start?.reasons.find((one) => one.code === code)?.label || code;
+
+// `text` is English, for words.js to say.
 export function stateOf(meter) {
   const entry = entryOf(meter.serial);
   if (entry && entry.state === "waiting") return { open: false, tone: "", text: "Waits to be sent" };

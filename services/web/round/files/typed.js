@@ -1,5 +1,7 @@
 // What was typed or photographed, before it is kept.
 
+import { t } from "./words.js";
+
 export function plainNumber(typed) {
   let text = typed.trim().replace(/\p{Nd}/gu, (digit) => {
     let zero = digit.codePointAt(0);
@@ -7,11 +9,12 @@ export function plainNumber(typed) {
     return String(digit.codePointAt(0) - zero);
   }).replace(/\s/g, "");
   if (/^\d{1,3}(,\d{2,3})+$/.test(text)) {
-    return { problem: "Type the number without commas between its digits, such as 1117 or 1117.5." };
+    return { problem: t("Type the number without commas between its digits, such as 1117 or 1117.5.") };
   }
   text = text.replace(",", ".");
   if (!/^\d+(\.\d{1,3})?$/.test(text)) {
-    return { problem: text ? `“${typed.trim()}” is not a number that a meter shows. Type it such as 1117 or 1117.5.` : "Type what the meter shows." };
+    if (!text) return { problem: t("Type what the meter shows.") };
+    return { problem: t("“{typed}” is not a number that a meter shows. Type it such as 1117 or 1117.5.", { typed: typed.trim() }) };
   }
   return { text };
 }
