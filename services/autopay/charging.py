@@ -45,6 +45,8 @@ A_SECOND_IN_TESTS: Final = 20
 _AT_ONCE: Final = 48
 # So many are looked at together, just before they are asked for.
 _TURNS: Final = 8
+# So many answers are kept in one transaction, if they come quickly.
+_KEPT_AT_ONCE: Final = 16
 _RETRY_SECONDS: Final = 60
 _LONGEST_RETRY_SECONDS: Final = 6 * 3600
 _MOST_PAUSES: Final = 4
@@ -108,7 +110,7 @@ class AutopayCharging:
                 for attempt in self._in_turn(attempts[start : start + _TURNS]):
                     under_way.add(workers.submit(_named, attempt, ask))
                 done = {asked for asked in under_way if asked.done()}
-                if len(done) >= _TURNS:
+                if len(done) >= _KEPT_AT_ONCE:
                     under_way -= done
                     answered += self._kept(done)
             done, _ = wait(under_way)

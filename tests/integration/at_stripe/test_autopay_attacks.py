@@ -463,3 +463,37 @@ def test_a_clock_set_back_charges_nothing_early_or_twice(town: AutopayTown) -> N
     town.take_up()
     assert len(town.stripe.asked) == 1
     assert town.database.bill(bill.id).status == "paid"
+
+
+def test_an_amount_below_stripe_s_least_is_dunned_and_pauses_nothing(
+    town: AutopayTown, server: StandIn
+) -> None:
+    customer, bill = announced(town)
+    least = stripe_error(400, "Amount must be at least 50 cents", code="amount_too_small")
+    server.faults.append(least)
+    town.run()
+    after = town.state(customer)
+    assert after.mandate is not None
+    assert (after.mandate.status, after.charges[0].code) == ("active", "amount_too_small")
+    town.day(due(bill) + days(1))
+    assert town.stripe.asked == []
+    assert town.database.bill(bill.id).overdue_since is not None
+
+
+@pytest.mark.parametrize(("currency", "asked"), [("JPY", 54_035), ("UGX", 5_403_500)])
+def test_a_currency_without_minor_units_is_asked_for_in_stripe_s_own(
+    town: AutopayTown, currency: str, asked: int
+) -> None:
+    announced(town)
+    (attempt,) = begun(town)
+    at_stripe = town.utility.services.autopay.charging.stripe
+    assert at_stripe is not None
+    at_stripe.charge(
+        attempt.model_copy(update={"currency": currency}), return_url="https://bills.example/my"
+    )
+    assert [i["amount"] for i in town.stripe.asked] == [asked]
+    # What came in another currency than the bill's pays nothing of it, and is shown.
+    town.deliver()
+    assert town.sql("select reason from public.payment_flags") == [("already_paid",)]
+    (payment,) = town.payments(attempt.customer_id)
+    assert (payment.amount_minor, payment.currency) == (54_035, currency)

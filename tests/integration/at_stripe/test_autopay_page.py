@@ -12,7 +12,7 @@ import pytest
 from app import create_app
 from tests.integration.at_stripe.autopay_server import AUTHENTICATION, OK, AutopayStripe
 from tests.integration.at_stripe.autopay_town import AutopayTown, days, due, open_town
-from tests.integration.customer_page.visitor import Town, Visitor
+from tests.integration.customer_page.visitor import LINK, Town, Visitor
 from tests.integration.providers.conftest import links
 from tests.integration.providers.published import Links
 from tests.integration.providers.stand_in import running
@@ -193,6 +193,44 @@ def test_nobody_pays_or_ends_what_is_another_s(town: AutopayTown) -> None:
     # A form of another site.
     visitor.post("/my/autopay/end", token="0" * 64, mandate=mandate.id)
     assert visitor.status == 403
+
+
+def test_a_link_alone_shows_no_card_and_ends_nothing(town: AutopayTown) -> None:
+    _, customer = page_of(town, "M1")
+    mandate = town.sign_up(customer, card=OK)
+    assert town.box is not None
+    office = Town(town.utility, town.box, town.dsn)
+    # The link of the bill's mail, in the hands of whoever was sent it on.
+    (mail,) = [body_of(m) for m in town.box.mails if LINK.search(body_of(m))][:1]
+    found = LINK.search(mail)
+    assert found is not None
+    stranger = office.visitor("198.51.100.7")
+    stranger.open(found[1])
+    token = stranger.token
+    for path in ("/my", "/my/autopay", "/my/autopay?from=saved", "/my/autopay?from=confirmed"):
+        assert "4242" not in stranger.get(path)
+        assert "I allow Green Valley" not in stranger.text
+    for path in ("/my/autopay/end", "/my/autopay/resume", "/my/autopay"):
+        stranger.post(path, token=token, mandate=mandate.id, agreed="on", id=mandate.id)
+    after = town.state(customer).mandate
+    assert after is not None
+    assert (after.status, after.session_id) == ("active", mandate.session_id)
+    assert len(town.stripe.sessions) == 1
+
+
+def test_what_the_bank_still_checks_can_be_ended(town: AutopayTown) -> None:
+    visitor, customer = page_of(town, "M1")
+    visitor.get("/my/autopay")
+    visitor.post("/my/autopay", id=visitor.form_id, agreed="on")
+    session = leads_to(visitor).rpartition("/")[2]
+    town.sql("update public.autopay_mandates set status = 'confirming'")
+    visitor.get("/my/autopay")
+    mandate = town.state(customer).opened
+    assert mandate is not None
+    assert f'name="mandate" value="{mandate.id}"' in visitor.text
+    visitor.post("/my/autopay/end", mandate=mandate.id)
+    assert "Set autopay up" in visitor.text
+    assert town.stripe.sessions[session]["status"] == "expired"
 
 
 def test_the_office_ends_it_with_a_reason(town: AutopayTown) -> None:
