@@ -423,6 +423,146 @@ COMMENT ON FUNCTION public.end_notification(p jsonb) IS 'Says what became of a m
 REVOKE ALL ON FUNCTION public.end_notification(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.end_notification(p jsonb) TO service_role;
 
+CREATE FUNCTION private.message_work(p_bill uuid, p_customer uuid, p_kind text, p_occasion text) RETURNS uuid
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+    if p_bill is not null then
+        return (select o.id from public.outbox o where o.bill_id = p_bill and o.kind = p_kind and o.occasion = p_occasion);
+    end if;
+    return (select o.id from public.outbox o
+            where o.bill_id is null and o.customer_id = p_customer and o.kind = p_kind and o.occasion = p_occasion);
+end $$;
+
+COMMENT ON FUNCTION private.message_work(p_bill uuid, p_customer uuid, p_kind text, p_occasion text) IS 'The work that a message belongs to: of its bill, or without one of its account.';
+
+REVOKE ALL ON FUNCTION private.message_work(p_bill uuid, p_customer uuid, p_kind text, p_occasion text) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.message_work(p_bill uuid, p_customer uuid, p_kind text, p_occasion text) TO service_role;
+
+CREATE FUNCTION private.messages_of(p_bill uuid, p_customer uuid, p_kind text, p_occasion text) RETURNS uuid[]
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+    if p_bill is not null then
+        return array(select n.id from public.notifications n where n.bill_id = p_bill and n.kind = p_kind and n.occasion = p_occasion);
+    end if;
+    return array(select n.id from public.notifications n
+                 where n.bill_id is null and n.customer_id = p_customer and n.kind = p_kind and n.occasion = p_occasion);
+end $$;
+
+COMMENT ON FUNCTION private.messages_of(p_bill uuid, p_customer uuid, p_kind text, p_occasion text) IS 'The messages of one work on all channels: of its bill, or without one of its account.';
+
+REVOKE ALL ON FUNCTION private.messages_of(p_bill uuid, p_customer uuid, p_kind text, p_occasion text) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.messages_of(p_bill uuid, p_customer uuid, p_kind text, p_occasion text) TO service_role;
+
+CREATE FUNCTION private.message_subject(p_bill uuid, p_customer uuid) RETURNS TABLE(bill_id uuid, customer_id uuid, currency text)
+    LANGUAGE plpgsql STABLE ROWS 1
+    SET search_path TO ''
+    AS $$
+#variable_conflict use_column
+begin
+    if p_bill is not null then
+        return query select b.id, b.customer_id, b.currency from public.bills b where b.id = p_bill;
+    else
+        return query select null::uuid, c.id, c.currency from public.customers c where c.id = p_customer;
+    end if;
+end $$;
+
+COMMENT ON FUNCTION private.message_subject(p_bill uuid, p_customer uuid) IS 'Whom a message is to, in which currency, and about which bill: none where it is about the account.';
+
+REVOKE ALL ON FUNCTION private.message_subject(p_bill uuid, p_customer uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.message_subject(p_bill uuid, p_customer uuid) TO service_role;
+
+CREATE FUNCTION private.subject_json(p_bill uuid, p_customer uuid) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+    if p_bill is not null then
+        return jsonb_build_object('bill', private.bill_json(p_bill));
+    end if;
+    return (select jsonb_build_object('account', jsonb_build_object(
+                'customer_id', c.id, 'account_no', c.account_no, 'customer_name', c.name, 'currency', c.currency))
+            from public.customers c where c.id = p_customer);
+end $$;
+
+COMMENT ON FUNCTION private.subject_json(p_bill uuid, p_customer uuid) IS 'What work is about: {bill}, or {account: {customer_id, account_no, customer_name, currency}}.';
+
+REVOKE ALL ON FUNCTION private.subject_json(p_bill uuid, p_customer uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.subject_json(p_bill uuid, p_customer uuid) TO service_role;
+
+CREATE FUNCTION public.owe_statement(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    perform private.set_actor(p);
+    if not exists (select 1 from public.customers where id = (p ->> 'customer_id')::uuid) then
+        perform private.refuse('EB404', 'No such customer.');
+    end if;
+    insert into public.outbox (id, customer_id, kind, occasion, facts, steps, status, finished_at)
+    values ((p ->> 'id')::uuid, (p ->> 'customer_id')::uuid, 'account_statement', p ->> 'id',
+            jsonb_build_object('statement_start', p ->> 'start', 'statement_end', p ->> 'end'),
+            p #> '{owed,steps}', p #>> '{owed,status}', case when p #>> '{owed,status}' <> 'open' then now() end)
+    on conflict (id) do nothing;
+    return '{}'::jsonb;
+end $$;
+
+COMMENT ON FUNCTION public.owe_statement(p jsonb) IS 'A statement of account is to be mailed, once for each id: {actor, id, customer_id, start, end: local dates, the end is the first day after it, owed: {steps, status}}.';
+
+REVOKE ALL ON FUNCTION public.owe_statement(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.owe_statement(p jsonb) TO service_role;
+
+CREATE FUNCTION public.begin_notification(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_row public.notifications;
+    v_send boolean := false;
+    v_rate constant integer := (p ->> 'per_minute')::integer;
+    v_at timestamptz;
+begin
+    insert into public.notifications (id, bill_id, customer_id, kind, occasion, channel, status)
+    select (p ->> 'id')::uuid, b.bill_id, b.customer_id, p ->> 'kind', coalesce(p ->> 'occasion', ''), p ->> 'channel', 'waiting'
+    from private.message_subject((p ->> 'bill_id')::uuid, (p ->> 'customer_id')::uuid) b
+    on conflict (id) do nothing;
+    select * into v_row from public.notifications where id = (p ->> 'id')::uuid for update;
+    if not found then
+        perform private.refuse('EB404', 'No such bill.');
+    end if;
+    if v_row.status in ('waiting', 'not_configured') then
+        v_at := coalesce(v_row.queued_at, now());
+        v_send := v_rate is null or coalesce((p ->> 'granted')::boolean, false)
+            or not exists (
+                select 1 from public.notifications q
+                where q.channel = v_row.channel and q.queued_at is not null and q.id <> v_row.id
+                  and ((q.kind = any (array['payment_reminder', 'overdue_notice'])), q.queued_at)
+                      < ((v_row.kind = any (array['payment_reminder', 'overdue_notice'])), v_at))
+               and private.take_turns(v_row.channel, v_rate, 1) = 1;
+        update public.notifications
+        set status = case when v_send then 'sending' else 'waiting' end,
+            attempts = attempts + case when v_send then 1 else 0 end,
+            queued_at = case when not v_send then v_at end,
+            error = '', updated_at = now(), recipient = p ->> 'recipient', body = p ->> 'body'
+        where id = v_row.id returning * into v_row;
+    elsif v_row.status = 'sending' then
+        update public.notifications
+        set status = 'unknown', updated_at = now(),
+            error = 'The program stopped while this was being sent. It may have arrived; it is not sent twice.'
+        where id = v_row.id returning * into v_row;
+    end if;
+    return jsonb_build_object('send', v_send, 'status', v_row.status, 'error', v_row.error,
+                              'message_id', v_row.message_id, 'queued', v_row.queued_at is not null);
+end $$;
+
+COMMENT ON FUNCTION public.begin_notification(p jsonb) IS 'Says that a message is about to leave, unless it left before or its turn on the channel has not come: {id, bill_id, or null and customer_id, kind, occasion?, channel, recipient, body, per_minute?, granted?: its turn was given by claim_messages} -> {send, status, error, message_id, queued}.';
+
+REVOKE ALL ON FUNCTION public.begin_notification(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.begin_notification(p jsonb) TO service_role;
+
 CREATE FUNCTION private.join_statements() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -1216,146 +1356,6 @@ COMMENT ON FUNCTION public.note_address_gone(p jsonb) IS 'A code or a note that 
 
 REVOKE ALL ON FUNCTION public.note_address_gone(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.note_address_gone(p jsonb) TO service_role;
-
-CREATE FUNCTION private.subject_json(p_bill uuid, p_customer uuid) RETURNS jsonb
-    LANGUAGE plpgsql STABLE
-    SET search_path TO ''
-    AS $$
-begin
-    if p_bill is not null then
-        return jsonb_build_object('bill', private.bill_json(p_bill));
-    end if;
-    return (select jsonb_build_object('account', jsonb_build_object(
-                'customer_id', c.id, 'account_no', c.account_no, 'customer_name', c.name, 'currency', c.currency))
-            from public.customers c where c.id = p_customer);
-end $$;
-
-COMMENT ON FUNCTION private.subject_json(p_bill uuid, p_customer uuid) IS 'What work is about: {bill}, or {account: {customer_id, account_no, customer_name, currency}}.';
-
-REVOKE ALL ON FUNCTION private.subject_json(p_bill uuid, p_customer uuid) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.subject_json(p_bill uuid, p_customer uuid) TO service_role;
-
-CREATE FUNCTION private.message_work(p_bill uuid, p_customer uuid, p_kind text, p_occasion text) RETURNS uuid
-    LANGUAGE plpgsql STABLE
-    SET search_path TO ''
-    AS $$
-begin
-    if p_bill is not null then
-        return (select o.id from public.outbox o where o.bill_id = p_bill and o.kind = p_kind and o.occasion = p_occasion);
-    end if;
-    return (select o.id from public.outbox o
-            where o.bill_id is null and o.customer_id = p_customer and o.kind = p_kind and o.occasion = p_occasion);
-end $$;
-
-COMMENT ON FUNCTION private.message_work(p_bill uuid, p_customer uuid, p_kind text, p_occasion text) IS 'The work that a message belongs to: of its bill, or without one of its account.';
-
-REVOKE ALL ON FUNCTION private.message_work(p_bill uuid, p_customer uuid, p_kind text, p_occasion text) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.message_work(p_bill uuid, p_customer uuid, p_kind text, p_occasion text) TO service_role;
-
-CREATE FUNCTION private.messages_of(p_bill uuid, p_customer uuid, p_kind text, p_occasion text) RETURNS uuid[]
-    LANGUAGE plpgsql STABLE
-    SET search_path TO ''
-    AS $$
-begin
-    if p_bill is not null then
-        return array(select n.id from public.notifications n where n.bill_id = p_bill and n.kind = p_kind and n.occasion = p_occasion);
-    end if;
-    return array(select n.id from public.notifications n
-                 where n.bill_id is null and n.customer_id = p_customer and n.kind = p_kind and n.occasion = p_occasion);
-end $$;
-
-COMMENT ON FUNCTION private.messages_of(p_bill uuid, p_customer uuid, p_kind text, p_occasion text) IS 'The messages of one work on all channels: of its bill, or without one of its account.';
-
-REVOKE ALL ON FUNCTION private.messages_of(p_bill uuid, p_customer uuid, p_kind text, p_occasion text) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.messages_of(p_bill uuid, p_customer uuid, p_kind text, p_occasion text) TO service_role;
-
-CREATE FUNCTION private.message_subject(p_bill uuid, p_customer uuid) RETURNS TABLE(bill_id uuid, customer_id uuid, currency text)
-    LANGUAGE plpgsql STABLE ROWS 1
-    SET search_path TO ''
-    AS $$
-#variable_conflict use_column
-begin
-    if p_bill is not null then
-        return query select b.id, b.customer_id, b.currency from public.bills b where b.id = p_bill;
-    else
-        return query select null::uuid, c.id, c.currency from public.customers c where c.id = p_customer;
-    end if;
-end $$;
-
-COMMENT ON FUNCTION private.message_subject(p_bill uuid, p_customer uuid) IS 'Whom a message is to, in which currency, and about which bill: none where it is about the account.';
-
-REVOKE ALL ON FUNCTION private.message_subject(p_bill uuid, p_customer uuid) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.message_subject(p_bill uuid, p_customer uuid) TO service_role;
-
-CREATE FUNCTION public.owe_statement(p jsonb) RETURNS jsonb
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-begin
-    perform private.set_actor(p);
-    if not exists (select 1 from public.customers where id = (p ->> 'customer_id')::uuid) then
-        perform private.refuse('EB404', 'No such customer.');
-    end if;
-    insert into public.outbox (id, customer_id, kind, occasion, facts, steps, status, finished_at)
-    values ((p ->> 'id')::uuid, (p ->> 'customer_id')::uuid, 'account_statement', p ->> 'id',
-            jsonb_build_object('statement_start', p ->> 'start', 'statement_end', p ->> 'end'),
-            p #> '{owed,steps}', p #>> '{owed,status}', case when p #>> '{owed,status}' <> 'open' then now() end)
-    on conflict (id) do nothing;
-    return '{}'::jsonb;
-end $$;
-
-COMMENT ON FUNCTION public.owe_statement(p jsonb) IS 'A statement of account is to be mailed, once for each id: {actor, id, customer_id, start, end: local dates, the end is the first day after it, owed: {steps, status}}.';
-
-REVOKE ALL ON FUNCTION public.owe_statement(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.owe_statement(p jsonb) TO service_role;
-
-CREATE FUNCTION public.begin_notification(p jsonb) RETURNS jsonb
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-declare
-    v_row public.notifications;
-    v_send boolean := false;
-    v_rate constant integer := (p ->> 'per_minute')::integer;
-    v_at timestamptz;
-begin
-    insert into public.notifications (id, bill_id, customer_id, kind, occasion, channel, status)
-    select (p ->> 'id')::uuid, b.bill_id, b.customer_id, p ->> 'kind', coalesce(p ->> 'occasion', ''), p ->> 'channel', 'waiting'
-    from private.message_subject((p ->> 'bill_id')::uuid, (p ->> 'customer_id')::uuid) b
-    on conflict (id) do nothing;
-    select * into v_row from public.notifications where id = (p ->> 'id')::uuid for update;
-    if not found then
-        perform private.refuse('EB404', 'No such bill.');
-    end if;
-    if v_row.status in ('waiting', 'not_configured') then
-        v_at := coalesce(v_row.queued_at, now());
-        v_send := v_rate is null or coalesce((p ->> 'granted')::boolean, false)
-            or not exists (
-                select 1 from public.notifications q
-                where q.channel = v_row.channel and q.queued_at is not null and q.id <> v_row.id
-                  and ((q.kind = any (array['payment_reminder', 'overdue_notice'])), q.queued_at)
-                      < ((v_row.kind = any (array['payment_reminder', 'overdue_notice'])), v_at))
-               and private.take_turns(v_row.channel, v_rate, 1) = 1;
-        update public.notifications
-        set status = case when v_send then 'sending' else 'waiting' end,
-            attempts = attempts + case when v_send then 1 else 0 end,
-            queued_at = case when not v_send then v_at end,
-            error = '', updated_at = now(), recipient = p ->> 'recipient', body = p ->> 'body'
-        where id = v_row.id returning * into v_row;
-    elsif v_row.status = 'sending' then
-        update public.notifications
-        set status = 'unknown', updated_at = now(),
-            error = 'The program stopped while this was being sent. It may have arrived; it is not sent twice.'
-        where id = v_row.id returning * into v_row;
-    end if;
-    return jsonb_build_object('send', v_send, 'status', v_row.status, 'error', v_row.error,
-                              'message_id', v_row.message_id, 'queued', v_row.queued_at is not null);
-end $$;
-
-COMMENT ON FUNCTION public.begin_notification(p jsonb) IS 'Says that a message is about to leave, unless it left before or its turn on the channel has not come: {id, bill_id, or null and customer_id, kind, occasion?, channel, recipient, body, per_minute?, granted?: its turn was given by claim_messages} -> {send, status, error, message_id, queued}.';
-
-REVOKE ALL ON FUNCTION public.begin_notification(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.begin_notification(p jsonb) TO service_role;
 
 CREATE FUNCTION public.unreached_page(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql STABLE
