@@ -87,6 +87,7 @@ _TIERS: Final = Said(
 _IN_FIELDS: Final = (
     *("code", "description", "kind", "rate", "slabs", "rates", "period_slabs", "calendar"),
     *("slab_limits_per", "print", "tiers", "amount", "per", "proration", "times", "percent", "of"),
+    "names",
 )
 
 
@@ -105,6 +106,7 @@ def show_charge(form: Form, charge: Mapping[str, Any], index: int) -> None:
         _ask_of(form, index, _("Counted towards it") if kind == "minimum" else _("Percent of"))
     form.say_wrong(("charges", index))
     form.say_wrong(("charges", index, "code"))
+    form.say_wrong(("charges", index, "names"))
     known = (*_IN_FIELDS, "tax") if kind == "percent" else _IN_FIELDS
     if kind in ("energy", "demand"):
         known = (*known, "quantity")

@@ -9,6 +9,7 @@ from pages.tariffs.tariff_calendar_form import show_calendars
 from pages.tariffs.tariff_charge_form import show_charge
 from pages.tariffs.tariff_draft import WrittenDraft
 from pages.tariffs.tariff_fields import Form, show_facts
+from pages.tariffs.tariff_names_form import show_names
 from pages.tariffs.tariff_net_form import show_net_metering
 from services.languages.sentence import N_, P_
 from services.tariff_publishing.drafts import Draft, read_draft
@@ -55,6 +56,7 @@ def show_form(written: WrittenDraft, draft: Draft) -> None:
         name="add-charge",
         icon=":material/add:",
     )
+    show_names(form)
     show_calendars(form)
     show_net_metering(form)
     _show_rounding(form)

@@ -201,6 +201,24 @@ def remove_charge(index: int) -> Edit:
     return edit
 
 
+def name_charge(index: int, tag: str, name: str) -> Edit:
+    """Call a charge by a name in a language, its IETF tag; an empty name takes it out."""
+
+    def edit(data: Json) -> None:
+        charge = at(data, ("charges", index))
+        if not isinstance(charge, dict) or not isinstance(charge.get("names", {}), dict):
+            return
+        names = dict(charge.get("names", {})) | {tag: name}
+        if not name:
+            names.pop(tag)
+        if names:
+            charge["names"] = names
+        else:
+            charge.pop("names", None)
+
+    return edit
+
+
 def move_charge(index: int, by: int) -> Edit:
     """Print a charge earlier or later."""
 

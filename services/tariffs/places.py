@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from textwrap import shorten
 from typing import Any, Final
 
+from services.languages.language import own_name
 from services.tariffs.checks.problems import Problem
 from services.tariffs.values import in_words, listed, mapped
 
@@ -193,6 +194,9 @@ def _words(steps: Sequence[Step]) -> str:
             within = f" in {in_words(step)}"
             # "period_slabs" stays the list that a position counts in.
             last = "slabs"
+            continue
+        if last == "names":
+            said = f"the name in {own_name(step)}"
             continue
         said = _within(said, last, _name(step, of=last))
         last = str(step)

@@ -148,7 +148,8 @@ _PRINTABLE: Final = r"^[^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f][^\x00-\x1f\x7f]*$"
 Text = Annotated[str, StringConstraints(pattern=_PRINTABLE)]
 Description = Annotated[Text, StringConstraints(max_length=200)]
 # An IETF tag of a language alone, as customers have them.
-LanguageTag = Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}$")]
+LANGUAGE_PATTERN: Final = r"^[a-z]{2,3}$"
+LanguageTag = Annotated[str, StringConstraints(pattern=LANGUAGE_PATTERN)]
 Day = Annotated[date, BeforeValidator(_calendar_date)]
 DayOfYear = Annotated[str, AfterValidator(_day_of_year)]
 Clock = Annotated[str, AfterValidator(_clock)]

@@ -47,7 +47,8 @@ def test_nothing_of_an_example_is_lost_however_its_form_is_used(path: Any) -> No
             assert draft_text(app) == data
     for position in some(range(len(app.selectbox))):
         choice = app.selectbox[position]
-        if len(choice.options) > 1:
+        # The language of the names that are shown is no part of the tariff.
+        if len(choice.options) > 1 and choice.label != "Language":
             choice.select_index(0 if choice.index else 1).run()
             assert not app.exception
             assert draft_text(app) != data

@@ -6,7 +6,7 @@ from typing import Final
 
 from pydantic_core import ErrorDetails
 
-from services.tariffs.values import CODE_PATTERN
+from services.tariffs.values import CODE_PATTERN, LANGUAGE_PATTERN
 
 Problem = tuple[str, str]
 
@@ -44,6 +44,8 @@ class InvalidTariff(ValueError):
 
 def problem_of(error: ErrorDetails) -> Problem:
     """What pydantic found, with the path as it is in the JSON and the reason in plain words."""
+    if error["type"] == "string_pattern_mismatch" and LANGUAGE_PATTERN in error["msg"]:
+        return _path(error), "is for no language: write its tag, such as es or hi"
     if error["type"] == "string_pattern_mismatch":
         return _path(error), _text_problem(
             str(error["input"]), is_code=CODE_PATTERN in error["msg"]

@@ -27,6 +27,7 @@ from services.tariff_publishing.edits import (
     charged_per,
     edited,
     move_charge,
+    name_charge,
     net_metering,
     price_by,
     put,
@@ -286,3 +287,18 @@ def test_net_metering_brings_the_charge_that_pays_and_takes_it_along() -> None:
     assert lapses["charges"] == KSEB["charges"]
     assert after(monthly, net_metering(None)) == KSEB
     assert read_draft(json.dumps(lapses)).tariff is not None
+
+
+def test_a_name_in_a_language_is_added_changed_and_taken_out() -> None:
+    plain = text = json.dumps(KSEB)
+    text = edited(text, name_charge(1, "es", "Alquiler"))
+    text = edited(text, name_charge(1, "hi", "किराया"))
+    assert json.loads(text)["charges"][1]["names"] == {"es": "Alquiler", "hi": "किराया"}
+    text = edited(text, name_charge(1, "es", "Alquiler del medidor"))
+    text = edited(text, name_charge(1, "hi", ""))
+    assert json.loads(text)["charges"][1]["names"] == {"es": "Alquiler del medidor"}
+    assert json.loads(edited(text, name_charge(1, "es", ""))) == KSEB
+    # Where there is no such charge, or names are no object, nothing changes.
+    assert json.loads(edited(plain, name_charge(99, "es", "x"))) == KSEB
+    wrong = edited(plain, put(("charges", 0, "names"), ["es"]))
+    assert edited(wrong, name_charge(0, "es", "x")) == wrong

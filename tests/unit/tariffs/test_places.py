@@ -424,6 +424,15 @@ SAID: list[tuple[dict[str, Any], str]] = [
         "Energy: the description has a sign that cannot be printed, such as a line break.",
     ),
     (charge(tax="yes"), "Energy: the mark as a tax must be true or false."),
+    (
+        charge(names={"French": "Énergie"}),
+        "Energy: the name in French is for no language: write its tag, such as es or hi.",
+    ),
+    (
+        charge(names={"fr": "é" * 201}),
+        "Energy: the name in Français must have at most 200 characters.",
+    ),
+    (charge(names={"fr": ""}), "Energy: the name in Français is empty."),
     (charge(slabs={"a": 1}, rate=None), "Energy: the slabs must be a list."),
     (
         charge() | {"months": {"places": "2"}},
