@@ -235,7 +235,7 @@ def require_permission(*permissions: Permission) -> Principal:
 
 def called(actor: str) -> str:
     """What people call whoever did something: a user by their name, a program by what it does."""
-    return services().users.names().get(actor) or name_of(actor)
+    return services().users.names().get(actor) or say(name_of(actor))
 
 
 def people_with(*permissions: Permission) -> str:

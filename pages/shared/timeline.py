@@ -8,7 +8,7 @@ from typing import Final
 
 import streamlit as st
 
-from pages.languages.words import _
+from pages.languages.words import _, language
 from pages.registry import BILL, CUSTOMER, METER, PAYMENT, SERVICE_POINT, PageEntry
 from pages.shared.format import day, escaped
 from pages.shared.permitted import page_link
@@ -74,6 +74,7 @@ def _ask_kind(subject: Subject) -> str | None:
     chosen = st.selectbox(
         _("Kind"),
         list(names),
+        format_func=_,
         index=None,
         placeholder=_("Everything"),
         key="kind",
@@ -123,7 +124,10 @@ def _show_day(on: date, entries: Sequence[Entry], here: tuple[str, str]) -> None
 
 def _show(entry: Entry, here: tuple[str, str]) -> None:
     said = entry.said
-    icon, label = f":material/{_ICON.get(entry.kind, 'edit')}:", f"**{escaped(said.what)}**"
+    icon, label = (
+        f":material/{_ICON.get(entry.kind, 'edit')}:",
+        f"**{escaped(language().write(said.what))}**",
+    )
     with st.container(gap="xxsmall"):
         page = _PAGES[said.link[0]] if said.link and said.link != here else None
         if said.link is None or page is None or not may(*page.needs):
@@ -135,22 +139,24 @@ def _show(entry: Entry, here: tuple[str, str]) -> None:
             # As it was typed, line by line.
             st.text(said.more)
         elif said.more:
-            st.markdown(escaped(said.more))
+            st.markdown(escaped(language().write(said.more)))
         for detail in said.details:
             st.markdown(_in_words(detail))
         st.caption(
             escaped(
                 _(
-                    "{astimezone} · by {by}",
-                    astimezone=f"{entry.at.astimezone(zone()):%H:%M}",
-                    by=called(entry.by),
+                    "{time} · by {user}",
+                    time=f"{entry.at.astimezone(zone()):%H:%M}",
+                    user=called(entry.by),
                 )
             )
         )
 
 
 def _in_words(detail: Detail) -> str:
-    label, before, after = (escaped(x) for x in (detail.label, detail.before, detail.after))
+    label, before, after = (
+        escaped(language().write(x)) for x in (detail.label, detail.before, detail.after)
+    )
     if before and after:
         return f"{label}: {before} → **{after}**"
     return (

@@ -11,6 +11,7 @@ from services.approvals.asking import pass_or_ask
 from services.database.service import DatabaseService
 from services.identity.auth import Principal, require
 from services.identity.permissions import Permission
+from services.languages.sentence import N_, sentence
 from services.outbox.outbox import Outbox
 from services.payments.entry_forms import (
     AdjustmentEntry,
@@ -26,8 +27,8 @@ from services.records.drafts import ApprovalRequest
 from services.records.entries import NewAdjustment, NewPlan
 
 _INSTEAD = {
-    "credit": "To charge more, charge a fee.",
-    "fee": "To charge less, give a credit.",
+    "credit": N_("To charge more, charge a fee."),
+    "fee": N_("To charge less, give a credit."),
 }
 
 
@@ -177,7 +178,7 @@ class AccountAdjustments:
         Raises UnusablePlan, and InvalidEntry without a bill or across currencies.
         """
         if len({bill.currency for bill in bills}) != 1:
-            raise InvalidEntry("Choose the bills that the plan is for.")
+            raise InvalidEntry(sentence("Choose the bills that the plan is for."))
         total = Money(sum(bill.balance_minor for bill in bills), bills[0].currency)
         today = self._today(now)
         if equal is None:
@@ -203,7 +204,7 @@ class AccountAdjustments:
         """
         require(principal, Permission.ARRANGE_ACCOUNTS)
         if not bills:
-            raise InvalidEntry("Choose the bills that the plan is for.")
+            raise InvalidEntry(sentence("Choose the bills that the plan is for."))
         self.database.agree_plan(
             actor=principal.user,
             plan=NewPlan(
@@ -234,8 +235,12 @@ class AccountAdjustments:
     def _check_it_is_this(self, entry_id: str, amount: Money) -> None:
         stored = self.database.ledger_entry(entry_id)
         if abs(stored.amount_minor) != amount.minor:
-            there = stored.money(abs(stored.amount_minor)).display()
-            raise InvalidEntry(f"This form has entered {there} already. Look at that one first.")
+            there = stored.money(abs(stored.amount_minor))
+            raise InvalidEntry(
+                sentence(
+                    "This form has entered {amount} already. Look at that one first.", amount=there
+                )
+            )
 
     def _today(self, now: datetime) -> date:
         return local_date(now, self.zone)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Final
 
+from services.languages.sentence import sentence, sentence_of
 from services.quantities.money import InvalidMoney, Money
 from services.quantities.typed import typed_money
 from services.records.entries import PlanPart
@@ -36,10 +37,10 @@ class Part:
 def equal_parts(*, total_minor: int, parts: int, first_on: date) -> tuple[Part, ...]:
     """`parts` equal parts a month apart; what does not divide is in the first. UnusablePlan."""
     if not 1 < parts <= MOST_PARTS:
-        raise UnusablePlan(f"A plan has 2 to {MOST_PARTS} instalments.")
+        raise UnusablePlan(sentence("A plan has 2 to {most} instalments.", most=MOST_PARTS))
     each, rest = divmod(total_minor, parts)
     if each < 1:
-        raise UnusablePlan("There is too little to pay for so many instalments.")
+        raise UnusablePlan(sentence("There is too little to pay for so many instalments."))
     return tuple(
         Part(months_later(first_on, n), each + (rest if n == 0 else 0)) for n in range(parts)
     )
@@ -50,7 +51,11 @@ def typed_parts(text: str, *, currency: str) -> tuple[Part, ...]:
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     if not lines or len(lines) > MOST_PARTS:
         raise UnusablePlan(
-            f"Write 1 to {MOST_PARTS} lines, each a date and an amount, such as {_A_LINE}."
+            sentence(
+                "Write 1 to {most} lines, each a date and an amount, such as {example}.",
+                most=MOST_PARTS,
+                example=_A_LINE,
+            )
         )
     return tuple(sorted((_part(line, currency) for line in lines), key=lambda p: p.due_on))
 
@@ -59,11 +64,17 @@ def check_parts(parts: Sequence[Part], *, total: Money, today: date) -> None:
     """That the parts are in the future and add up to `total`; raises UnusablePlan."""
     past = [part for part in parts if part.due_on < today]
     if past:
-        raise UnusablePlan(f"An instalment cannot be due before today: {past[0].due_on}.")
+        raise UnusablePlan(
+            sentence("An instalment cannot be due before today: {day}.", day=past[0].due_on)
+        )
     sum_of = Money(sum(part.amount_minor for part in parts), total.currency)
     if sum_of != total:
         raise UnusablePlan(
-            f"The instalments come to {sum_of.display()}; to pay is {total.display()}."
+            sentence(
+                "The instalments come to {sum}; to pay is {total}.",
+                sum=sum_of,
+                total=total,
+            )
         )
 
 
@@ -77,15 +88,23 @@ def months_later(day: date, months: int) -> date:
 def _part(line: str, currency: str) -> Part:
     words = _DAY_AND_AMOUNT.fullmatch(line)
     if words is None:
-        raise UnusablePlan(f"{line[:60]!r} is not a date and an amount, such as {_A_LINE}.")
+        raise UnusablePlan(
+            sentence(
+                "{typed} is not a date and an amount, such as {example}.",
+                typed=repr(line[:60]),
+                example=_A_LINE,
+            )
+        )
     try:
         due_on = date.fromisoformat(words[1])
     except ValueError:
-        raise UnusablePlan(f"{words[1][:30]!r} is not a date such as 2026-12-31.") from None
+        raise UnusablePlan(
+            sentence("{typed} is not a date such as 2026-12-31.", typed=repr(words[1][:30]))
+        ) from None
     try:
         amount = typed_money(words[2], currency=currency)
     except InvalidMoney as error:
-        raise UnusablePlan(str(error)) from None
+        raise UnusablePlan(sentence_of(error)) from None
     if amount.minor <= 0:
-        raise UnusablePlan(f"{line[:60]!r}: an instalment is above 0.")
+        raise UnusablePlan(sentence("{typed}: an instalment is above 0.", typed=repr(line[:60])))
     return Part(due_on, amount.minor)

@@ -13,6 +13,7 @@ from services.database.transport import DatabaseError, DatabaseRefused, Temporar
 from services.identity.audit_reason import ReasonMissing
 from services.identity.auth import Principal, require
 from services.identity.permissions import Permission
+from services.languages.sentence import sentence
 from services.outbox.outbox import Outbox
 from services.records.bills import Bill
 from services.records.drafts import (
@@ -151,7 +152,7 @@ class BillApproval:
         """
         require(principal, Permission.PREPARE_BILLS)
         if not reason.strip():
-            raise ReasonMissing("Say why: the reason is kept with the bill.")
+            raise ReasonMissing(sentence("Say why: the reason is kept with the bill."))
         return self.database.send_back_drafts(
             actor=principal.user, bill_ids=bill_ids, reason=reason.strip()
         )

@@ -10,7 +10,7 @@ from services.languages.sentence import N_
 Stored = TypeVar("Stored")
 PRICING_ATTEMPTS: Final = 5
 READINGS_BILLED: Final = N_("Other readings of this meter are being billed. Try again shortly.")
-BILLS_MADE: Final = "Other bills of this meter are being made. Try again shortly."
+BILLS_MADE: Final = N_("Other bills of this meter are being made. Try again shortly.")
 
 
 class MeterTooBusy(Exception):

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from typing import Final
 
+from services.languages.sentence import nsentence, sentence
 from services.metering.validation_rules import LOW_USE_FACTOR
-from services.quantities.counting import count
 from services.quantities.energy import format_kwh
 from services.quantities.money import Money
 from services.records.drafts import Draft, PastUse
@@ -35,33 +35,47 @@ def highest_usual_wh(past: PastUse) -> int:
 def _signs_of_use(draft: Draft) -> Iterator[str]:
     past, used, days = draft.past_use, draft.consumption_wh, draft.days
     use = _a_day(used // days)
-    median = f"{_a_day(past.median_wh)}, the median of its last {count(past.bills, 'bill')}"
+    median = nsentence(
+        "{use}, the median of its last {count} bill",
+        "{use}, the median of its last {count} bills",
+        past.bills,
+        use=_a_day(past.median_wh),
+    )
     if past.bills == 0:
-        yield "The first bill of this meter."
+        yield sentence("The first bill of this meter.")
     elif used > highest_usual_wh(past) * days:
-        yield f"High use: {use} against {median}."
+        yield sentence("High use: {use} against {median}.", use=use, median=median)
     elif 0 < used * LOW_USE_FACTOR < past.median_wh * days:
-        yield f"Low use: {use} against {median}."
-    if used == 0:
-        yield "No use at all." if past.bills == 0 else f"No use at all, against {median}."
+        yield sentence("Low use: {use} against {median}.", use=use, median=median)
+    if used == 0 and past.bills == 0:
+        yield sentence("No use at all.")
+    elif used == 0:
+        yield sentence("No use at all, against {median}.", median=median)
 
 
 def _signs_of_bill(draft: Draft) -> Iterator[str]:
     if draft.held_because:
         yield draft.held_because
     elif draft.days not in USUAL_DAYS:
-        usual = f"{USUAL_DAYS.start} to {USUAL_DAYS.stop - 1}"
-        yield f"The period has {count(draft.days, 'day')}: {usual} are usual."
+        yield nsentence(
+            "The period has {count} day: {least} to {most} are usual.",
+            "The period has {count} days: {least} to {most} are usual.",
+            draft.days,
+            least=USUAL_DAYS.start,
+            most=USUAL_DAYS.stop - 1,
+        )
     if draft.total_minor <= 0:
-        yield f"The total is {Money(draft.total_minor, draft.currency).display()}."
+        total = Money(draft.total_minor, draft.currency)
+        yield sentence("The total is {total}.", total=total)
     if draft.estimated:
-        yield "It rests on an estimated read."
+        yield sentence("It rests on an estimated read.")
     if draft.tariff_changes:
-        yield "The tariff changes within its period."
+        yield sentence("The tariff changes within its period.")
     if draft.opinion_differs:
-        yield "AI's second opinion comes to other amounts."
+        yield sentence("AI's second opinion comes to other amounts.")
 
 
 def _a_day(wh: int) -> str:
     # Tenths of a kWh, rounded half up: whole Wh a day say nothing to people.
-    return f"{format_kwh((wh + 50) // 100 * 100)} kWh a day"
+    tenths = format_kwh((wh + 50) // 100 * 100)
+    return sentence("{number} kWh a day", number=tenths)

@@ -6,6 +6,7 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from services.billing.draw_up import draw_up_bills
+from services.languages.sentence import sentence
 from services.outbox.outbox import Outbox
 from services.quantities.period import local_date
 from services.rating import UnableToPriceBill
@@ -152,5 +153,5 @@ class BillIssuer:
 
 def _agreement_of(context: ReadingContext) -> str:
     if context.meter.agreement_id is None:
-        raise UnableToPriceBill("Nobody has an agreement for this place on that day.")
+        raise UnableToPriceBill(sentence("Nobody has an agreement for this place on that day."))
     return context.meter.agreement_id

@@ -6,6 +6,7 @@ from datetime import date
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from services.languages.sentence import sentence
 from services.metering.billing_determinants import usage_of
 from services.metering.measured import Metering
 from services.metering.registers import measure_of
@@ -151,8 +152,11 @@ def within_reason(rated: RatedBill) -> RatedBill:
     if not is_within_reason(rated):
         largest = _largest(rated)
         raise UnableToPriceBill(
-            f"It would bill {Money(largest, rated.currency).display()}, more than any bill can: "
-            "check the meter's multiplier, its readings and the rates of its tariff."
+            sentence(
+                "It would bill {amount}, more than any bill can: "
+                "check the meter's multiplier, its readings and the rates of its tariff.",
+                amount=Money(largest, rated.currency),
+            )
         )
     return rated
 

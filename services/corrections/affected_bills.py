@@ -7,21 +7,22 @@ from zoneinfo import ZoneInfo
 
 from services.billing.draw_up import measured_bill, past_of_new
 from services.corrections.bill_changes import AffectedBills, BillChange
+from services.languages.sentence import N_, sentence, sentence_of
 from services.quantities.period import EmptyPeriod
 from services.rating import UnableToPriceBill
 from services.records.bills import BilledBefore, Issue, NewBill, PastBill
 from services.records.corrections import BillChain, ChainBill, looks_back, past_of
 from services.records.readings import Read, Reading
 
-_CLOSES: Final = "It closes at the corrected reading."
-_OPENS: Final = "It opens at the corrected reading."
-_MERGED: Final = "The reading between them is withdrawn: one bill runs over both."
-_LAST: Final = "The reading that it closes at is withdrawn, and no later bill follows."
-_PRICED: Final = "The corrected version of its tariff priced it, or some of its days."
-_OTHER_TARIFF: Final = "It is priced by the other tariff."
-_DEPENDS: Final = "Its tariff looks back at the bills before it."
-_SETTLES: Final = "It settles estimated bills before it, and one of those changes."
-_VOIDED: Final = "It is voided, and no bill takes its place."
+_CLOSES: Final = N_("It closes at the corrected reading.")
+_OPENS: Final = N_("It opens at the corrected reading.")
+_MERGED: Final = N_("The reading between them is withdrawn: one bill runs over both.")
+_LAST: Final = N_("The reading that it closes at is withdrawn, and no later bill follows.")
+_PRICED: Final = N_("The corrected version of its tariff priced it, or some of its days.")
+_OTHER_TARIFF: Final = N_("It is priced by the other tariff.")
+_DEPENDS: Final = N_("Its tariff looks back at the bills before it.")
+_SETTLES: Final = N_("It settles estimated bills before it, and one of those changes.")
+_VOIDED: Final = N_("It is voided, and no bill takes its place.")
 
 
 class CannotRebill(ValueError):
@@ -40,7 +41,7 @@ def by_reading(chain: BillChain, wrong: Reading, right: Reading | None) -> list[
     if opener:
         found.append(replace(reissued(chain, opener, _OPENS), opening=right))
     if not found:
-        raise CannotRebill("No bill opens or closes at this reading.")
+        raise CannotRebill(sentence("No bill opens or closes at this reading."))
     return _with_dependents(chain, found)
 
 
@@ -59,7 +60,9 @@ def by_tariff(chain: BillChain, *, first: ChainBill) -> list[AffectedBills]:
 def by_voiding(chain: BillChain, bill: ChainBill) -> list[AffectedBills]:
     """The last bill of a chain, which nothing takes the place of. Raises CannotRebill."""
     if bill.id != chain.bills[-1].id:
-        raise CannotRebill("A later bill begins where this one ends: void that one first.")
+        raise CannotRebill(
+            sentence("A later bill begins where this one ends: void that one first.")
+        )
     return [replace(reissued(chain, bill, _VOIDED), again=False)]
 
 
@@ -89,16 +92,20 @@ def _withdrawn(
 ) -> list[AffectedBills]:
     if closer is None:
         raise CannotRebill(
-            "This is where the meter's billing begins: give the right value instead."
+            sentence("This is where the meter's billing begins: give the right value instead.")
             if opener
-            else "No bill opens or closes at this reading."
+            else sentence("No bill opens or closes at this reading.")
         )
     if opener is None:
         return [replace(reissued(chain, closer, _LAST), again=False)]
     if closer.tariff_id != opener.tariff_id:
         raise CannotRebill(
-            f"The bills before and after this reading are under two tariffs ({closer.tariff_code} "
-            f"and {opener.tariff_code}): give the right value instead."
+            sentence(
+                "The bills before and after this reading are under two tariffs ({first} "
+                "and {second}): give the right value instead.",
+                first=closer.tariff_code,
+                second=opener.tariff_code,
+            )
         )
     merged = reissued(chain, closer, _MERGED)
     closing = _read(chain, opener.closing_reading_id)
@@ -118,7 +125,9 @@ def reissued(chain: BillChain, bill: ChainBill, why: str) -> AffectedBills:
 def _read(chain: BillChain, read_id: str) -> Read:
     found = chain.read(read_id)
     if found is None:
-        raise CannotRebill("The readings of these bills changed meanwhile: look at them again.")
+        raise CannotRebill(
+            sentence("The readings of these bills changed meanwhile: look at them again.")
+        )
     return found
 
 
@@ -185,7 +194,13 @@ def _made(
             ),
         ).priced()
     except (UnableToPriceBill, EmptyPeriod) as error:
-        raise CannotRebill(f"{first.reference} cannot be reissued: {error}") from None
+        raise CannotRebill(
+            sentence(
+                "{reference} cannot be reissued: {error}",
+                reference=first.reference,
+                error=sentence_of(error),
+            )
+        ) from None
     return replace(bill, replaces_id=first.id)
 
 

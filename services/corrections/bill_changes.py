@@ -7,8 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from services.quantities.counting import count
-from services.quantities.period import written_day
+from services.languages.sentence import N_, nsentence, sentence
 from services.records.bills import NewBill
 from services.records.corrections import ChainBill, name_of
 from services.records.readings import Read
@@ -109,13 +108,22 @@ def back_billing_warning(changes: Sequence[BillChange], *, today: date, months: 
     old = beyond(changes, limit=limit)
     if not old:
         return ""
-    names = ", ".join(name_of(bill.number) for bill in old[:5])
-    names += f" and {len(old) - 5} more" if len(old) > 5 else ""
-    return (
-        f"Back-billing: {names} reach{'es' if len(old) == 1 else ''} back before "
-        f"{written_day(limit)}, more than {count(months, 'month')}. "
+    names: str = name_of(old[0].number)
+    for bill in old[1:5]:
+        names = sentence("{said}, {more}", said=names, more=name_of(bill.number))
+    if len(old) > 5:
+        names = sentence("{names} and {number} more", names=names, number=len(old) - 5)
+    said = N_(
+        "Back-billing: {names} reach back before {day}, more than {months}. "
         "Rules may forbid to charge more for days so long ago."
     )
+    if len(old) == 1:
+        said = N_(
+            "Back-billing: {names} reaches back before {day}, more than {months}. "
+            "Rules may forbid to charge more for days so long ago."
+        )
+    many = nsentence("{count} month", "{count} months", months)
+    return sentence(said, names=names, day=limit, months=many)
 
 
 def _sums(lines: Iterable[tuple[str, str, int]]) -> dict[_Key, int]:

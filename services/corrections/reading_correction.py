@@ -13,6 +13,7 @@ from services.database.service import DatabaseService
 from services.identity.audit_reason import ReasonMissing
 from services.identity.auth import Principal, require
 from services.identity.permissions import Permission
+from services.languages.sentence import sentence
 from services.metering.outcomes import Validation
 from services.readings.assessment import ReadingAssessor
 from services.records.corrections import ReadingToCorrect
@@ -57,16 +58,22 @@ class ReadingCorrection:
         read = found.reading
         if read.status != "accepted":
             raise CannotRebill(
-                "This reading was corrected or decided on already: look at it as it is now."
+                sentence(
+                    "This reading was corrected or decided on already: look at it as it is now."
+                )
             )
         if found.bill_id is not None:
-            raise CannotRebill("A bill opens or closes at this reading: correct it on the bill.")
+            raise CannotRebill(
+                sentence("A bill opens or closes at this reading: correct it on the bill.")
+            )
         right = right_of(wrong, read, _new_id(read), self.zone, now=now)
         if right is None:
             if found.at_a_change:
                 raise CannotRebill(
-                    "A read at which a meter came or went, or somebody moved, can be corrected, "
-                    "not withdrawn."
+                    sentence(
+                        "A read at which a meter came or went, or somebody moved, can be "
+                        "corrected, not withdrawn."
+                    )
                 )
             return ReadingPlan(read, None, Validation(()))
         if right.read_on != read.read_on:
@@ -95,13 +102,13 @@ class ReadingCorrection:
         """
         require(principal, Permission.DECIDE_READINGS)
         if not reason.strip():
-            raise ReasonMissing("Say why: the reason is kept with the reading.")
+            raise ReasonMissing(sentence("Say why: the reason is kept with the reading."))
         done = self._done_before(wrong, reason=reason.strip(), principal=principal, now=now)
         if done is not None:
             return done
         plan = self.plan(wrong, principal=principal, now=now)
         if plan.doubts and not acknowledged:
-            raise CannotRebill("Say that the reading is right, whatever the rules doubt.")
+            raise CannotRebill(sentence("Say that the reading is right, whatever the rules doubt."))
         return self.database.correct_reading(
             actor=principal.user,
             reason=reason.strip(),

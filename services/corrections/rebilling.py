@@ -40,6 +40,7 @@ from services.database.service import DatabaseService
 from services.identity.audit_reason import ReasonMissing
 from services.identity.auth import Principal, require
 from services.identity.permissions import Permission
+from services.languages.sentence import N_, sentence, sentence_of
 from services.metering.outcomes import Validation
 from services.outbox.outbox import Outbox
 from services.quantities.money import Money
@@ -50,7 +51,7 @@ from services.records.drafts import ApprovalRequest
 from services.records.readings import Reading
 
 SENT_WITH_CORRECTION: Final = "in the message about the correction"
-_VOID: Final = "This bill is void already."
+_VOID: Final = N_("This bill is void already.")
 
 
 class FiguresChanged(Exception):
@@ -117,7 +118,7 @@ class Rebilling:
         if done is not None:
             return done
         if not reason.strip():
-            raise ReasonMissing("Say why: the reason is kept with the bills.")
+            raise ReasonMissing(sentence("Say why: the reason is kept with the bills."))
         plan = self._as_previewed(wrong, previewed, correction_id, now)
         pass_or_ask(
             self.database,
@@ -175,9 +176,11 @@ class Rebilling:
         """
         require(principal, Permission.VOID_BILLS)
         if not reason.strip():
-            raise ReasonMissing("Say why: the reason is kept with the bills.")
+            raise ReasonMissing(sentence("Say why: the reason is kept with the bills."))
         if plan.warning and not acknowledged:
-            raise NotAcknowledged(f"{plan.warning} Say that you have seen this.")
+            raise NotAcknowledged(
+                sentence("{warning} Say that you have seen this.", warning=plan.warning)
+            )
         return self._store(plan, correction_id, reason.strip(), principal, now)
 
     def void(self, *, bill_id: str, reason: str, principal: Principal, now: datetime) -> Correction:
@@ -204,11 +207,15 @@ class Rebilling:
         try:
             plan = self.plan(wrong, now=now, correction_id=correction_id)
         except CannotRebill as error:
-            raise FiguresChanged(f"{error} Nothing was changed.") from None
+            raise FiguresChanged(
+                sentence("{error} Nothing was changed.", error=sentence_of(error))
+            ) from None
         if plan.fingerprint != previewed:
             raise FiguresChanged(
-                "These bills changed since you looked at them: somebody else corrected, paid or "
-                "issued one. Nothing was changed; look at the figures as they are now."
+                sentence(
+                    "These bills changed since you looked at them: somebody else corrected, paid "
+                    "or issued one. Nothing was changed; look at the figures as they are now."
+                )
             )
         return plan
 
@@ -261,7 +268,7 @@ class Rebilling:
         bill = _live(chain, wrong.bill_id)
         read = chain.read(wrong.reading_id)
         if read is None or read.id not in (bill.opening_reading_id, bill.closing_reading_id):
-            raise CannotRebill("This bill neither opens nor closes at that reading.")
+            raise CannotRebill(sentence("This bill neither opens nor closes at that reading."))
         new_id = str(uuid5(CORRECTIONS, f"read/{correction_id}"))
         right = right_of(wrong, read, new_id, self.issuer.zone, now=now)
         if right is not None and right.read_on != read.read_on:
@@ -283,14 +290,21 @@ class Rebilling:
         first = _live(chain, wrong.bill_id)
         version = next((v for v in chain.tariffs if v.code == wrong.tariff_code), None)
         if version is None:
-            raise CannotRebill(f"There is no tariff {wrong.tariff_code}.")
+            raise CannotRebill(sentence("There is no tariff {code}.", code=wrong.tariff_code))
         if version.currency != first.currency:
             raise CannotRebill(
-                f"Tariff {version.code} is in {version.currency}, the account in {first.currency}."
+                sentence(
+                    "Tariff {code} is in {currency}, the account in {other}.",
+                    code=version.code,
+                    currency=version.currency,
+                    other=first.currency,
+                )
             )
         affected = by_tariff(chain, first=first)
         if all(bill.tariff_id == version.tariff_id for one in affected for bill in one.bills):
-            raise CannotRebill(f"These bills are under tariff {version.code} already.")
+            raise CannotRebill(
+                sentence("These bills are under tariff {code} already.", code=version.code)
+            )
         chain = chain.on_tariff(version.tariff_id, since=first.period_start)
         return Plan("tariff", chain, (), tariff_id=version.tariff_id), affected
 
@@ -302,7 +316,9 @@ class Rebilling:
             chain = chain.with_version(wrong.replacement, instead_of=wrong.instead_of)
         affected = by_versions(chain)
         if not affected:
-            raise CannotRebill("All bills of this meter are priced by the tariff as it is now.")
+            raise CannotRebill(
+                sentence("All bills of this meter are priced by the tariff as it is now.")
+            )
         return Plan("tariff_version", chain, ()), affected
 
     def _validate(self, chain: BillChain, wrong: Reading, right: Reading) -> Validation:

@@ -7,9 +7,10 @@ from zoneinfo import ZoneInfo
 
 from services.corrections.affected_bills import CannotRebill
 from services.corrections.plan import WrongReading
+from services.languages.sentence import sentence
 from services.metering.outcomes import Validation
 from services.metering.registers import parse_registers, plain_registers
-from services.quantities.period import start_of_day, written_day
+from services.quantities.period import start_of_day
 from services.quantities.typed import typed_kwh
 from services.records.corrections import BillChain
 from services.records.readings import Reading
@@ -36,7 +37,7 @@ def right_of(
     read_on = wrong.read_on or read.read_on
     said = (register_wh, registers, wrong.rolled_over, read_on)
     if said == (read.register_wh, read.registers, read.rolled_over, read.read_on):
-        raise CannotRebill("That is what is stored: there is nothing to correct.")
+        raise CannotRebill(sentence("That is what is stored: there is nothing to correct."))
     values: dict[str, Any] = {"id": new_id, "register_wh": register_wh, "registers": registers}
     values["rolled_over"] = wrong.rolled_over
     if read.source == "estimated":
@@ -103,16 +104,22 @@ def check_day(
     `at_a_change` is one at which a meter came or went, or somebody moved.
     """
     if right.read_at > now:
-        raise CannotRebill(f"{written_day(right.read_on)} is still to come.")
+        raise CannotRebill(sentence("{day} is still to come.", day=right.read_on))
     if at_a_change:
         raise CannotRebill(AT_A_CHANGE)
     if before is not None and right.read_on <= before.read_on:
         raise CannotRebill(
-            f"The reading before it is of {written_day(before.read_on)}: its date must be later."
+            sentence(
+                "The reading before it is of {day}: its date must be later.",
+                day=before.read_on,
+            )
         )
     if after is not None and right.read_on >= after.read_on:
         raise CannotRebill(
-            f"The next reading is of {written_day(after.read_on)}: its date must be earlier."
+            sentence(
+                "The next reading is of {day}: its date must be earlier.",
+                day=after.read_on,
+            )
         )
 
 

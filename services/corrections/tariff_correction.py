@@ -21,6 +21,7 @@ from services.database.transport import DatabaseRefused
 from services.identity.audit_reason import ReasonMissing
 from services.identity.auth import Principal, require
 from services.identity.permissions import Permission
+from services.languages.sentence import sentence
 from services.quantities.period import written_day
 from services.records.corrections import BillsToCorrect, Correction, MeterToCorrect
 from services.records.drafts import ApprovalRequest
@@ -67,7 +68,7 @@ class TariffCorrection:
         """
         require(principal, Permission.VOID_BILLS)
         if not reason.strip():
-            raise ReasonMissing("Say why: the reason is kept with the version.")
+            raise ReasonMissing(sentence("Say why: the reason is kept with the version."))
         replacement = replacement_version(version, tariff)
         pass_or_ask(
             self.database,
@@ -102,7 +103,9 @@ class TariffCorrection:
         versions = self.database.published_versions(code=said["code"])
         version = next((one for one in versions if one.id == said["version_id"]), None)
         if version is None:
-            raise CannotRebill("This version is not there any more, or was corrected already.")
+            raise CannotRebill(
+                sentence("This version is not there any more, or was corrected already.")
+            )
         tariff = parse_tariff(said["tariff"])
         return self.correct(
             version=version, tariff=tariff, reason=said["reason"], principal=principal
@@ -180,8 +183,13 @@ def replacement_version(version: PublishedVersion, tariff: Tariff) -> TariffVers
     same = (version.code, version.currency, version.effective_from)
     if (tariff.code, tariff.currency, tariff.effective_from) != same:
         raise CannotRebill(
-            f"A correction keeps the code ({version.code}), the currency ({version.currency}) and "
-            f"the date ({version.effective_from}) of the version that it corrects."
+            sentence(
+                "A correction keeps the code ({code}), the currency ({currency}) and "
+                "the date ({day}) of the version that it corrects.",
+                code=version.code,
+                currency=version.currency,
+                day=str(version.effective_from),
+            )
         )
     definition = tariff.to_json()
     said = json.dumps(definition, sort_keys=True)

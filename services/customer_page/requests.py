@@ -7,6 +7,7 @@ from typing import Final, Literal
 from services.database.service import DatabaseService
 from services.identity.auth import Principal, require
 from services.identity.permissions import Permission
+from services.languages.sentence import sentence
 from services.records.base import Page
 from services.records.customers.pages import CustomerRequest
 
@@ -58,9 +59,14 @@ class CustomerRequests:
         require(principal, Permission.CHANGE_CUSTOMERS)
         said = " ".join(answer.split())
         if not said:
-            raise AnswerMissing("Write what the customer is to read about it.")
+            raise AnswerMissing(sentence("Write what the customer is to read about it."))
         if len(said) > LONGEST_ANSWER or not said.isprintable():
-            raise AnswerMissing(f"Write at most {LONGEST_ANSWER} printable letters.")
+            raise AnswerMissing(
+                sentence(
+                    "Write at most {most} printable letters.",
+                    most=LONGEST_ANSWER,
+                )
+            )
         self.database.close_customer_request(
             actor=principal.user, request_id=request_id, state=state, answer=said, at=now
         )

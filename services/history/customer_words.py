@@ -1,74 +1,106 @@
 """What is said of changes of a customer: contact details, notes, messages, plans."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Final
 
 from services.history import terms
 from services.history.entries import Detail, NamedChange, Said, link_to
+from services.history.values import listed, moment, parted
+from services.languages.sentence import N_, sentence
 
 _CONTACT: Final = {
-    "name": "Name",
-    "phone": "Phone",
-    "email": "E-mail",
-    "address": "Address",
-    "language": "Language",
-    "tax_number": "Tax number",
-    "account_no": "Account",
-    "currency": "Currency",
-    "one_statement": "One statement",
+    "name": N_("Name"),
+    "phone": N_("Phone"),
+    "email": N_("E-mail"),
+    "address": N_("Address"),
+    "language": N_("Language"),
+    "tax_number": N_("Tax number"),
+    "account_no": N_("Account"),
+    "currency": N_("Currency"),
+    "one_statement": N_("One statement"),
+}
+# The same within a sentence.
+_NAMED: Final = {
+    "name": N_("name"),
+    "phone": N_("phone"),
+    "email": N_("e-mail"),
+    "address": N_("address"),
+    "language": N_("language"),
+    "tax_number": N_("tax number"),
+    "account_no": N_("account"),
+    "currency": N_("currency"),
+    "one_statement": N_("one statement"),
 }
 _WISHES: Final = {
-    "preferred": "Preferred channel",
-    "quiet_from": "Quiet from",
-    "quiet_until": "Quiet until",
+    "preferred": N_("Preferred channel"),
+    "quiet_from": N_("Quiet from"),
+    "quiet_until": N_("Quiet until"),
+}
+# The occasions of messages, within a sentence.
+_OCCASION: Final = {
+    "bill_issued": N_("when it was issued"),
+    "payment_reminder": N_("payment reminder"),
+    "overdue_notice": N_("overdue notice"),
+    "disconnection_notice": N_("disconnection notice"),
+    "payment_received": N_("thanks for a payment"),
+    "balance_changed": N_("when its balance changed"),
+    "bill_corrected": N_("when it was corrected"),
+    "autopay_notice": N_("notice of a charge by autopay"),
+    "autopay_failed": N_("charge by autopay that failed"),
+    "autopay_expiring": N_("card of autopay that expires"),
+    "autopay_ended": N_("end of autopay"),
+    "charges_overdue": N_("charges overdue"),
 }
 _PLAN_ENDED: Final = {
-    "broken": "Instalment plan broken",
-    "cancelled": "Instalment plan cancelled",
-    "active": "Instalment plan taken up again",
+    "broken": N_("Instalment plan broken"),
+    "cancelled": N_("Instalment plan cancelled"),
+    "active": N_("Instalment plan taken up again"),
 }
 
 
 def customer(named: NamedChange) -> Said:
     """A customer was added, or their details changed."""
     if named.is_new:
-        return Said(what="Customer added", details=named.facts(_CONTACT))
+        return Said(what=sentence("Customer added"), details=named.facts(_CONTACT))
     if set(named.change.after) <= {"currency"}:
-        return Said(what=f"The account is kept in {named.value('currency')} from now on")
-    changed = [name.lower() for column, name in _CONTACT.items() if column in named.change.after]
-    return Said(what=f"Changed: {_listed(changed) or 'details'}", details=named.details(_CONTACT))
+        currency = named.text("currency")
+        what = sentence("The account is kept in {currency} from now on", currency=currency)
+        return Said(what=what)
+    changed = [sentence(name) for column, name in _NAMED.items() if column in named.change.after]
+    what = sentence("Changed: {what}", what=_and(changed) or sentence("details"))
+    return Said(what=what, details=named.details(_CONTACT))
 
 
 def channels(named: NamedChange) -> Said:
     """How a customer is sent messages; a webhook's address is kept to itself."""
     details = tuple(filter(None, (_whatsapp(named), _discord(named), *_wishes(named))))
-    return Said(what="How messages are sent changed", details=details)
+    return Said(what=sentence("How messages are sent changed"), details=details)
 
 
 def note(named: NamedChange) -> Said:
     """What somebody wrote down."""
-    return Said(what="Note", more=str(named.value("note") or ""))
+    return Said(what=sentence("Note"), more=named.text("note"))
 
 
 def message(named: NamedChange) -> Said:
     """A message and what came of it."""
     kind, channel, status = (str(named.value(c) or "") for c in ("kind", "channel", "status"))
-    occasion = terms.OCCASION.get(kind, kind.replace("_", " "))
-    about = named.name("bill_id")
-    how = [
-        terms.CHANNELS.get(channel, channel),
-        terms.MESSAGE_STATES.get(status, status.replace("_", " ")),
-    ]
-    if named.value("recipient") and channel != "letter":
-        how.insert(1, f"to {named.value('recipient')}")
-    if named.value("error"):
-        how.append(str(named.value("error")))
+    occasion = _OCCASION.get(kind, kind.replace("_", " "))
+    about = listed((sentence(occasion), named.name("bill_id")))
+    to = named.text("recipient") if channel != "letter" else ""
     came_back = not named.is_new
+    what = sentence("Message: {about}", about=about)
+    if came_back:
+        what = sentence("Message came back: {about}", about=about)
     return Said(
-        what=f"Message{' came back' if came_back else ''}: "
-        f"{', '.join(filter(None, (_lower_first(occasion), about)))}",
-        more=" · ".join(filter(None, how)),
+        what=what,
+        more=parted(
+            sentence(terms.CHANNELS.get(channel, channel)),
+            sentence("to {recipient}", recipient=to) if to else "",
+            sentence(terms.MESSAGE_STATES.get(status, status.replace("_", " "))),
+            named.text("error"),
+        ),
         details=() if came_back else tuple(_life(named)),
         link=link_to("bill", named.value("bill_id")),
     )
@@ -80,40 +112,44 @@ def _life(named: NamedChange) -> Iterator[Detail]:
     if len(life) < 2:
         return
     for event in life:
-        at = datetime.fromisoformat(event["at"]).astimezone(named.zone)
+        at = datetime.fromisoformat(event["at"])
         state, why = str(event["state"]), str(event.get("why", ""))
-        became = terms.BECAME.get(state, state)
-        yield Detail(f"{at:%d %b, %H:%M}", "", f"{became}: {why}" if why else became)
+        became = sentence(terms.BECAME.get(state, state))
+        if why:
+            became = sentence("{became}: {why}", became=became, why=sentence(why))
+        yield Detail(moment(at, named.zone), "", became)
 
 
 def reply(named: NamedChange) -> Said:
     """A customer answered to a message."""
     channel = str(named.value("channel") or "")
-    subject, body = str(named.value("subject") or ""), str(named.value("body") or "")
+    by = sentence(terms.CHANNELS.get(channel, channel))
     return Said(
-        what=f"The customer answered, by {terms.CHANNELS.get(channel, channel)}",
-        more=" · ".join(filter(None, (subject, body))),
+        what=sentence("The customer answered, by {channel}", channel=by),
+        more=parted(named.text("subject"), named.text("body")),
     )
 
 
 def plan(named: NamedChange) -> Said:
     """An instalment plan was agreed, or ended."""
-    reason = str(named.value("reason") or "")
+    reason = named.text("reason")
     if named.is_new:
-        return Said(what="Instalment plan agreed", more=reason)
-    what = _PLAN_ENDED.get(str(named.value("status")), "Instalment plan changed")
-    return Said(what=what, more=reason)
+        return Said(what=sentence("Instalment plan agreed"), more=reason)
+    what = _PLAN_ENDED.get(str(named.value("status")), N_("Instalment plan changed"))
+    return Said(what=sentence(what), more=reason)
 
 
 def dunning_hold(named: NamedChange) -> Said:
     """Dunning was put on hold, or goes on."""
     if not named.is_new:
-        because = str(named.value("released_because") or "")
-        return Said(what="Dunning goes on", more=because)
-    reason = terms.HOLD_REASONS.get(str(named.value("reason")), "by hand")
-    until = f", until {named.shown('until')}" if named.value("until") else ""
-    note = str(named.value("note") or "")
-    return Said(what=f"Dunning on hold: {reason}{until}", more=note)
+        because = named.text("released_because")
+        return Said(what=sentence("Dunning goes on"), more=because)
+    reason = sentence(terms.HOLD_REASONS.get(str(named.value("reason")), N_("by hand")))
+    what = sentence("Dunning on hold: {reason}", reason=reason)
+    if named.value("until"):
+        until = named.shown("until")
+        what = sentence("Dunning on hold: {reason}, until {day}", reason=reason, day=until)
+    return Said(what=what, more=named.text("note"))
 
 
 def _whatsapp(named: NamedChange) -> Detail | None:
@@ -123,7 +159,8 @@ def _whatsapp(named: NamedChange) -> Detail | None:
     before = named.change.before.get("whatsapp_opt_in_at")
     if not agreed and not before:
         return None
-    return Detail("WhatsApp", "agreed" if before else "", f"agreed {agreed}" if agreed else "no")
+    now = sentence("agreed {moment}", moment=agreed) if agreed else sentence("no")
+    return Detail("WhatsApp", sentence("agreed") if before else "", now)
 
 
 def _discord(named: NamedChange) -> Detail | None:
@@ -133,8 +170,10 @@ def _discord(named: NamedChange) -> Detail | None:
     there = named.value("discord_webhook_url")
     if not there and not before:
         return None
-    now = "another one" if there and before else "set" if there else "none"
-    return Detail("Discord webhook", "set" if before else "", now)
+    now = sentence("set") if there else sentence("none")
+    if there and before:
+        now = sentence("another one")
+    return Detail(sentence("Discord webhook"), sentence("set") if before else "", now)
 
 
 def _wishes(named: NamedChange) -> Iterator[Detail]:
@@ -144,29 +183,30 @@ def _wishes(named: NamedChange) -> Iterator[Detail]:
             before = _wish(named.change.before.get(column))
             after = _wish(named.change.after.get(column))
             if before != after:
-                yield Detail(label, before, after)
+                yield Detail(sentence(label), before, after)
     if "opted_out_at" in named.change.after and (
         named.value("opted_out_at") or named.change.before.get("opted_out_at")
     ):
         out = bool(named.value("opted_out_at"))
-        yield Detail("Messages", "wanted" if out else "none", "none" if out else "wanted")
+        wanted, none = sentence("wanted"), sentence("none")
+        yield Detail(sentence("Messages"), wanted if out else none, none if out else wanted)
     if named.value("bounced_email") and "bounced_email" in named.change.after:
-        yield Detail("E-mail", "", "mail came back: the address gets none until it is changed")
+        gone = sentence("mail came back: the address gets none until it is changed")
+        yield Detail(sentence("E-mail"), "", gone)
     elif named.change.before.get("bounced_email"):
-        yield Detail("E-mail", "mail came back", "the address gets mail again")
+        again = sentence("the address gets mail again")
+        yield Detail(sentence("E-mail"), sentence("mail came back"), again)
 
 
 def _wish(value: object) -> str:
     text = str(value or "")
     # A time of day without its seconds.
-    return terms.CHANNELS.get(text) or (text[:5] if text[2:3] == ":" else text)
+    if text in terms.CHANNELS:
+        return sentence(terms.CHANNELS[text])
+    return text[:5] if text[2:3] == ":" else text
 
 
-def _listed(words: list[str]) -> str:
+def _and(words: Sequence[str]) -> str:
     if len(words) < 2:
         return "".join(words)
-    return f"{', '.join(words[:-1])} and {words[-1]}"
-
-
-def _lower_first(text: str) -> str:
-    return f"{text[:1].lower()}{text[1:]}"
+    return sentence("{first} and {last}", first=listed(words[:-1]), last=words[-1])

@@ -7,6 +7,7 @@ from typing import Any, Final, Literal
 from zoneinfo import ZoneInfo
 
 from services.history import values
+from services.languages.sentence import sentence
 from services.records.details import Change
 
 Page = Literal["bill", "payment", "customer", "meter", "service_point"]
@@ -29,7 +30,7 @@ class Detail:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Said:
-    """A change in words; `link` leads to what it is about."""
+    """A change in words, Sentences where they are ours; `link` leads to what it is about."""
 
     what: str
     more: str = ""
@@ -84,7 +85,7 @@ class NamedChange:
         columns = [*labels, *(column for column in self.change.after if column not in labels)]
         found = (
             Detail(
-                labels.get(column) or values.label_of(column),
+                self._label(column, labels),
                 self._words(column, self.change.before.get(column)),
                 self._words(column, self.change.after.get(column)),
             )
@@ -101,7 +102,7 @@ class NamedChange:
         columns = [*labels, *(column for column in self.change.after if column not in labels)]
         found = (
             Detail(
-                labels.get(column) or values.label_of(column),
+                self._label(column, labels),
                 "",
                 self._words(column, self.change.after.get(column)),
             )
@@ -109,6 +110,14 @@ class NamedChange:
             if column not in _UNSAID and column not in without
         )
         return tuple(one for one in found if one.after)
+
+    def text(self, column: str) -> str:
+        """A column's text as it was typed, empty where there is none."""
+        return str(self.value(column) or "")
+
+    @staticmethod
+    def _label(column: str, labels: Mapping[str, str]) -> str:
+        return sentence(labels[column]) if column in labels else values.label_of(column)
 
     def _words(self, column: str, value: Any) -> str:
         return values.in_words(

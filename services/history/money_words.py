@@ -4,34 +4,34 @@ from typing import Final, cast
 
 from services.history import terms
 from services.history.entries import NamedChange, Said, link_to
-from services.quantities.counting import count
-from services.quantities.written import money
+from services.history.values import listed, money, parted
+from services.languages.sentence import N_, nsentence, sentence
 from services.records.ledger import FlagReason, PaymentMethod, ReturnKind
 
 _BILL: Final = {
-    "amount_paid_minor": "Paid",
-    "overdue_since": "Overdue since",
-    "due_date": "Due",
-    "payment_url": "Payment link",
-    "held_because": "Held because",
+    "amount_paid_minor": N_("Paid"),
+    "overdue_since": N_("Overdue since"),
+    "due_date": N_("Due"),
+    "payment_url": N_("Payment link"),
+    "held_because": N_("Held because"),
 }
 _RETURN_STATUS: Final = {
-    "pending": "asked of Stripe",
-    "done": "went back",
-    "failed": "failed",
-    "undone": "came back again",
+    "pending": N_("asked of Stripe"),
+    "done": N_("went back"),
+    "failed": N_("failed"),
+    "undone": N_("came back again"),
 }
 _CORRECTED: Final = {
-    "reading": "Reading corrected",
-    "tariff_version": "Reissued for a corrected tariff",
-    "tariff": "Reissued for another tariff",
-    "void": "Bill made void",
-    "supply": "Reissued after a change of supply",
+    "reading": N_("Reading corrected"),
+    "tariff_version": N_("Reissued for a corrected tariff"),
+    "tariff": N_("Reissued for another tariff"),
+    "void": N_("Bill made void"),
+    "supply": N_("Reissued after a change of supply"),
 }
 _SPARED: Final = {
-    "bank_debit": "is not reminded of for now: the bank is paying it",
-    "money_returned": "is not reminded of for now: its money went back",
-    "autopay": "is not reminded of for now: autopay pays it",
+    "bank_debit": N_("{bill} is not reminded of for now: the bank is paying it"),
+    "money_returned": N_("{bill} is not reminded of for now: its money went back"),
+    "autopay": N_("{bill} is not reminded of for now: autopay pays it"),
 }
 
 
@@ -51,80 +51,90 @@ _IN_THE_WORDS: Final = ("status", "number", "issued_at", "issued_on", "void_reas
 
 def _bill_said(named: NamedChange) -> str:
     number = named.names.get(named.change.row_id, "")
-    name = f"Bill {number}" if number else "Draft bill"
+    bill = sentence("Bill {number}", number=number) if number else sentence("Draft bill")
     total = named.shown("total_minor")
     if named.is_new and not named.value("number"):
-        return f"Draft bill drawn up: {total}"
+        return sentence("Draft bill drawn up: {total}", total=total)
     if named.is_new or named.change.after.get("status") == "issued":
-        return f"{name} issued: {total}"
-    return f"{name} {_what_became_of(named)}"
+        return sentence("{bill} issued: {total}", bill=bill, total=total)
+    return _what_became_of(bill, named)
 
 
-def _what_became_of(named: NamedChange) -> str:
+def _what_became_of(bill: str, named: NamedChange) -> str:
     if named.change.after.get("status") == "void":
-        return "made void"
+        return sentence("{bill} made void", bill=bill)
     if named.changed("amount_paid_minor"):
-        return _paid(named)
+        return _paid(bill, named)
+    said = N_("{bill} changed")
     if named.changed("overdue_since"):
-        return "is overdue" if named.value("overdue_since") else "is no longer overdue"
-    if named.changed("payment_url"):
-        return (
-            "has a payment link" if named.value("payment_url") else "has no payment link any more"
-        )
-    return "changed"
+        overdue = named.value("overdue_since")
+        said = N_("{bill} is overdue") if overdue else N_("{bill} is no longer overdue")
+    elif named.changed("payment_url"):
+        linked = named.value("payment_url")
+        said = N_("{bill} has a payment link")
+        said = said if linked else N_("{bill} has no payment link any more")
+    return sentence(said, bill=bill)
 
 
-def _paid(named: NamedChange) -> str:
+def _paid(bill: str, named: NamedChange) -> str:
     paid, total = named.value("amount_paid_minor") or 0, named.value("total_minor") or 0
     if paid < (named.change.before.get("amount_paid_minor") or 0):
-        return "is open again"
-    return "paid" if paid >= total else "partly paid"
+        return sentence("{bill} is open again", bill=bill)
+    if paid >= total:
+        return sentence("{bill} paid", bill=bill)
+    return sentence("{bill} partly paid", bill=bill)
 
 
 def _bill_more(named: NamedChange) -> str:
     if named.change.after.get("status") == "void":
-        return str(named.value("void_reason") or "")
+        return named.text("void_reason")
     if named.is_new or named.change.after.get("status") == "issued":
-        spans = f"{named.shown('period_start')} – {named.shown('period_end')}"
-        due = named.shown("due_date")
-        parts = (spans, named.shown("consumption_wh"), f"due {due}" if due else "")
-        held = f"held: {named.value('held_because')}" if named.value("held_because") else ""
-        return " · ".join(filter(None, (*parts, held)))
+        spans = sentence(
+            "{start} – {end}", start=named.shown("period_start"), end=named.shown("period_end")
+        )
+        due, why = named.shown("due_date"), named.text("held_because")
+        return parted(
+            spans,
+            named.shown("consumption_wh"),
+            sentence("due {day}", day=due) if due else "",
+            sentence("held: {why}", why=why) if why else "",
+        )
     return ""
 
 
 def payment(named: NamedChange) -> Said:
     """Money came, or was found to be somebody's."""
     amount = named.shown("amount_minor")
-    what = "Deposit" if named.value("book") == "deposit" else "Payment"
+    is_deposit = named.value("book") == "deposit"
+    what = sentence("Deposit") if is_deposit else sentence("Payment")
+    link = link_to("payment", named.change.row_id)
+    said = sentence("{what} of {amount}", what=what, amount=amount)
     if named.is_new:
         method = terms.METHOD.get(cast(PaymentMethod, named.value("method")), "")
-        received = f"received on {named.shown('received_on')}"
-        more = " · ".join(filter(None, (method, str(named.value("reference") or ""), received)))
-        return Said(
-            what=f"{what} of {amount}", more=more, link=link_to("payment", named.change.row_id)
-        )
+        received = sentence("received on {day}", day=named.shown("received_on"))
+        more = parted(sentence(method), named.text("reference"), received)
+        return Said(what=said, more=more, link=link)
     if named.changed("customer_id") and not named.change.before.get("customer_id"):
-        said = f"{what} of {amount} found to be from {named.name('customer_id')}"
-        return Said(what=said, link=link_to("payment", named.change.row_id))
-    return Said(
-        what=f"{what} of {amount} changed",
-        details=named.details(),
-        link=link_to("payment", named.change.row_id),
-    )
+        whose = named.name("customer_id")
+        found = sentence("{payment} found to be from {customer}", payment=said, customer=whose)
+        return Said(what=found, link=link)
+    changed = sentence("{payment} changed", payment=said)
+    return Said(what=changed, details=named.details(), link=link)
 
 
 def payment_return(named: NamedChange) -> Said:
     """Money went back, or was to."""
-    kind = terms.RETURN_KIND.get(cast(ReturnKind, named.value("kind")), "Return")
+    kind = terms.RETURN_KIND.get(cast(ReturnKind, named.value("kind")), N_("Return"))
     status = str(named.value("status"))
     state = _RETURN_STATUS.get(status, status.replace("_", " "))
-    more = [str(named.value("reason") or "")]
-    if named.value("error"):
-        more.append(str(named.value("error")))
     return Said(
-        what=f"{kind} of {named.shown('amount_minor')}: {state}",
-        more=" · ".join(filter(None, more)),
+        what=sentence(
+            "{kind} of {amount}: {state}",
+            kind=sentence(kind),
+            amount=named.shown("amount_minor"),
+            state=sentence(state),
+        ),
+        more=parted(named.text("reason"), named.text("error")),
         link=link_to("payment", named.value("payment_id")),
     )
 
@@ -132,8 +142,9 @@ def payment_return(named: NamedChange) -> Said:
 def payment_link(named: NamedChange) -> Said:
     """A link to pay a bill by was made, or closed."""
     about = named.name("bill_id")
-    what = "Payment link closed" if named.value("active") is False else "Payment link made"
-    more = f"{about}, {named.shown('amount_minor')}" if about else named.shown("amount_minor")
+    closed = named.value("active") is False
+    what = sentence("Payment link closed") if closed else sentence("Payment link made")
+    more = listed((about, named.shown("amount_minor")))
     return Said(what=what, more=more, link=link_to("bill", named.value("bill_id")))
 
 
@@ -141,15 +152,19 @@ def payment_flag(named: NamedChange) -> Said:
     """Something about a payment is to be looked at, or was."""
     reason = terms.FLAG.get(cast(FlagReason, named.value("reason")), "")
     if not named.is_new:
-        return Said(what="Looked at", more=str(named.value("resolution") or ""))
-    return Said(what="Needs a look", more=f"{reason} {named.value('detail') or ''}".strip())
+        return Said(what=sentence("Looked at"), more=named.text("resolution"))
+    detail = named.text("detail")
+    said = sentence("{reason} {detail}", reason=sentence(reason), detail=detail)
+    return Said(what=sentence("Needs a look"), more=said if detail else sentence(reason))
 
 
 def allocation(named: NamedChange) -> Said:
     """What a payment paid, or paid no longer."""
     minor = named.value("amount_minor") or 0
-    about = named.name("bill_id") or terms.ENTRY.get(str(named.value("kind")), "an entry")
-    what = f"Paid {about}" if minor > 0 else f"No longer pays {about}"
+    kind = terms.ENTRY.get(str(named.value("kind")), N_("an entry"))
+    about = named.name("bill_id") or sentence(kind)
+    paid = sentence("Paid {about}", about=about)
+    what = paid if minor > 0 else sentence("No longer pays {about}", about=about)
     return Said(
         what=what,
         more=named.shown("amount_minor"),
@@ -162,19 +177,31 @@ def adjustment(named: NamedChange) -> Said:
     kind = str(named.value("kind"))
     amount = abs(named.value("amount_minor") or 0)
     return Said(
-        what=f"{terms.ENTRY.get(kind, 'Entry')}: {_of(named, amount)}",
-        more=str(named.value("note") or ""),
+        what=sentence(
+            "{kind}: {amount}",
+            kind=sentence(terms.ENTRY.get(kind, N_("Entry"))),
+            amount=_of(named, amount),
+        ),
+        more=named.text("note"),
     )
 
 
 def correction(named: NamedChange) -> Said:
     """What was billed wrongly was voided, and reissued or not."""
-    what = _CORRECTED.get(str(named.value("kind")), "Corrected")
-    difference = named.value("difference_minor") or 0
-    parts = [str(named.value("reason") or ""), count(named.value("bills") or 0, "bill")]
-    if difference:
-        parts.append(f"{_of(named, abs(difference))} {'more' if difference > 0 else 'less'}")
-    return Said(what=what, more=" · ".join(filter(None, parts)))
+    what = sentence(_CORRECTED.get(str(named.value("kind")), N_("Corrected")))
+    difference, bills = named.value("difference_minor") or 0, named.value("bills") or 0
+    amount = _of(named, abs(difference))
+    apart = sentence("{amount} less", amount=amount)
+    if difference > 0:
+        apart = sentence("{amount} more", amount=amount)
+    return Said(
+        what=what,
+        more=parted(
+            named.text("reason"),
+            nsentence("{count} bill", "{count} bills", bills),
+            apart if difference else "",
+        ),
+    )
 
 
 def spared_bill(named: NamedChange) -> Said:
@@ -183,12 +210,12 @@ def spared_bill(named: NamedChange) -> Said:
     link = link_to("bill", named.value("bill_id"))
     if not named.is_new and named.value("released_at"):
         return Said(
-            what=f"{about} is collected again",
-            more=str(named.value("released_because") or ""),
+            what=sentence("{bill} is collected again", bill=about),
+            more=named.text("released_because"),
             link=link,
         )
-    reason = _SPARED.get(str(named.value("reason")), "is not reminded of for now")
-    return Said(what=f"{about} {reason}", more=named.shown("detail"), link=link)
+    reason = _SPARED.get(str(named.value("reason")), N_("{bill} is not reminded of for now"))
+    return Said(what=sentence(reason, bill=about), more=named.shown("detail"), link=link)
 
 
 def reopened_work(named: NamedChange) -> Said:
@@ -197,10 +224,10 @@ def reopened_work(named: NamedChange) -> Said:
     before = named.change.before.get("steps") or {}
     detail = (steps.get("12") or {}).get("detail", "")
     if detail.startswith("came back"):
-        return Said(what="A message came back, and goes on another channel")
+        return Said(what=sentence("A message came back, and goes on another channel"))
     if detail.startswith("once more") and before:
-        return Said(what=f"A message is sent {detail}")
-    return Said(what="Links and messages that had failed are tried again")
+        return Said(what=sentence("A message is sent {detail}", detail=sentence(detail)))
+    return Said(what=sentence("Links and messages that had failed are tried again"))
 
 
 def _of(named: NamedChange, minor: int) -> str:

@@ -7,6 +7,7 @@ from uuid import UUID
 from services.database.service import DatabaseService
 from services.identity.auth import Principal, require
 from services.identity.permissions import Permission
+from services.languages.sentence import sentence
 
 LONGEST: Final = 4000
 
@@ -29,11 +30,17 @@ class CustomerNotes:
         require(principal, Permission.CHANGE_CUSTOMERS)
         note = text.strip()
         if not note:
-            raise InvalidNote("The note is empty: write down what is to be known.")
+            raise InvalidNote(sentence("The note is empty: write down what is to be known."))
         if len(note) > LONGEST:
-            raise InvalidNote(f"The note has {len(note):,} letters; {LONGEST:,} can be kept.")
+            raise InvalidNote(
+                sentence(
+                    "The note has {length} letters; {longest} can be kept.",
+                    length=len(note),
+                    longest=LONGEST,
+                )
+            )
         if any(not letter.isprintable() and letter not in "\n\t" for letter in note):
-            raise InvalidNote("The note has letters that cannot be shown: type it again.")
+            raise InvalidNote(sentence("The note has letters that cannot be shown: type it again."))
         self.database.add_customer_note(
             actor=principal.user, note_id=str(UUID(note_id)), customer_id=customer_id, note=note
         )

@@ -3,43 +3,50 @@
 from typing import Final
 
 from services.history.entries import NamedChange, Said, link_to
+from services.languages.sentence import N_, sentence
 
-_CAME: Final = {"link": "by a link", "code": "by a code"}
+_CAME: Final = {
+    "link": N_("Customer's page opened by a link"),
+    "code": N_("Customer's page opened by a code"),
+}
 _CLOSED: Final = {
-    "accepted": "Done",
-    "declined": "Declined",
-    "withdrawn": "Taken back by the customer",
+    "accepted": N_("Done"),
+    "declined": N_("Declined"),
+    "withdrawn": N_("Taken back by the customer"),
 }
 
 
 def visit(named: NamedChange) -> Said:
     """A browser was let in, showed a code, or signed out."""
     if named.is_new:
-        how = _CAME.get(str(named.value("opened_by")), "")
-        return Said(what=f"Customer's page opened {how}".rstrip())
+        how = _CAME.get(str(named.value("opened_by")), N_("Customer's page opened"))
+        return Said(what=sentence(how))
     if named.changed("ended_at"):
-        return Said(what="Signed out of the customer's page")
-    return Said(what="Customer's page: the code was right")
+        return Said(what=sentence("Signed out of the customer's page"))
+    return Said(what=sentence("Customer's page: the code was right"))
 
 
 def links(_: NamedChange) -> Said:
     """All links to the page were ended."""
-    return Said(what="All links to the customer's page ended")
+    return Said(what=sentence("All links to the customer's page ended"))
 
 
 def request(named: NamedChange) -> Said:
     """A customer asked for something, or it was closed."""
     if named.value("kind") == "dispute":
-        what = f"disputes {named.name('bill_id') or 'a bill'}"
+        bill = named.name("bill_id") or sentence("a bill")
+        what = sentence("the customer disputes {bill}", bill=bill)
+        asked = sentence("The customer disputes {bill}", bill=bill)
     else:
-        what = f"moves out on {named.shown('wanted_on')}"
+        on = named.shown("wanted_on")
+        what = sentence("the customer moves out on {day}", day=on)
+        asked = sentence("The customer moves out on {day}", day=on)
     link = link_to("bill", named.value("bill_id"))
     if named.is_new:
-        note = str(named.value("note") or "")
-        return Said(what=f"The customer {what}", more=note, link=link)
-    closed = _CLOSED.get(str(named.value("state")), "Changed")
-    answer = str(named.value("answer") or "")
-    return Said(what=f"{closed}: the customer {what}", more=answer, link=link)
+        return Said(what=asked, more=named.text("note"), link=link)
+    closed = sentence(_CLOSED.get(str(named.value("state")), N_("Changed")))
+    said = sentence("{closed}: {what}", closed=closed, what=what)
+    return Said(what=said, more=named.text("answer"), link=link)
 
 
 def autopay(named: NamedChange) -> Said:
@@ -49,17 +56,19 @@ def autopay(named: NamedChange) -> Said:
     )
     status = str(named.value("status"))
     if named.is_new:
-        return Said(what="Autopay: the customer agreed", more=str(named.value("consent") or ""))
+        return Said(what=sentence("Autopay: the customer agreed"), more=named.text("consent"))
     if not named.changed("status"):
-        return Said(what="Autopay: the card or what Stripe says of it changed", more=method)
+        return Said(
+            what=sentence("Autopay: the card or what Stripe says of it changed"), more=method
+        )
     said = {
-        "active": "Autopay is on",
-        "paused": "Autopay is paused",
-        "ended": "Autopay has ended",
-        "confirming": "Autopay: the customer was at Stripe",
+        "active": N_("Autopay is on"),
+        "paused": N_("Autopay is paused"),
+        "ended": N_("Autopay has ended"),
+        "confirming": N_("Autopay: the customer was at Stripe"),
     }
     why = {"paused": "paused_because", "ended": "ended_because"}.get(status)
     return Said(
-        what=said.get(status, "Autopay changed"),
-        more=str(named.value(why) or "") if why else method,
+        what=sentence(said.get(status, N_("Autopay changed"))),
+        more=sentence(named.text(why)) if why else method,
     )

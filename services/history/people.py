@@ -2,38 +2,43 @@
 
 from typing import Final
 
+from services.languages.sentence import N_, sentence
+
 _SYSTEMS: Final = {
-    "system": "the system",
-    "system:demo": "the demo",
+    "system": N_("the system"),
+    "system:demo": N_("the demo"),
     "system:stripe": "Stripe",
-    "system:payment-links": "payment links",
-    "system:owed-work": "the background work",
-    "system:deliveries": "the reports of deliveries",
-    "system:mailbox": "the mailbox",
-    "system:payments": "the check of payments",
-    "system:refunds": "refunds",
-    "system:clock": "the check of the clock",
-    "job:monthly_bills": "the monthly bills",
-    "system:autopay": "autopay",
-    "job:autopay": "the charges of autopay",
-    "job:payment_reminders": "the payment reminders",
-    "job:overdue_marking": "the marking of overdue bills",
-    "job:meter_collection": "the meter collection",
-    "job:backup": "the backup",
+    "system:payment-links": N_("payment links"),
+    "system:owed-work": N_("the background work"),
+    "system:deliveries": N_("the reports of deliveries"),
+    "system:mailbox": N_("the mailbox"),
+    "system:payments": N_("the check of payments"),
+    "system:refunds": N_("refunds"),
+    "system:clock": N_("the check of the clock"),
+    "job:monthly_bills": N_("the monthly bills"),
+    "system:autopay": N_("autopay"),
+    "job:autopay": N_("the charges of autopay"),
+    "job:payment_reminders": N_("the payment reminders"),
+    "job:overdue_marking": N_("the marking of overdue bills"),
+    "job:meter_collection": N_("the meter collection"),
+    "job:backup": N_("the backup"),
+}
+_KINDS: Final = {
+    "customer": N_("the customer ({name})"),
+    "key": N_("the API key {name}"),
+    "cli": N_("{name}, at the command line"),
+    "system": N_("the system ({name})"),
+    "job": N_("the job ({name})"),
 }
 
 
 def name_of(actor: str) -> str:
     """The name of an actor: a person's as it is, a program's as what it does."""
-    kind, _, name = actor.partition(":")
-    if kind == "customer" and name:
-        return f"the customer ({name})"
     if actor in _SYSTEMS:
-        return _SYSTEMS[actor]
-    if kind == "key" and name:
-        return f"the API key {name}"
-    if kind == "cli" and name:
-        return f"{name}, at the command line"
-    if kind in ("system", "job") and name:
-        return f"the {kind} ({name.replace('_', ' ').replace('-', ' ')})"
-    return actor
+        return sentence(_SYSTEMS[actor])
+    kind, _, name = actor.partition(":")
+    if kind not in _KINDS or not name:
+        return actor
+    if kind in ("system", "job"):
+        name = name.replace("_", " ").replace("-", " ")
+    return sentence(_KINDS[kind], name=name)

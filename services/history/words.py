@@ -8,23 +8,24 @@ from services.history import customer_words, money_words, page_words, supply_wor
 from services.history.entries import Entry, NamedChange, Said, Words
 from services.history.people import name_of
 from services.history.values import label_of
+from services.languages.sentence import N_, sentence
 from services.records.details import Change, ChangePage
 
 # The kinds that a timeline can be filtered by, as people call them.
 KINDS: Final = {
-    "contact": "Contact details",
-    "supply": "Meters and agreements",
-    "tariff": "Tariffs",
-    "reading": "Readings",
-    "bill": "Bills",
-    "payment": "Payments",
-    "deposit": "Deposits",
-    "plan": "Plans",
-    "dunning": "Dunning",
-    "correction": "Corrections",
-    "message": "Messages",
-    "page": "The customer's page",
-    "note": "Notes",
+    "contact": N_("Contact details"),
+    "supply": N_("Meters and agreements"),
+    "tariff": N_("Tariffs"),
+    "reading": N_("Readings"),
+    "bill": N_("Bills"),
+    "payment": N_("Payments"),
+    "deposit": N_("Deposits"),
+    "plan": N_("Plans"),
+    "dunning": N_("Dunning"),
+    "correction": N_("Corrections"),
+    "message": N_("Messages"),
+    "page": N_("The customer's page"),
+    "note": N_("Notes"),
 }
 _OTHER: Final = "other"
 
@@ -102,7 +103,7 @@ def _taken_back(named: NamedChange, words: Words) -> Said:
         named.names,
         named.zone,
     )
-    return replace(words(as_new), what=f"Undone: {words(as_new).what}")
+    return replace(words(as_new), what=sentence("Undone: {what}", what=words(as_new).what))
 
 
 def _plain(named: NamedChange) -> Said:
@@ -110,8 +111,8 @@ def _plain(named: NamedChange) -> Said:
     name = label_of(named.change.table)
     for plural, singular in (("ies", "y"), ("ses", "s"), ("s", "")):
         if name.endswith(plural):
-            name = f"{name.removesuffix(plural)}{singular}"
+            name = sentence(f"{name.removesuffix(plural)}{singular}")
             break
     if named.is_new:
-        return Said(what=f"{name} added", details=named.facts())
-    return Said(what=f"{name} changed", details=named.details())
+        return Said(what=sentence("{name} added", name=name), details=named.facts())
+    return Said(what=sentence("{name} changed", name=name), details=named.details())

@@ -1,5 +1,7 @@
 """The reason that whoever decides or corrects must give."""
 
+from services.languages.sentence import sentence
+
 
 class ReasonMissing(ValueError):
     """Whoever decides or corrects says why."""
@@ -8,5 +10,5 @@ class ReasonMissing(ValueError):
 def given_reason(reason: str) -> str:
     """The reason without spaces around it. Raises ReasonMissing."""
     if not reason.strip():
-        raise ReasonMissing("Say why: the reason is kept with the reading.")
+        raise ReasonMissing(sentence("Say why: the reason is kept with the reading."))
     return reason.strip()

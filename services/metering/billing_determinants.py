@@ -10,6 +10,7 @@ from itertools import accumulate, pairwise
 
 import numpy as np
 
+from services.languages.sentence import sentence
 from services.metering.interval_table import IntervalUsage, MeteredIntervals
 from services.metering.measured import Metering
 from services.metering.registers import IMPORT, measure_of, names_for
@@ -224,7 +225,7 @@ class _Part:
         """The intervals' peaks, and the total shared as they have it."""
         found = intervals.usage(self.tariff, self.days)
         if self.wh and not found.wh:
-            raise UnableToPriceBill("The meter's intervals show no use in these days.")
+            raise UnableToPriceBill(sentence("The meter's intervals show no use in these days."))
         return replace(
             found,
             wh=self.wh,

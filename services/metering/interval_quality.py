@@ -5,12 +5,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
-from services.quantities.counting import count
+from services.languages.sentence import N_, NN_, nsentence, sentence
 from services.quantities.quality import Quality
 from services.records.intervals import IntervalDays
 from services.records.readings import IntervalDay
 
-_NAMES = {15: "quarter hour", 30: "half hour", 60: "hour"}
+_NAMES = {
+    15: NN_("{count} quarter hour", "{count} quarter hours"),
+    30: NN_("{count} half hour", "{count} half hours"),
+    60: NN_("{count} hour", "{count} hours"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +63,17 @@ class IntervalQuality:
     @property
     def sentence(self) -> str:
         """ "12 of 2,976 half hours are estimated, 3 edited by hand." """
-        said = _said(self.unsure)
-        (first, how), *others = said
-        more = "".join(f", {n:,} {words}" for words, n in others)
-        things = count(self.intervals, _NAMES[self.minutes])
-        return f"{how:,} of {things} {'is' if how == 1 else 'are'} {first}{more}."
+        (words, number), *others = _said(self.unsure)
+        how: str = sentence(words)
+        for other, times in others:
+            how = sentence("{how}, {number} {other}", how=how, number=times, other=sentence(other))
+        return nsentence(
+            "{count} of {intervals} is {how}.",
+            "{count} of {intervals} are {how}.",
+            number,
+            intervals=nsentence(*_NAMES[self.minutes], self.intervals),
+            how=how,
+        )
 
 
 def interval_quality_of(usage: Mapping[str, Any] | None) -> IntervalQuality | None:
@@ -76,6 +86,6 @@ def _said(unsure: Mapping[Quality, int]) -> list[tuple[str, int]]:
     """Words and counts: all estimates together, then each other quality."""
     estimated = sum(n for one, n in unsure.items() if one.is_estimated)
     return [
-        *([("estimated", estimated)] if estimated else []),
+        *([(N_("estimated"), estimated)] if estimated else []),
         *((one.words, n) for one, n in unsure.items() if not one.is_estimated),
     ]

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Final, Self
 
+from services.languages.sentence import sentence
 from services.rating import NetBill, UnableToPriceBill
 from services.records.bills import PastBill
 from services.records.tariffs import TariffVersion
@@ -75,7 +76,9 @@ class PastBills:
         if not minima:
             return None
         if len(minima) > 1:
-            raise UnableToPriceBill("Two minimums per year of different charges cannot be billed.")
+            raise UnableToPriceBill(
+                sentence("Two minimums per year of different charges cannot be billed.")
+            )
         (codes,) = minima
         of_year = (bill for bill in self._owing_to_it() if bill.period_start.year == start.year)
         return sum(bill.charged.get(code, 0) for bill in of_year for code in codes)

@@ -95,9 +95,12 @@ def measure_of(name: str) -> Measure:
     quantity, colon, period = name.rpartition(":")
     if (colon and quantity not in _BY_PERIOD) or not _PERIOD.fullmatch(period):
         raise WrongRegisters(
-            f"{name[:_LONGEST]!r} is no name of a register: write a period of the tariff such as "
-            "peak, or export, kvah, kvarh, max_kw, max_kva, max_kvar; all but kvarh and max_kvar "
-            "may be of a period: export:peak, kvah:peak, max_kw:peak, max_kva:peak."
+            sentence(
+                "{typed} is no name of a register: write a period of the tariff such as "
+                "peak, or export, kvah, kvarh, max_kw, max_kva, max_kvar; all but kvarh and "
+                "max_kvar may be of a period: export:peak, kvah:peak, max_kw:peak, max_kva:peak.",
+                typed=repr(name[:_LONGEST]),
+            )
         )
     return Measure(name, quantity or IMPORT, period)
 
@@ -116,11 +119,11 @@ def register_names(names: Iterable[str]) -> list[str]:
     """Names as they are kept: in lower case, in the given order. Raises WrongRegisters."""
     given = list(names)
     if len(given) > _MOST:
-        raise WrongRegisters(f"A meter has at most {_MOST} further registers.")
+        raise WrongRegisters(sentence("A meter has at most {most} further registers.", most=_MOST))
     kept = [measure_of(name.strip().lower()).name for name in given]
     for name in kept:
         if kept.count(name) > 1:
-            raise WrongRegisters(f"The register {name} is named twice.")
+            raise WrongRegisters(sentence("The register {name} is named twice.", name=name))
     return kept
 
 
@@ -146,7 +149,9 @@ def plain_registers(values: Mapping[str, str]) -> dict[str, str]:
         try:
             plain[name] = plain_kwh(typed, unit=measure_of(name).unit)
         except InvalidEnergy as error:
-            raise WrongRegisters(f"Register {name}: {error}") from None
+            raise WrongRegisters(
+                sentence("Register {name}: {error}", name=name, error=sentence_of(error))
+            ) from None
     return plain
 
 
@@ -159,8 +164,14 @@ def check_registers(
     """
     for name in given:
         if name not in of_meter:
-            has = f"it has {', '.join(of_meter)}" if of_meter else "it has only the total kWh"
-            raise WrongRegisters(f"Meter {serial} has no register {name}; {has}.")
+            what = {"serial": serial, "name": name, "registers": ", ".join(of_meter)}
+            raise WrongRegisters(
+                sentence("Meter {serial} has no register {name}; it has {registers}.", **what)
+                if of_meter
+                else sentence(
+                    "Meter {serial} has no register {name}; it has only the total kWh.", **what
+                )
+            )
     for name in of_meter:
         if name not in given:
             raise WrongRegisters(

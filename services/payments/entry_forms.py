@@ -6,6 +6,7 @@ from typing import Annotated, Any, Final, Literal, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from services.languages.sentence import N_, sentence, sentence_of
 from services.quantities.money import InvalidMoney, Money
 from services.quantities.typed import typed_money
 
@@ -70,14 +71,26 @@ class ReasonEntry(_Entry):
 
 
 _PROBLEMS: Final = {
-    "amount": "Say how much: an amount such as 540.35.",
-    "method": "Say how it was paid.",
-    "received_on": "Say on which day it was received.",
-    "reference": "A reference is at most 100 printable characters.",
-    "apply": "Say what the payment is for.",
-    "note": "Say what it is for, in at most 200 characters: it stands on the statement.",
-    "reason": "Say why, in at most 200 characters: the reason is kept.",
+    "amount": N_("Say how much: an amount such as 540.35."),
+    "method": N_("Say how it was paid."),
+    "received_on": N_("Say on which day it was received."),
+    "reference": N_("A reference is at most 100 printable characters."),
+    "apply": N_("Say what the payment is for."),
+    "note": N_("Say what it is for, in at most 200 characters: it stands on the statement."),
+    "reason": N_("Say why, in at most 200 characters: the reason is kept."),
 }
+_REFERENCE: Final = {
+    "cheque": N_(
+        "Give the number of the cheque as the reference: it is how the money is found again."
+    ),
+    "bank": N_(
+        "Give the reference of the transfer as the reference: it is how the money is found again."
+    ),
+}
+_OF_MOBILE_MONEY: Final = N_(
+    "Give the transaction number of the mobile money as the reference: it is how the money is "
+    "found again."
+)
 Entry = TypeVar("Entry", bound=_Entry)
 
 
@@ -88,7 +101,9 @@ def parse_entry(kind: type[Entry], body: Mapping[str, Any]) -> Entry:
     except ValidationError as error:
         first = error.errors()[0]
         name = str(first["loc"][0]) if first["loc"] else ""
-        said = _PROBLEMS.get(name, f"There is no field called {name[:60]!r}.")
+        said = _PROBLEMS.get(name) or sentence(
+            "There is no field called {name}.", name=repr(name[:60])
+        )
         raise InvalidEntry(said) from None
 
 
@@ -102,26 +117,32 @@ def amount_above_zero(text: str, *, currency: str, otherwise: str = "") -> Money
     try:
         amount = typed_money(text, currency=currency)
     except InvalidMoney as error:
-        raise InvalidEntry(str(error)) from None
+        raise InvalidEntry(sentence_of(error)) from None
     if amount.minor <= 0:
-        said = f"{text} is not above 0."
-        raise InvalidEntry(f"{said} {otherwise}".strip())
+        said = sentence("{typed} is not above 0.", typed=text)
+        if otherwise:
+            instead = sentence(otherwise)
+            said = sentence("{problem} {instead}", problem=said, instead=instead)
+        raise InvalidEntry(said)
     if amount.minor > MOST_MINOR:
-        raise InvalidEntry(f"{amount.display()} is more than can be right: check the amount.")
+        raise InvalidEntry(
+            sentence("{amount} is more than can be right: check the amount.", amount=amount)
+        )
     return amount
 
 
 def check_received_on(day: date, *, today: date) -> None:
     """That a payment is not from the future, nor from another age; raises InvalidEntry."""
     if day > today:
-        raise InvalidEntry(f"{day:%d %b %Y} is in the future: a payment is entered once it came.")
+        raise InvalidEntry(
+            sentence("{day} is in the future: a payment is entered once it came.", day=day)
+        )
     if day < EARLIEST:
-        raise InvalidEntry(f"{day:%d %b %Y} is too long ago: check the year.")
+        raise InvalidEntry(sentence("{day} is too long ago: check the year.", day=day))
 
 
 def check_reference(method: str, reference: str) -> None:
     """That money which leaves a trace elsewhere says which; raises InvalidEntry."""
     if method in NEEDS_REFERENCE and not reference:
-        what = {"cheque": "number of the cheque", "bank": "reference of the transfer"}
-        said = what.get(method, "transaction number of the mobile money")
-        raise InvalidEntry(f"Give the {said} as the reference: it is how the money is found again.")
+        said = _REFERENCE.get(method, _OF_MOBILE_MONEY)
+        raise InvalidEntry(sentence(said))

@@ -10,6 +10,7 @@ from services.database.errors import NotFound
 from services.database.service import DatabaseService
 from services.identity.auth import Principal, require
 from services.identity.permissions import Permission
+from services.languages.sentence import N_, sentence
 from services.outbox.outbox import Outbox
 from services.payments.entry_forms import (
     AmountEntry,
@@ -29,7 +30,7 @@ from services.records.ledger import Account, Allocation, Book, Payment
 from services.records.lists import AccountFilter
 
 AT_MOST_FOUND = 8
-_INSTEAD: Final = "To give money back, refund or reverse the payment it came with."
+_INSTEAD: Final = N_("To give money back, refund or reverse the payment it came with.")
 
 
 class LooksLikeTwice(Exception):
@@ -83,7 +84,7 @@ class OfficePayments:
         require(principal, Permission.VIEW_PAYMENTS)
         text = " ".join(text.split())
         if not text:
-            raise InvalidEntry("Type a bill's number, an account number or a name.")
+            raise InvalidEntry(sentence("Type a bill's number, an account number or a name."))
         number = number_of_reference(text)
         if number is not None:
             return self._of_bill(number)
@@ -96,7 +97,7 @@ class OfficePayments:
             return Payers(found)
         if text.isascii() and text.isdigit() and len(text) < 16:
             return self._of_bill(int(text))
-        raise NotFound("EB404", f"Nobody is found by {text[:60]!r}.")
+        raise NotFound("EB404", sentence("Nobody is found by {typed}.", typed=repr(text[:60])))
 
     def record_payment(
         self,
@@ -118,7 +119,7 @@ class OfficePayments:
         payer = self.database.account(bill.customer_id if bill else str(customer_id))
         entry = parse_entry(PaymentEntry, body)
         if entry.apply == "bill" and bill is None:
-            raise InvalidEntry("Say which bill it is for.")
+            raise InvalidEntry(sentence("Say which bill it is for."))
         row = self._row(entry, payer, bill=bill, payment_id=payment_id, now=now)
         return self._take(
             row.model_copy(update={"apply": entry.apply}), principal, confirmed=confirmed
@@ -181,8 +182,14 @@ class OfficePayments:
         currency = account.currency or self.currency()
         amount = amount_above_zero(text, currency=currency)
         if amount.minor > account.deposit_minor:
-            held = Money(account.deposit_minor, currency).display()
-            raise InvalidEntry(f"{amount.display()} is more than the deposit held, {held}.")
+            held = Money(account.deposit_minor, currency)
+            raise InvalidEntry(
+                sentence(
+                    "{amount} is more than the deposit held, {held}.",
+                    amount=amount,
+                    held=held,
+                )
+            )
         return amount
 
     def _row(
@@ -226,7 +233,7 @@ class OfficePayments:
                 raise LooksLikeTwice(alike)
             stored = self._stored(row)
         if stored is None:
-            raise NotFound("EB404", "No such payment.")
+            raise NotFound("EB404", sentence("No such payment."))
         paid = self.database.allocations(payment_id=stored.id)
         if new and stored.customer_id is not None and stored.book == "account":
             self._thank_without_bill(stored, stored.customer_id)
@@ -248,7 +255,10 @@ class OfficePayments:
         if there != (row.customer_id, row.amount_minor, row.method, book):
             amount = payment.money(payment.amount_minor).display()
             raise InvalidEntry(
-                f"This form has recorded a payment of {amount} already. Look at that one first."
+                sentence(
+                    "This form has recorded a payment of {amount} already. Look at that one first.",
+                    amount=amount,
+                )
             )
         return payment
 

@@ -16,6 +16,7 @@ from services.database.transport import DatabaseError
 from services.identity.auth import Principal, require
 from services.identity.permissions import Permission
 from services.integrations.failures import FinalFailure, TemporaryFailure
+from services.languages.sentence import sentence
 from services.outbox.outbox import MAX_ATTEMPTS, pause_seconds
 from services.payments.entry_forms import check_reference
 from services.payments.reversals import PaymentCorrections, above_zero, given
@@ -79,7 +80,7 @@ class Refunds(PaymentCorrections):
             on_date=local_date(now, self.zone),
         )
         if minor == 0:
-            raise IllegalChange("EB005", "All of this payment went back already.")
+            raise IllegalChange("EB005", sentence("All of this payment went back already."))
         if by_stripe:
             self._check_stripe(payment, minor)
         else:
@@ -118,7 +119,7 @@ class Refunds(PaymentCorrections):
         require(principal, Permission.REFUND_PAYMENTS)
         row = self.database.payment_return(return_id)
         if row.kind != "refund" or row.method != "stripe" or row.status in ("done", "undone"):
-            raise IllegalChange("EB005", "There is nothing to try again.")
+            raise IllegalChange("EB005", sentence("There is nothing to try again."))
         if row.status == "pending":
             return self._ask(row, actor=principal.user, now=now, again=True)
         return self._anew(row, principal, now)
@@ -150,7 +151,9 @@ class Refunds(PaymentCorrections):
 
     def _check_stripe(self, payment: Payment, minor: int) -> None:
         if self.stripe is None:
-            raise IllegalChange("EB005", "Stripe is not configured: refund it another way.")
+            raise IllegalChange(
+                "EB005", sentence("Stripe is not configured: refund it another way.")
+            )
         # What Stripe cannot send exactly is refused before anything is stored.
         to_stripe_amount(minor=minor, currency=payment.currency)
 
@@ -158,7 +161,7 @@ class Refunds(PaymentCorrections):
         found = self._found(row)
         if found is not None and not found.failure:
             raise IllegalChange(
-                "EB005", "Stripe has made this refund after all: see Reconciliation."
+                "EB005", sentence("Stripe has made this refund after all: see Reconciliation.")
             )
         again = NewReturn(
             # The same one when two people do so at once.

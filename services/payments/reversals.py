@@ -11,6 +11,7 @@ from services.database.service import DatabaseService
 from services.identity.audit_reason import ReasonMissing
 from services.identity.auth import Principal, require
 from services.identity.permissions import Permission
+from services.languages.sentence import sentence
 from services.outbox.outbox import Outbox
 from services.payments.entry_forms import check_reference
 from services.quantities.money import InvalidMoney, Money
@@ -43,7 +44,7 @@ class PaymentCorrections:
         payment = self.database.payment(payment_id)
         if payment.method == "stripe":
             raise IllegalChange(
-                "EB005", "A payment that came by Stripe is not reversed here: refund it."
+                "EB005", sentence("A payment that came by Stripe is not reversed here: refund it.")
             )
         return self._record(
             NewReturn(
@@ -81,7 +82,7 @@ class PaymentCorrections:
         why = given(reason)
         account = self.database.account(customer_id)
         if account.currency is None:
-            raise IllegalChange("EB005", "This customer has no account with money yet.")
+            raise IllegalChange("EB005", sentence("This customer has no account with money yet."))
         paid = above_zero(amount, account.currency)
         check_reference(method, reference.strip())
         action_id = return_id or str(uuid4())
@@ -174,17 +175,21 @@ class PaymentCorrections:
             try:
                 return {"bill_id": self.database.bill_numbered(number).id}
             except NotFound:
-                raise NotFound("EB404", f"There is no bill {to[:40]}.") from None
+                raise NotFound(
+                    "EB404", sentence("There is no bill {number}.", number=to[:40])
+                ) from None
         try:
             return {"customer_id": self.database.account_numbered(to).id}
         except NotFound:
-            raise NotFound("EB404", f"There is no account {to[:40]!r}.") from None
+            raise NotFound(
+                "EB404", sentence("There is no account {number}.", number=repr(to[:40]))
+            ) from None
 
 
 def given(reason: str) -> str:
     """The reason without spaces around it; raises ReasonMissing."""
     if not reason.strip():
-        raise ReasonMissing("Say why: the reason is kept with the payment.")
+        raise ReasonMissing(sentence("Say why: the reason is kept with the payment."))
     return reason.strip()
 
 
@@ -192,5 +197,5 @@ def above_zero(amount: str, currency: str) -> Money:
     """An amount as somebody typed it; raises InvalidMoney, also for one that is not above 0."""
     money = typed_money(amount, currency=currency)
     if money.minor <= 0:
-        raise InvalidMoney("The amount must be above 0.")
+        raise InvalidMoney(sentence("The amount must be above 0."))
     return money

@@ -10,7 +10,7 @@ from typing import Final, Self
 from babel import Locale
 from babel.numbers import format_currency, get_currency_precision, list_currencies, parse_pattern
 
-from services.quantities.counting import count
+from services.languages.sentence import nsentence, sentence
 
 # What people read has a minus sign, what programs read (CSV, JSON, fields) a hyphen.
 MINUS: Final = "\N{MINUS SIGN}"
@@ -45,7 +45,12 @@ class CurrencyMismatch(ValueError):
 def exponent(currency: str) -> int:
     """Decimals of a currency by ISO 4217: JPY 0, INR 2, KWD 3. Raises UnknownCurrency."""
     if currency in _WITHOUT_MINOR_UNIT or currency not in list_currencies():
-        raise UnknownCurrency(f"{currency[:20]!r} is not a currency code of ISO 4217, such as INR.")
+        raise UnknownCurrency(
+            sentence(
+                "{typed} is not a currency code of ISO 4217, such as INR.",
+                typed=repr(currency[:20]),
+            )
+        )
     return _ISO_4217_WHERE_CLDR_DIFFERS.get(currency, get_currency_precision(currency))
 
 
@@ -82,7 +87,7 @@ class Money:
 
     def __post_init__(self) -> None:
         if isinstance(self.minor, bool) or not isinstance(self.minor, int):
-            raise InvalidMoney("Money is kept as a whole number of minor units.")
+            raise InvalidMoney(sentence("Money is kept as a whole number of minor units."))
         exponent(self.currency)
 
     @classmethod
@@ -90,12 +95,24 @@ class Money:
         """Read "540.35" exactly. Raises InvalidMoney, UnknownCurrency."""
         places = exponent(currency)
         if not _is_plain_number(text):
-            raise InvalidMoney(f"{str(text)[:40]!r} is not an amount written as text like 540.35.")
+            raise InvalidMoney(
+                sentence(
+                    "{typed} is not an amount written as text like 540.35.",
+                    typed=repr(str(text)[:40]),
+                )
+            )
         whole, _, decimals = text.partition(".")
         # "12.000" dollars may be a thousands point, so end zeros beyond the currency's are refused.
         if len(decimals) > places:
-            most = count(places, "decimal")
-            raise InvalidMoney(f"{text!r} has more than the {most} of {currency}.")
+            most = nsentence("{count} decimal", "{count} decimals", places)
+            raise InvalidMoney(
+                sentence(
+                    "{typed} has more than the {most} of {currency}.",
+                    typed=repr(text),
+                    most=most,
+                    currency=currency,
+                )
+            )
         return cls(minor=int(whole + decimals.ljust(places, "0")), currency=currency)
 
     @property
@@ -125,7 +142,11 @@ class Money:
     def _check_same_currency(self, other: "Money") -> None:
         if self.currency != other.currency:
             raise CurrencyMismatch(
-                f"{self.currency} and {other.currency} cannot be added or subtracted."
+                sentence(
+                    "{currency} and {other} cannot be added or subtracted.",
+                    currency=self.currency,
+                    other=other.currency,
+                )
             )
 
 

@@ -5,6 +5,7 @@ Programs send plain decimals instead (`Money.parse`, `parse_kwh`).
 
 from babel.numbers import get_currency_symbol
 
+from services.languages.sentence import sentence_of
 from services.quantities.energy import InvalidEnergy, parse_kwh
 from services.quantities.money import MINUS, InvalidMoney, Money, exponent
 from services.quantities.written_numbers import AmbiguousNumber, plain_number
@@ -21,7 +22,7 @@ def typed_money(text: str, *, currency: str) -> Money:
     try:
         plain = plain_number(number, places=exponent(currency))
     except AmbiguousNumber as error:
-        raise InvalidMoney(str(error)) from None
+        raise InvalidMoney(sentence_of(error)) from None
     return Money.parse(plain, currency=currency)
 
 
@@ -41,7 +42,7 @@ def plain_kwh(text: str, *, unit: str = "kWh") -> str:
     try:
         return plain_number(number, places=_KWH_PLACES)
     except AmbiguousNumber as error:
-        raise InvalidEnergy(str(error)) from None
+        raise InvalidEnergy(sentence_of(error)) from None
 
 
 def _without_currency(text: str, currency: str) -> str:

@@ -13,6 +13,7 @@ from services.identity.audit_reason import given_reason
 from services.identity.auth import Principal, require
 from services.identity.permissions import Permission
 from services.integrations.deadline import Deadline
+from services.languages.sentence import sentence
 from services.metering.registers import parse_registers, plain_registers
 from services.outbox.outbox import Outbox
 from services.quantities.typed import typed_kwh
@@ -66,7 +67,7 @@ class ReadingReview:
         """
         require(principal, Permission.DECIDE_READINGS)
         if self.assessor.ai is None:
-            raise NoAiAnswer("AI not asked: it is not configured.")
+            raise NoAiAnswer(sentence("AI not asked: it is not configured."))
         flagged = self._flagged(reading_id)
         context = self._context(flagged)
         return self.assessor.ai.validate_reading(
@@ -144,7 +145,12 @@ class ReadingReview:
         require(principal, Permission.DECIDE_READINGS)
         why = given_reason(reason)
         if len(why) > _LONGEST_REASON:
-            raise InvalidReading(f"Say in {_LONGEST_REASON} characters why it is to be read again.")
+            raise InvalidReading(
+                sentence(
+                    "Say in {most} characters why it is to be read again.",
+                    most=_LONGEST_REASON,
+                )
+            )
         return self.database.decide_reading(
             actor=principal.user,
             reading_id=reading_id,
@@ -162,10 +168,10 @@ class ReadingReview:
         context = self._context(reading)
         if reading.status != "accepted" or reading.bill_id is not None:
             raise CannotBillReading(
-                "Only an accepted reading that is not billed yet can be billed."
+                sentence("Only an accepted reading that is not billed yet can be billed.")
             )
         if reading.read_on <= context.opening.read_on:
-            raise CannotBillReading("A bill ends on this day or later already.")
+            raise CannotBillReading(sentence("A bill ends on this day or later already."))
         return self.assessor.issuer.bills_up_to(
             context=context, closing=reading, now=now, however_short=True
         )
@@ -181,7 +187,7 @@ class ReadingReview:
             bills = self.bills_of_stored(reading_id=reading_id, now=now)
             _, moved = self.database.store_job_bills(actor=principal.user, bills=bills)
             if moved:
-                raise ChainMoved("EB001", "Another bill of the meter came between.")
+                raise ChainMoved("EB001", sentence("Another bill of the meter came between."))
             return self.database.bill(bills[-1].id)
 
         return price_until_stored(price_and_store)
@@ -239,7 +245,7 @@ class ReadingReview:
     def _flagged(self, reading_id: str) -> Reading:
         reading = self.database.reading(reading_id)
         if reading.status != "needs_review":
-            raise IllegalChange("EB005", "Somebody has already decided on this reading.")
+            raise IllegalChange("EB005", sentence("Somebody has already decided on this reading."))
         return reading
 
     def _context(self, reading: Reading) -> ReadingContext:

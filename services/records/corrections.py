@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
+from services.languages.sentence import sentence
 from services.quantities.money import Money
 from services.records.base import Record
 from services.records.bills import (
@@ -316,7 +317,7 @@ def past_of(
 
 def name_of(number: int | None) -> str:
     """A bill as people call it."""
-    return "the draft" if number is None else invoice_reference(number)
+    return sentence("the draft") if number is None else invoice_reference(number)
 
 
 def _together(registers: Iterable[dict[str, int]]) -> dict[str, int]:
