@@ -4,14 +4,14 @@ from typing import Final
 
 import streamlit as st
 
-from pages.languages.words import Said, _, language
+from pages.languages.words import Said, _, language, say
 from pages.registry import BILL
 from pages.shared.format import escaped
 from pages.shared.permitted import page_link
 from pages.shared.session import services
 from services.graph import Graph, GraphEdge, GraphNode, Neighbourhood
 from services.identity.auth import Principal
-from services.languages.sentence import N_, P_
+from services.languages.sentence import N_, P_, Sentence
 from services.records.bills import Bill
 
 # A colour for each kind, by its label in lower case, that reads on white and on dark.
@@ -136,8 +136,13 @@ def _node(node: GraphNode, *, chosen: bool) -> str:
     color = _COLORS.get(node.label.lower(), "#ffffff")
     width = 3 if chosen else 1
     kind = _KINDS.get(node.label.lower(), node.label)
-    label = f"{_quoted(kind)[:-1]}\\n{_quoted(node.caption)[1:]}"
+    label = f"{_quoted(kind)[:-1]}\\n{_quoted(_caption(node))[1:]}"
     return f'{_quoted(node.id)} [label={label}, fillcolor="{color}", penwidth={width}];'
+
+
+def _caption(node: GraphNode) -> str:
+    """What it is known by; names stay as they are."""
+    return say(node.caption) if isinstance(node.caption, Sentence) else node.caption
 
 
 def _edge(edge: GraphEdge) -> str:

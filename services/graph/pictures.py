@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from services.graph.answers import GraphEdge, GraphNode, Neighbourhood
+from services.languages.sentence import sentence
 from services.quantities.money import Money, scaled_text
 from services.records.bills import invoice_reference
 
@@ -34,20 +35,32 @@ def _caption(label: str, properties: Properties) -> str:
     match label:
         case "Bill":
             number = properties.get("number")
-            return invoice_reference(number) if number is not None else "Draft"
+            return invoice_reference(number) if number is not None else sentence("Draft")
         case "Reading":
             return f"{properties['read_on']}: {_kwh(properties['register_wh'])} kWh"
         case "Payment":
-            money = Money(properties["amount_minor"], properties["currency"])
-            paid = money.display() if money.minor else "pays it no more"
-            return f"{properties['received_on']}: {paid}"
+            return _of_payment(properties)
         case "Tariff":
-            return f"{properties['code']} from {properties['effective_from']}"
+            code, begins = properties["code"], properties["effective_from"]
+            return sentence("{code} from {day}", code=code, day=begins)
         case "Agreement":
-            until = f" to {properties['ends_on']}" if properties.get("ends_on") else ""
-            return f"from {properties['starts_on']}{until}"
+            return _of_agreement(properties)
     names = ("serial", "account_no", "code")
     return str(next(properties[name] for name in names if name in properties))
+
+
+def _of_payment(properties: Properties) -> str:
+    on, money = properties["received_on"], Money(properties["amount_minor"], properties["currency"])
+    if not money.minor:
+        return sentence("{day}: pays it no more", day=on)
+    return sentence("{day}: {amount}", day=on, amount=money)
+
+
+def _of_agreement(properties: Properties) -> str:
+    begins, ends = properties["starts_on"], properties.get("ends_on")
+    if not ends:
+        return sentence("from {day}", day=begins)
+    return sentence("from {first} to {last}", first=begins, last=ends)
 
 
 def _kwh(wh: int) -> str:

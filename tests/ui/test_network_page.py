@@ -18,14 +18,17 @@ from services.bootstrap import run_with
 from services.graph import Graph, GraphNode, Neighbourhood, OpenedGraph
 from services.identity.permissions import Role
 from services.importing import Importer
+from services.languages.language import Language
 from services.records.bills import Bill
 from services.records.entries import NewPayment
 from services.supply.changes import Exchange, TypedRead
 from tests.contract.graph.servers import PATIENT_SECONDS, embedded_graph
 from tests.integration.utility import ADMIN, Utility, make_utility
 from tests.servers import NewDatabase
+from tests.ui.untranslated import english_on
 
 pytestmark = pytest.mark.postgres
+ARABIC = Language.of("ar")
 ENTRY = """
 import streamlit as st
 st.navigation(
@@ -114,6 +117,15 @@ class TestEnergyLosses:
         assert ":red-badge[33.3 % lost]" in said
         assert ":green-badge[9.1 % lost]" in said
         assert "1 transformer" in said
+
+    def test_no_view_has_english_of_its_own_in_arabic(self, shown: Shown) -> None:
+        queries: tuple[dict[str, str], ...] = ({}, {"meter": "M1"}, {"bill": shown.bills["M2"].id})
+        for query in queries:
+            page = shown.page(Role.ADMIN, **query)
+            page.session_state["spoken-language"] = ARABIC
+            page.run()
+            assert not page.exception
+            assert english_on(page, data=("Hill", "Dale", "House M")) == []
 
     def test_many_transformers_are_shown_some_at_a_time(
         self, shown: Shown, monkeypatch: pytest.MonkeyPatch
@@ -214,6 +226,16 @@ class TestAroundABill:
         (drawn,) = page.get("graphviz_chart")
         for name in (bill.reference, "A-M2", "T-2", "F-1", "KSEB-LT1A"):
             assert name in str(drawn.proto.spec)
+
+    def test_the_picture_speaks_the_language_of_the_visit(self, shown: Shown) -> None:
+        page = shown.page(bill=shown.bills["M2"].id)
+        page.session_state["spoken-language"] = ARABIC
+        page.run()
+        (drawn,) = page.get("graphviz_chart")
+        spec = str(drawn.proto.spec)
+        for said in ("فاتورة", "العداد", "العميل", "المغذي", "يغذيه", "تفوتر"):
+            assert said in spec
+        assert not [word for word in ("Meter", "fed by", "from 2") if word in spec]
 
     def test_a_bill_that_is_not_in_the_graph_yet_is_said_so(self, shown: Shown) -> None:
         shown.utility.add_meter("M4")

@@ -14,13 +14,16 @@ from streamlit.testing.v1 import AppTest
 from scheduler import Scheduler
 from services.bootstrap import run_with
 from services.identity.permissions import Role
+from services.languages.language import Language
 from tests.integration.at_stripe.shop import Shop, open_shop
 from tests.integration.at_stripe.stripe_server import Stripe
 from tests.integration.providers.published import Links
 from tests.integration.providers.stand_in import running
 from tests.servers import NewDatabase
+from tests.ui.untranslated import english_on
 
 pytestmark = pytest.mark.postgres
+ARABIC = Language.of("ar")
 ENTRY = """
 import streamlit as st
 pages = ("reconciliation/reconciliation.py", "reconciliation/stripe_events.py",
@@ -109,6 +112,15 @@ def test_dates_too_far_apart_are_refused_in_words(shown: Shown) -> None:
     today = shown.shop.utility.today
     app.date_input[0].set_value((today.replace(year=today.year - 1), today))
     assert "92 days at most" in words(press(app, "Compare now"))
+
+
+def test_differences_and_events_are_said_in_arabic(shown: Shown) -> None:
+    for of in ("reconciliation", "stripe_events"):
+        app = shown.page(of=of)
+        app.session_state["spoken-language"] = ARABIC
+        app.run()
+        assert not app.exception
+        assert english_on(app) == []
 
 
 def test_without_stripe_only_the_ledger_is_shown(shown: Shown) -> None:

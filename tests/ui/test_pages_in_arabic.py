@@ -1,0 +1,129 @@
+"""The pages of money and of running the office in Arabic: nothing of their own is in English."""
+
+from collections.abc import Iterator
+from datetime import UTC, date, datetime
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from pages import registry
+from pages.registry import PageEntry
+from pages.reports.columns import LABELS
+from scheduler import Scheduler
+from services.bootstrap import run_with
+from services.identity.permissions import Role
+from services.languages.catalogues import OFFERED
+from services.languages.language import Language
+from services.records.entries import NewPayment
+from services.reports.catalogue import REPORTS
+from services.reports.definitions import Asked
+from tests.integration.utility import ADMIN, Utility, make_utility
+from tests.ui.test_pages import signed_in, user_of
+from tests.ui.untranslated import english_on, reads_arabic
+
+pytestmark = pytest.mark.postgres
+
+ARABIC = Language.of("ar")
+# Names of customers and tariffs, as people typed them.
+DATA = ("House M0", "House M1", "House M2", "Flat rate", "Main Street")
+VIEWS: tuple[tuple[PageEntry, str], ...] = (
+    (registry.BILL_RUNS, "Next run"),
+    (registry.BILL_RUNS, "Last run"),
+    (registry.BILL_RUNS, "Billing days"),
+    (registry.APPROVALS, "Waiting"),
+    (registry.APPROVALS, "Decided"),
+    (registry.BANK_LINES, "To decide"),
+    (registry.BANK_LINES, "Matched"),
+    (registry.AUTOPAY, "Next"),
+    (registry.AUTOPAY, "Over"),
+    (registry.AUTOPAY, "Policy"),
+)
+ALONE = (
+    registry.BOOKS,
+    registry.RECONCILIATION,
+    registry.STRIPE_EVENTS,
+    registry.SEARCH,
+    registry.NETWORK,
+    registry.REPORTS,
+    registry.CASH_DAY,
+)
+
+
+@pytest.fixture(scope="module")
+def utility(
+    own_settings: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Utility]:
+    """Three bills of 5 October 2025, each paid a little in cash."""
+    made = make_utility(own_settings["DATABASE_URL"], tmp_path_factory.mktemp("data"))
+    run_with(made.services, Scheduler(made.services))
+    made.now = datetime(2025, 10, 5, 6, tzinfo=UTC)
+    for n in range(3):
+        made.add_meter(f"M{n}")
+        bill = made.submit(f"M{n}", 1117).bill
+        assert bill is not None
+        row: dict[str, Any] = {"id": str(uuid4()), "bill_id": bill.id, "amount_minor": 100}
+        row |= {"currency": "INR", "method": "cash", "received_at": made.now}
+        row |= {"received_on": made.today}
+        made.services.database.record_payments(
+            actor=user_of(Role.ADMIN), payments=[NewPayment.model_validate(row)]
+        )
+    made.now = datetime.now(UTC)
+    reads_arabic(made.services, user_of(Role.ADMIN))
+    yield made
+    run_with(None)
+    made.services.close()
+
+
+def report_of_october(utility: Utility, report_id: str) -> AppTest:
+    app = signed_in(utility.services, Role.ADMIN)
+    app.query_params["id"], app.query_params["days"] = report_id, ["2025-10-01", "2025-10-31"]
+    app.query_params["on"] = "2025-10-31"
+    return app.switch_page(registry.REPORT.script).run()
+
+
+@pytest.mark.parametrize("page", ALONE, ids=[page.path for page in ALONE])
+def test_a_page_has_no_english(utility: Utility, page: PageEntry) -> None:
+    app = signed_in(utility.services, Role.ADMIN, page.script, find="House")
+    assert not app.exception
+    assert [title.value for title in app.title] == [ARABIC.gettext(page.title)]
+    assert english_on(app, data=DATA) == []
+
+
+@pytest.mark.parametrize(("page", "view"), VIEWS, ids=[f"{p.path}-{v}" for p, v in VIEWS])
+def test_each_view_of_a_page_has_no_english(utility: Utility, page: PageEntry, view: str) -> None:
+    app = signed_in(utility.services, Role.ADMIN, page.script, view=ARABIC.gettext(view))
+    assert not app.exception
+    assert app.segmented_control[0].value == view
+    assert english_on(app, data=DATA) == []
+
+
+@pytest.mark.parametrize("one", REPORTS, ids=[report.id for report in REPORTS])
+def test_a_report_has_no_english(utility: Utility, one: Any) -> None:
+    app = report_of_october(utility, one.id)
+    assert not app.exception
+    assert english_on(app, data=DATA) == []
+    for frame in app.dataframe:
+        assert not [name for name in frame.value.columns if name.isascii() and name != "kWh"]
+
+
+def test_cells_of_a_report_are_said_and_its_file_stays_in_english(utility: Utility) -> None:
+    app = report_of_october(utility, "register")
+    (frame,) = app.dataframe
+    assert set(frame.value["النوع"]) == {"فاتورة"}
+    reports = utility.services.reports
+    asked = Asked(date(2025, 10, 1), date(2025, 11, 1))
+    file = b"".join(reports.csv(reports.report("register"), asked, principal=ADMIN))
+    header, *rows = file.decode("utf-8-sig").splitlines()
+    assert header.startswith("date,bill,type,")
+    assert {row.split(",")[2] for row in rows} == {"bill"}
+
+
+@pytest.mark.parametrize("tag", OFFERED)
+def test_each_column_of_a_report_has_a_name_of_its_own(tag: str) -> None:
+    language = Language.of(tag)
+    for report in REPORTS:
+        shown = [column.name for column in report.columns if not column.only_in_files]
+        names = [language.pgettext("report", LABELS[name]) for name in shown]
+        assert len(set(names)) == len(shown), report.id
