@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from pages.languages.words import _, say
 from pages.shared.format import escaped, file_name
 from pages.shared.session import services, while_signed_in
 from services.records.bills import Bill
@@ -15,11 +16,11 @@ def show_download(bill: Bill, unprinted_because: str | None) -> None:
     archive = services().bill_archive
     if unprinted_because:
         st.warning(
-            f"This bill is not printed. {escaped(unprinted_because)}",
+            _("This bill is not printed. {why}", why=escaped(say(unprinted_because))),
             icon=":material/print_error:",
         )
     st.download_button(
-        "Bill as PDF",
+        _("Bill as PDF"),
         data=while_signed_in(lambda: archive.pdf(bill.id).pdf),
         file_name=file_name(f"{bill.reference}.pdf"),
         mime="application/pdf",

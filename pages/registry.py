@@ -112,7 +112,7 @@ DUNNING: Final = PageEntry(
 WORK_ORDERS: Final = PageEntry(
     "dunning/work_orders.py",
     "work-orders",
-    "Work orders",
+    N_("Work orders"),
     (Permission.SUBMIT_READINGS, Permission.VIEW_DUNNING),
     "power_settings_new",
 )
@@ -154,7 +154,7 @@ NOTIFICATIONS: Final = PageEntry(
     "notifications",
 )
 LETTERS: Final = PageEntry(
-    "system/letters.py", "letters", "Letters", (Permission.VIEW_CUSTOMERS,), "mail"
+    "system/letters.py", "letters", N_("Letters"), (Permission.VIEW_CUSTOMERS,), "mail"
 )
 API_KEYS: Final = PageEntry(
     "system/api_keys.py", "api-keys", N_("API keys"), (Permission.VIEW_SECURITY,), "key"

@@ -6,9 +6,10 @@ two people's changes merge. A test fails while a catalogue is not complete.
 """
 
 import sys
-from collections.abc import Sequence
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, BinaryIO, Final
 
 from babel.messages.catalog import Catalog
 from babel.messages.extract import DEFAULT_KEYWORDS, extract_from_dir
@@ -22,7 +23,25 @@ from services.languages.language import own_name  # noqa: E402
 
 # Of the texts in this context alone a language of documents has translations.
 DOCUMENT: Final = "document"
-_METHODS: Final = [("**.py", "python"), ("**.html", "jinja2")]
+# A line, the keyword that marks a text, the text, its comments.
+Found = tuple[int, str, str, list[str]]
+
+
+def of_a_jurisdiction(
+    file: BinaryIO, keywords: object, comments: object, options: Mapping[str, Any]
+) -> Iterator[Found]:
+    """What pages show of a jurisdiction's file: its title and what its rules ask for."""
+    del keywords, comments, options
+    held = tomllib.load(file)
+    for text in (held["title"], *(rule["asks"] for rule in held["rules"])):
+        yield 0, "gettext", text, []
+
+
+_METHODS: Final[list[tuple[str, Any]]] = [
+    ("**.py", "python"),
+    ("**.html", "jinja2"),
+    ("jurisdictions/*.toml", of_a_jurisdiction),
+]
 _KEYWORDS: Final = {
     **DEFAULT_KEYWORDS,
     "sentence": None,

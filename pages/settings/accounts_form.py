@@ -4,6 +4,7 @@ from typing import Final
 
 import streamlit as st
 
+from pages.languages.words import _
 from pages.settings.settings_form import may_change, opened, save
 from pages.shared.permitted import submit_button
 from services.identity.auth import Principal
@@ -21,10 +22,12 @@ def ask_accounts(principal: Principal) -> None:
         f"{key.removeprefix(_RATE)} = {code}" for key, code in held.items() if key.startswith(_RATE)
     )
     with st.container(border=True):
-        st.markdown("**Accounts of the journal**")
+        st.markdown(_("**Accounts of the journal**"))
         st.caption(
-            "Those of your bookkeeping. They hold for every month that is not closed; the journal "
-            "of a closed month keeps those that held when it was closed."
+            _(
+                "Those of your bookkeeping. They hold for every month that is not closed; the "
+                "journal of a closed month keeps those that held when it was closed."
+            )
         )
         with st.form(f"form-{form}", border=False):
             with st.grid(3, min_column_width=240) as grid:
@@ -32,21 +35,21 @@ def ask_accounts(principal: Principal) -> None:
                 for key in DEFAULT_CODES:
                     with grid.cell():
                         typed[key] = st.text_input(
-                            ACCOUNT_NAMES[key],
+                            _(ACCOUNT_NAMES[key]),
                             held[key],
                             max_chars=20,
                             key=f"{key}-{form}",
                             disabled=not may_change(),
                         )
             own = st.text_area(
-                "Rates of tax with an account of their own",
+                _("Rates of tax with an account of their own"),
                 rates,
                 placeholder="18 = 2118",
-                help="One a line: the rate as tariffs have it, and the account.",
+                help=_("One a line: the rate as tariffs have it, and the account."),
                 key=f"rates-{form}",
                 disabled=not may_change(),
             )
-            if submit_button("Save", Permission.CHANGE_SETTINGS, type="primary"):
+            if submit_button(_("Save"), Permission.CHANGE_SETTINGS, type="primary"):
                 codes = typed | _rates(own)
                 save("settings-accounts", form, {"account_codes": codes}, shown, principal)
 

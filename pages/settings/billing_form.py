@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from pages.languages.words import _, language
 from pages.settings.settings_form import ask_text, is_fixed, is_locked, may_change, opened, save
 from pages.shared.format import escaped
 from pages.shared.permitted import submit_button
@@ -16,7 +17,7 @@ def ask_billing(principal: Principal) -> None:
     """The terms on which bills are made from now on."""
     form, shown = opened("settings-billing", principal)
     with st.container(border=True), st.form(f"form-{form}", border=False):
-        st.markdown("**Bills from now on**")
+        st.markdown(_("**Bills from now on**"))
         body: dict[str, object] = {}
         with st.grid(2, min_column_width=240) as grid:
             with grid.cell():
@@ -25,12 +26,14 @@ def ask_billing(principal: Principal) -> None:
                 body |= _ask_currency(shown, form)
             with grid.cell():
                 body |= ask_text(
-                    "Language of new customers",
+                    _("Language of new customers"),
                     "default_language",
                     shown,
                     form,
-                    help="A tag such as en, hi, ml or th, for bills and messages of customers "
-                    "whose file names none. Pages are in English.",
+                    help=_(
+                        "A tag such as en, hi, ml or th, for bills and messages of customers "
+                        "whose file names none, and pages of users who chose none."
+                    ),
                 )
             with grid.cell():
                 body |= _ask_first_number(shown, form)
@@ -40,13 +43,13 @@ def ask_billing(principal: Principal) -> None:
                 body |= _ask_estimates(shown, form)
         body |= _ask_whether_to_estimate(shown, form)
         body |= _ask_approval(shown, form)
-        if submit_button("Save", Permission.CHANGE_SETTINGS, type="primary"):
+        if submit_button(_("Save"), Permission.CHANGE_SETTINGS, type="primary"):
             save("settings-billing", form, body, shown, principal)
 
 
 def _ask_due_days(shown: ShownSettings, form: str) -> dict[str, object]:
     days = st.number_input(
-        "Days until due",
+        _("Days until due"),
         min_value=0,
         max_value=365,
         value=shown.held.due_days,
@@ -59,18 +62,20 @@ def _ask_due_days(shown: ShownSettings, form: str) -> dict[str, object]:
 
 def _ask_first_number(shown: ShownSettings, form: str) -> dict[str, object]:
     number = st.number_input(
-        "Number of the first bill",
+        _("Number of the first bill"),
         min_value=1,
         max_value=999_999_999,
         value=shown.held.first_bill_number,
         step=1,
         disabled=shown.has_numbers or not may_change(),
-        help="To go on with the numbers of an earlier system. A bill's reference is INV- and its "
-        "number with six digits or more; numbers have no gaps.",
+        help=_(
+            "To go on with the numbers of an earlier system. A bill's reference is INV- and its "
+            "number with six digits or more; numbers have no gaps."
+        ),
         key=f"first-{form}",
     )
     if shown.has_numbers:
-        st.caption(":material/lock: Bills have numbers already.")
+        st.caption(_(":material/lock: Bills have numbers already."))
         return {}
     return {"first_bill_number": number}
 
@@ -78,12 +83,12 @@ def _ask_first_number(shown: ShownSettings, form: str) -> dict[str, object]:
 def _ask_currency(shown: ShownSettings, form: str) -> dict[str, object]:
     known = sorted({*currencies(), shown.held.currency})
     currency = st.selectbox(
-        "Default currency",
+        _("Default currency"),
         known,
         index=known.index(shown.held.currency),
-        format_func=currency_in_words,
+        format_func=lambda code: currency_in_words(code, language().locale),
         disabled=is_fixed(shown, "currency"),
-        help="Of new tariffs, and of accounts without one. What has a currency keeps it.",
+        help=_("Of new tariffs, and of accounts without one. What has a currency keeps it."),
         key=f"currency-{form}",
     )
     return {} if is_locked(shown, "currency") else {"currency": currency}
@@ -91,10 +96,10 @@ def _ask_currency(shown: ShownSettings, form: str) -> dict[str, object]:
 
 def _ask_whether_to_estimate(shown: ShownSettings, form: str) -> dict[str, object]:
     wanted = st.checkbox(
-        "Estimate missing reads",
+        _("Estimate missing reads"),
         shown.held.estimate_missing_reads,
         disabled=is_fixed(shown, "estimate_missing_reads"),
-        help="The monthly bills then estimate a read that did not come; else its bill waits.",
+        help=_("The monthly bills then estimate a read that did not come; else its bill waits."),
         key=f"estimate-{form}",
     )
     locked = is_locked(shown, "estimate_missing_reads")
@@ -103,13 +108,13 @@ def _ask_whether_to_estimate(shown: ShownSettings, form: str) -> dict[str, objec
 
 def _ask_days_to_wait(shown: ShownSettings, form: str) -> dict[str, object]:
     days = st.number_input(
-        "Days to wait before a read is estimated",
+        _("Days to wait before a read is estimated"),
         min_value=0,
         max_value=25,
         value=shown.held.estimate_after_days,
         step=1,
         disabled=is_fixed(shown, "estimate_after_days"),
-        help="After the billing day.",
+        help=_("After the billing day."),
         key=f"estimate-after-{form}",
     )
     return {} if is_locked(shown, "estimate_after_days") else {"estimate_after_days": days}
@@ -117,14 +122,16 @@ def _ask_days_to_wait(shown: ShownSettings, form: str) -> dict[str, object]:
 
 def _ask_estimates(shown: ShownSettings, form: str) -> dict[str, object]:
     number = st.number_input(
-        "Estimates in a row",
+        _("Estimates in a row"),
         min_value=1,
         max_value=12,
         value=shown.held.estimates_in_a_row,
         step=1,
         disabled=is_fixed(shown, "estimates_in_a_row"),
-        help="How often a meter may be billed without an actual reading, one time after the other. "
-        "A customer's own reading counts.",
+        help=_(
+            "How often a meter may be billed without an actual reading, one time after the other. "
+            "A customer's own reading counts."
+        ),
         key=f"in-a-row-{form}",
     )
     return {} if is_locked(shown, "estimates_in_a_row") else {"estimates_in_a_row": number}
@@ -132,7 +139,7 @@ def _ask_estimates(shown: ShownSettings, form: str) -> dict[str, object]:
 
 def _ask_approval(shown: ShownSettings, form: str) -> dict[str, object]:
     approval = st.checkbox(
-        "Every bill is a draft until the office issues it",
+        _("Every bill is a draft until the office issues it"),
         shown.held.bill_approval,
         disabled=is_fixed(shown, "bill_approval"),
         key=f"approval-{form}",
@@ -147,9 +154,9 @@ def ask_time_zone(principal: Principal) -> None:
     wanted = waiting or zone().key
     known = sorted({*time_zones(), wanted})
     with st.container(border=True), st.form(f"form-{form}", border=False):
-        st.markdown("**Time zone**")
+        st.markdown(_("**Time zone**"))
         chosen = st.selectbox(
-            "Time zone of bills, jobs and pages",
+            _("Time zone of bills, jobs and pages"),
             known,
             index=known.index(wanted),
             disabled=is_fixed(shown, "timezone"),
@@ -158,14 +165,19 @@ def ask_time_zone(principal: Principal) -> None:
         if is_locked(shown, "timezone"):
             return
         st.caption(
-            "It holds from the next start of the system: stop it and run `make run` again. Dates "
-            "of bills and readings that are stored stay as they are."
+            _(
+                "It holds from the next start of the system: stop it and run `make run` again. "
+                "Dates of bills and readings that are stored stay as they are."
+            )
         )
         if waiting:
             st.warning(
-                f"{escaped(waiting)} is saved and waits for the next start. Until then it is "
-                f"{escaped(zone().key)}.",
+                _(
+                    "{zone} is saved and waits for the next start. Until then it is {present}.",
+                    zone=escaped(waiting),
+                    present=escaped(zone().key),
+                ),
                 icon=":material/restart_alt:",
             )
-        if submit_button("Save", Permission.CHANGE_SETTINGS, type="primary"):
+        if submit_button(_("Save"), Permission.CHANGE_SETTINGS, type="primary"):
             save("settings-zone", form, {"timezone": chosen}, shown, principal)

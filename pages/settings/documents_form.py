@@ -1,9 +1,8 @@
 """What documents say and which there are: tax number, credit notes, a jurisdiction's facts."""
 
-from typing import Final
-
 import streamlit as st
 
+from pages.languages.words import _, say
 from pages.settings.settings_form import ask_text, may_change, opened, save
 from pages.shared.format import escaped
 from pages.shared.permitted import submit_button
@@ -21,8 +20,6 @@ from services.utility_settings.current import lack_of
 from services.utility_settings.desk import ShownSettings
 from services.utility_settings.model import MOST_OF_A_FACT
 
-_NONE: Final = "None: nothing is checked"
-
 
 def ask_documents(principal: Principal) -> None:
     """The tax number and the series of credit notes, then the jurisdiction and what it asks."""
@@ -34,45 +31,49 @@ def ask_documents(principal: Principal) -> None:
 def _ask_numbers(principal: Principal) -> None:
     form, shown = opened("settings-documents", principal)
     with st.container(border=True), st.form(f"form-{form}", border=False):
-        st.markdown("**Tax number and credit notes**")
+        st.markdown(_("**Tax number and credit notes**"))
         body: dict[str, object] = {
             **ask_text(
-                "Tax number",
+                _("Tax number"),
                 "tax_number",
                 shown,
                 form,
-                help="A VAT number, GSTIN or the like, on bills, credit notes, receipts and "
-                "statements. Customers have theirs among their details.",
+                help=_(
+                    "A VAT number, GSTIN or the like, on bills, credit notes, receipts and "
+                    "statements. Customers have theirs among their details."
+                ),
             )
         }
         body["credit_notes"] = st.checkbox(
-            "A voided bill has a credit note",
+            _("A voided bill has a credit note"),
             shown.held.credit_notes,
             disabled=not may_change(),
-            help="A document with a number of its own, without gaps, that takes the bill back. A "
-            "corrected bill is voided and another one takes its place. Bills voided before "
-            "have none.",
+            help=_(
+                "A document with a number of its own, without gaps, that takes the bill back. A "
+                "corrected bill is voided and another one takes its place. Bills voided before "
+                "have none."
+            ),
             key=f"credit-notes-{form}",
         )
-        body |= ask_text("Credit notes' numbers begin with", "credit_note_prefix", shown, form)
+        body |= ask_text(_("Credit notes' numbers begin with"), "credit_note_prefix", shown, form)
         body |= _ask_first_number(shown, form)
-        if submit_button("Save", Permission.CHANGE_SETTINGS, type="primary"):
+        if submit_button(_("Save"), Permission.CHANGE_SETTINGS, type="primary"):
             save("settings-documents", form, body, shown, principal)
 
 
 def _ask_first_number(shown: ShownSettings, form: str) -> dict[str, object]:
     number = st.number_input(
-        "Number of the first credit note",
+        _("Number of the first credit note"),
         min_value=1,
         max_value=999_999_999,
         value=shown.held.first_credit_note_number,
         step=1,
         disabled=shown.has_credit_notes or not may_change(),
-        help="To go on with the numbers of an earlier system. Numbers have no gaps.",
+        help=_("To go on with the numbers of an earlier system. Numbers have no gaps."),
         key=f"first-credit-note-{form}",
     )
     if shown.has_credit_notes:
-        st.caption(":material/lock: Credit notes have numbers already.")
+        st.caption(_(":material/lock: Credit notes have numbers already."))
         return {}
     return {"first_credit_note_number": number}
 
@@ -81,17 +82,17 @@ def _ask_jurisdiction(principal: Principal) -> None:
     form, shown = opened("settings-jurisdiction", principal)
     names = ["", *jurisdictions()]
     with st.container(border=True), st.form(f"form-{form}", border=False):
-        st.markdown("**Jurisdiction**")
+        st.markdown(_("**Jurisdiction**"))
         name = st.selectbox(
-            "Whose rules bills must meet",
+            _("Whose rules bills must meet"),
             names,
             index=names.index(shown.held.jurisdiction),
             format_func=_title,
             disabled=not may_change(),
-            help="A bill that lacks what they ask for is not issued: it stays a draft.",
+            help=_("A bill that lacks what they ask for is not issued: it stays a draft."),
             key=f"jurisdiction-{form}",
         )
-        if submit_button("Save", Permission.CHANGE_SETTINGS, type="primary"):
+        if submit_button(_("Save"), Permission.CHANGE_SETTINGS, type="primary"):
             save("settings-jurisdiction", form, {"jurisdiction": name}, shown, principal)
     chosen = jurisdiction_of(shown.held.jurisdiction)
     if chosen is not None:
@@ -100,17 +101,20 @@ def _ask_jurisdiction(principal: Principal) -> None:
 
 def _title(name: str) -> str:
     chosen = jurisdiction_of(name)
-    return f"{chosen.title[:1].upper()}{chosen.title[1:]}" if chosen else _NONE
+    if chosen is None:
+        return _("None: nothing is checked")
+    title = _(chosen.title)
+    return f"{title[:1].upper()}{title[1:]}"
 
 
 def _show_rules(chosen: Jurisdiction, shown: ShownSettings) -> None:
     if lack := lack_of(shown.held):
-        st.warning(escaped(lack), icon=":material/rule:")
+        st.warning(escaped(say(lack)), icon=":material/rule:")
     else:
-        st.success("All that the rules ask the utility for is set.", icon=":material/rule:")
-    with st.expander("The rules"):
+        st.success(_("All that the rules ask the utility for is set."), icon=":material/rule:")
+    with st.expander(_("The rules")):
         for rule in chosen.rules:
-            st.markdown(f"{escaped(rule.asks)} :gray[{escaped(rule.source)}]")
+            st.markdown(f"{escaped(_(rule.asks))} :gray[{escaped(rule.source)}]")
 
 
 def _ask_facts(principal: Principal) -> None:
@@ -125,15 +129,15 @@ def _ask_facts(principal: Principal) -> None:
     if not facts:
         return
     with st.container(border=True), st.form(f"form-{form}", border=False):
-        st.markdown("**What bills say besides**")
-        st.caption("Each is printed at the end of a bill, as it is written here.")
+        st.markdown(_("**What bills say besides**"))
+        st.caption(_("Each is printed at the end of a bill, as it is written here."))
         body = {fact: _ask_fact(fact, shown, form) for fact in facts}
-        if submit_button("Save", Permission.CHANGE_SETTINGS, type="primary"):
+        if submit_button(_("Save"), Permission.CHANGE_SETTINGS, type="primary"):
             save("settings-facts", form, {"bill_facts": body}, shown, principal)
 
 
 def _ask_fact(fact: PrintedFact, shown: ShownSettings, form: str) -> str:
-    words = fact_in_words(fact)
+    words = _(fact_in_words(fact))
     return (
         st.text_area(
             words[:1].upper() + words[1:],

@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from pages.languages.words import _, language
 from pages.settings.settings_form import may_change, opened, save
 from pages.shared.money_format import FEE_NAMES
 from pages.shared.number_field import number_field
@@ -17,14 +18,16 @@ def ask_fees(principal: Principal) -> None:
     """The fees of one currency; an empty field is no fee."""
     form, shown = opened("settings-fees", principal)
     with st.container(border=True):
-        st.markdown("**Fees**")
-        st.caption("Nothing is charged by itself: whoever charges a fee may choose one of these.")
+        st.markdown(_("**Fees**"))
+        st.caption(
+            _("Nothing is charged by itself: whoever charges a fee may choose one of these.")
+        )
         known = sorted({*currencies(), shown.held.currency, *shown.held.fees})
         currency = st.selectbox(
-            "Currency",
+            _("Currency"),
             known,
             index=known.index(shown.held.currency),
-            format_func=currency_in_words,
+            format_func=lambda code: currency_in_words(code, language().locale),
             key=f"fee-currency-{form}",
         )
         held = shown.held.fees.get(currency, {})
@@ -39,5 +42,5 @@ def ask_fees(principal: Principal) -> None:
                             value=Money(held[kind], currency).text if kind in held else "",
                             disabled=not may_change(),
                         )
-            if submit_button("Save", Permission.CHANGE_SETTINGS, type="primary"):
+            if submit_button(_("Save"), Permission.CHANGE_SETTINGS, type="primary"):
                 save("settings-fees", form, {"fees": {currency: typed}}, shown, principal)

@@ -6,23 +6,27 @@ from typing import Any, Final
 import streamlit as st
 from pydantic import ValidationError
 
+from pages.languages.words import _, language, ngettext, say
 from pages.settings.settings_form import opened, save
-from pages.shared.format import day, escaped
+from pages.shared.format import count, escaped
 from pages.shared.permitted import submit_button
 from pages.shared.session import now, services
 from services.identity.auth import Principal
 from services.identity.permissions import Permission
-from services.quantities.counting import count
+from services.languages.sentence import N_
+from services.languages.writing import Month
 from services.records.use_limits import LimitsFor, ValidationLimits
 from services.utility_settings.desk import ShownSettings
 from services.utility_settings.model import SENTENCES
 
-MONTHS: Final = (
-    *("January", "February", "March", "April", "May", "June"),
-    *("July", "August", "September", "October", "November", "December"),
+_FLAGGED: Final = N_(
+    "These limits would have flagged {flagged} of {readings} of {meters} in the last year; the "
+    "present ones {flagged_now}."
 )
-_ALL: Final = "All tariffs"
-_NEW: Final = "New limits"
+_FLAGGED_OF_SAMPLE: Final = N_(
+    "These limits would have flagged {flagged} of {readings} of {meters}, a sample, in the last "
+    "year; the present ones {flagged_now}."
+)
 
 
 def ask_limits(principal: Principal) -> None:
@@ -31,17 +35,19 @@ def ask_limits(principal: Principal) -> None:
     held = shown.held.validation_limits
     names = _tariff_names(principal)
     with st.container(border=True):
-        st.markdown("**Which readings are looked at**")
+        st.markdown(_("**Which readings are looked at**"))
         st.caption(
-            "A reading is compared with the meter's recent use, the same season last year and how "
-            "similar meters moved. A meter whose use changes much from month to month gets more "
-            "room. Limits of a tariff hold before those of all, limits of some months before those "
-            "of the whole year."
+            _(
+                "A reading is compared with the meter's recent use, the same season last year and "
+                "how similar meters moved. A meter whose use changes much from month to month gets "
+                "more room. Limits of a tariff hold before those of all, limits of some months "
+                "before those of the whole year."
+            )
         )
         _show(held, names)
-        labels = [_NEW, *(_label(row, names) for row in held)]
+        labels = [_("New limits"), *(_label(row, names) for row in held)]
         chosen = st.selectbox(
-            "Limits", range(len(labels)), format_func=labels.__getitem__, key=f"limits-{form}"
+            _("Limits"), range(len(labels)), format_func=labels.__getitem__, key=f"limits-{form}"
         )
         at = chosen - 1 if chosen else None
         _ask_one(form, at, names, principal, shown)
@@ -54,9 +60,9 @@ def _ask_one(
     with st.form(f"form-{key}", border=False):
         typed = _fields(held[at] if at is not None else LimitsFor(), names, key)
         with st.container(horizontal=True):
-            saved = submit_button("Save", Permission.CHANGE_SETTINGS, type="primary")
-            tried = st.form_submit_button("Try on the last year")
-            removed = at is not None and submit_button("Remove", Permission.CHANGE_SETTINGS)
+            saved = submit_button(_("Save"), Permission.CHANGE_SETTINGS, type="primary")
+            tried = st.form_submit_button(_("Try on the last year"))
+            removed = at is not None and submit_button(_("Remove"), Permission.CHANGE_SETTINGS)
     others = [row for n, row in enumerate(held) if n != at]
     if removed:
         _save(form, others, shown, principal)
@@ -64,7 +70,7 @@ def _ask_one(
         try:
             rows = [*others, LimitsFor.model_validate(typed)]
         except ValidationError:
-            st.error(SENTENCES["validation_limits"], icon=":material/edit:")
+            st.error(say(SENTENCES["validation_limits"]), icon=":material/edit:")
             return
         if saved:
             _save(form, rows, shown, principal)
@@ -84,48 +90,52 @@ def _fields(row: LimitsFor, names: Mapping[str, str], key: str) -> dict[str, Any
     with st.grid(2, min_column_width=240) as grid:
         with grid.cell():
             typed["tariff_id"] = st.selectbox(
-                "For",
+                _("For"),
                 tariffs,
                 index=tariffs.index(row.tariff_id) if row.tariff_id in tariffs else 0,
-                format_func=lambda one: names[one] if one else _ALL,
+                format_func=lambda one: names[one] if one else _("All tariffs"),
                 key=f"limits-tariff-{key}",
             )
         with grid.cell():
             chosen = st.multiselect(
-                "In the months",
+                _("In the months"),
                 range(1, 13),
                 default=row.months,
-                format_func=lambda month: MONTHS[month - 1],
-                placeholder="All year",
+                format_func=_month,
+                placeholder=_("All year"),
                 key=f"limits-months-{key}",
             )
             typed["months"] = sorted(chosen)
         for name, label, hint in _NUMBERS:
             with grid.cell():
                 typed[name] = st.number_input(
-                    label,
+                    _(label),
                     value=getattr(row, name),
                     min_value=0,
                     step=1,
-                    help=hint,
+                    help=_(hint),
                     key=f"limits-{name}-{key}",
                 )
     return typed
 
 
 _NUMBERS: Final = (
-    ("high_percent", "High above, % of the highest expectation", "At least 110."),
-    ("low_percent", "Low below, % of the lowest expectation", "At most 90; 0 doubts no low use."),
-    ("zero_days", "Standing still for so many days", "Of a meter that was used before."),
+    ("high_percent", N_("High above, % of the highest expectation"), N_("At least 110.")),
+    (
+        "low_percent",
+        N_("Low below, % of the lowest expectation"),
+        N_("At most 90; 0 doubts no low use."),
+    ),
+    ("zero_days", N_("Standing still for so many days"), N_("Of a meter that was used before.")),
     (
         "change_percent",
-        "Change from the period before, %",
-        "100 × the change / the present use. Empty: not used.",
+        N_("Change from the period before, %"),
+        N_("100 × the change / the present use. Empty: not used."),
     ),
     (
         "outlier_iqr",
-        "Interquartile ranges above the median",
-        "Above the median of the past year. Empty: not used.",
+        N_("Interquartile ranges above the median"),
+        N_("Above the median of the past year. Empty: not used."),
     ),
 )
 
@@ -134,28 +144,46 @@ def _show(held: Sequence[LimitsFor], names: Mapping[str, str]) -> None:
     usual = ValidationLimits()
     if not held:
         st.markdown(
-            f"High above {usual.high_percent} %, low below {usual.low_percent} %, standing still "
-            f"for {count(usual.zero_days, 'day')}: the limits that hold without any set here."
+            _(
+                "High above {high} %, low below {low} %, standing still for {days}: the limits "
+                "that hold without any set here.",
+                high=usual.high_percent,
+                low=usual.low_percent,
+                days=count(usual.zero_days, "day"),
+            )
         )
         return
-    st.markdown(
-        "\n".join(
-            f"- {escaped(_label(row, names))}: high above {row.high_percent} %, low below "
-            f"{row.low_percent} %, standing still for {count(row.zero_days, 'day')}"
-            + (f", change above {row.change_percent} %" if row.change_percent else "")
-            + (f", {row.outlier_iqr} interquartile ranges" if row.outlier_iqr else "")
-            for row in held
+    st.markdown("\n".join(f"- {escaped(_label(row, names))}: {_in_words(row)}" for row in held))
+
+
+def _in_words(row: LimitsFor) -> str:
+    said = [
+        _("high above {percent} %", percent=row.high_percent),
+        _("low below {percent} %", percent=row.low_percent),
+        _("standing still for {days}", days=count(row.zero_days, "day")),
+    ]
+    if row.change_percent:
+        said.append(_("change above {percent} %", percent=row.change_percent))
+    if row.outlier_iqr:
+        said.append(
+            ngettext("{count} interquartile range", "{count} interquartile ranges", row.outlier_iqr)
         )
-    )
+    return ", ".join(said)
 
 
 def _label(row: LimitsFor, names: Mapping[str, str]) -> str:
-    tariff = names.get(row.tariff_id, "a tariff of the past") if row.tariff_id else _ALL
+    tariff = (
+        names.get(row.tariff_id, _("a tariff of the past")) if row.tariff_id else _("All tariffs")
+    )
     return f"{tariff}, {_months(row.months)}"
 
 
+def _month(number: int) -> str:
+    return language().write(Month(number, full=True))
+
+
 def _months(months: Sequence[int]) -> str:
-    return ", ".join(MONTHS[month - 1] for month in months) or "all year"
+    return ", ".join(map(_month, months)) or _("all year")
 
 
 def _tariff_names(principal: Principal) -> dict[str, str]:
@@ -164,19 +192,30 @@ def _tariff_names(principal: Principal) -> dict[str, str]:
 
 
 def _try(rows: Sequence[LimitsFor], principal: Principal) -> None:
-    with st.spinner("Judging the last year's readings again."):
+    with st.spinner(_("Judging the last year's readings again.")):
         trial = services().limits_trial.run(rows, principal=principal, now=now())
     if not trial.readings:
-        st.info("There are no readings of the last year to try these limits on.")
+        st.info(_("There are no readings of the last year to try these limits on."))
         return
-    of = f"{count(trial.readings, 'reading')} of {count(trial.meters, 'meter')}"
-    sample = ", a sample," if trial.is_sample else ""
+    text = _FLAGGED_OF_SAMPLE if trial.is_sample else _FLAGGED
     st.info(
-        f"These limits would have flagged {trial.flagged:,} of {of}{sample} in the last year; the "
-        f"present ones {trial.flagged_now:,}."
+        _(
+            text,
+            flagged=trial.flagged,
+            readings=count(trial.readings, "reading"),
+            meters=count(trial.meters, "meter"),
+            flagged_now=trial.flagged_now,
+        )
     )
     if trial.examples:
         st.markdown(
-            "Flagged by these alone, for example:\n"
-            + "\n".join(f"- {escaped(serial)} on {day(on)}" for serial, on in trial.examples)
+            "\n".join(
+                [
+                    _("Flagged by these alone, for example:"),
+                    *(
+                        _("- {meter} on {day}", meter=escaped(serial), day=on)
+                        for serial, on in trial.examples
+                    ),
+                ]
+            )
         )

@@ -2,6 +2,8 @@
 
 import streamlit as st
 
+from pages.languages.words import _
+from pages.registry import SETTINGS
 from pages.settings.accounts_form import ask_accounts
 from pages.settings.approvals_form import ask_approvals
 from pages.settings.billing_form import ask_billing, ask_time_zone
@@ -16,17 +18,30 @@ from pages.shared.form_ids import show_done
 from pages.shared.header import show_header
 from pages.shared.session import people_with, require_permission
 from services.identity.permissions import Permission
+from services.languages.sentence import N_
 
 _VIEWS = (
-    *("Utility", "Billing", "Documents", "Readings", "Fees", "Accounts", "Approvals", "Changes"),
+    *(
+        N_("Utility"),
+        N_("Billing"),
+        N_("Documents"),
+        N_("Readings"),
+        N_("Fees"),
+        N_("Accounts"),
+        N_("Approvals"),
+        N_("Changes"),
+    ),
 )
 
 principal = require_permission(Permission.VIEW_SYSTEM)
-show_header("Settings")
+show_header(SETTINGS.title)
 show_done()
 if not may_change():
     st.caption(
-        f":material/lock: Settings are changed by {people_with(Permission.CHANGE_SETTINGS)}."
+        _(
+            ":material/lock: Settings are changed by {people}.",
+            people=people_with(Permission.CHANGE_SETTINGS),
+        )
     )
 view = chosen_view(_VIEWS)
 if view == "Billing":

@@ -5,6 +5,7 @@ from typing import Any
 
 import streamlit as st
 
+from pages.languages.words import _, say
 from pages.shared.form_ids import form_done, form_id
 from pages.shared.format import escaped
 from pages.shared.session import may, services
@@ -42,7 +43,9 @@ def is_locked(shown: ShownSettings, name: str) -> bool:
     """Whether the environment sets this; the field above then says so."""
     variable = shown.variable_of(name)
     if variable:
-        st.caption(f":material/lock: Set by the environment variable `{variable}`.")
+        st.caption(
+            _(":material/lock: Set by the environment variable `{variable}`.", variable=variable)
+        )
     return variable is not None
 
 
@@ -72,14 +75,14 @@ def attempt(name: str, change: Callable[[], bool]) -> None:
         is_changed = change()
     except InvalidSettings as error:
         for problem in error.problems:
-            st.error(escaped(problem), icon=":material/edit:")
+            st.error(escaped(say(problem)), icon=":material/edit:")
     except InvalidLogo as error:
-        st.error(escaped(error), icon=":material/edit:")
+        st.error(escaped(say(error)), icon=":material/edit:")
     except IllegalChange as error:
-        st.error(escaped(error), icon=":material/sync_problem:")
-        st.button("Begin again with them", on_click=lambda: _begin_again(name))
+        st.error(escaped(say(error)), icon=":material/sync_problem:")
+        st.button(_("Begin again with them"), on_click=lambda: _begin_again(name))
     else:
-        form_done(name, "The settings are saved." if is_changed else "Nothing was changed.")
+        form_done(name, _("The settings are saved.") if is_changed else _("Nothing was changed."))
         st.rerun()
 
 

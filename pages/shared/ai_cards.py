@@ -7,14 +7,16 @@ from typing import Any
 
 import streamlit as st
 
+from pages.languages.words import _, language, say
 from pages.shared.components import ai_opinion, description_list
-from pages.shared.format import count, day, escaped, moment, money, month
+from pages.shared.format import count, escaped, grouped, moment, money, month
 from pages.shared.session import may, now, services, today, zone
 from services.ai.answers import NoAiAnswer
 from services.ai.asking import MICRO
 from services.database.errors import DatabaseError
 from services.identity.auth import Principal
 from services.identity.permissions import Permission
+from services.languages.sentence import sentence_of
 from services.metering.recent_use import UnableToCompareReads
 from services.metering.register_arithmetic import ReadingTooLong
 from services.quantities.energy import InvalidEnergy
@@ -42,19 +44,24 @@ def show_second_opinion(bill: Bill, opinion: StoredOpinion | None) -> None:
         return
     with st.container(border=True, gap="xsmall"):
         with st.container(horizontal=True, vertical_alignment="center"):
-            st.markdown("**Second opinion**", width="content")
+            st.markdown(_("**Second opinion**"), width="content")
             agrees = opinion.agrees
-            st.badge("Agrees" if agrees else "Differs", color="green" if agrees else "orange")
+            st.badge(_("Agrees") if agrees else _("Differs"), color="green" if agrees else "orange")
         total = Money.parse(opinion.total, currency=opinion.currency)
         description_list(
-            [("AI's total", total.display()), ("Difference", _difference(bill, total))],
+            [
+                (_("AI's total"), language().money(total)),
+                (_("Difference"), _difference(bill, total)),
+            ],
             least_width=110,
         )
         for line in _other_lines(bill, opinion):
             st.caption(escaped(line))
         if opinion.held:
-            st.markdown("It is too far apart, so the bill was held as a draft.")
-        st.caption(f"By {escaped(opinion.model)}, {moment(bill.created_at, zone())}")
+            st.markdown(_("It is too far apart, so the bill was held as a draft."))
+        st.caption(
+            _("By {model}, {at}", model=escaped(opinion.model), at=moment(bill.created_at, zone()))
+        )
 
 
 def show_ai_on_reading(reading: Reading, principal: Principal) -> None:
@@ -67,12 +74,12 @@ def show_ai_on_reading(reading: Reading, principal: Principal) -> None:
     elif said.get("verdict") == "plausible":
         st.info(escaped(ai_opinion(said)), icon=":material/psychology:")
     elif "remark" in said:
-        st.caption(escaped(said["remark"]))
+        st.caption(escaped(say(said["remark"])))
     may_ask = may(Permission.DECIDE_READINGS)
     if "verdict" in said or services().assessor.ai is None or not may_ask:
         return
-    if st.button("Ask AI about this reading", icon=":material/psychology:", key=f"ask-{key}"):
-        with st.spinner("Asking AI …"):
+    if st.button(_("Ask AI about this reading"), icon=":material/psychology:", key=f"ask-{key}"):
+        with st.spinner(_("Asking AI …")):
             st.session_state[key] = _asked_ai(reading, principal)
         st.rerun()
 
@@ -83,54 +90,84 @@ def show_ai_month(principal: Principal) -> None:
     if usage is None:
         return
     with st.container(border=True):
-        st.markdown(f"**AI in {month(today())}**")
+        st.markdown(_("**AI in {month}**", month=month(today())))
         try:
             done = usage.this_month(principal=principal, now=now())
         except DatabaseError:
-            st.caption("What AI did and cost cannot be read just now.")
+            st.caption(_("What AI did and cost cannot be read just now."))
             return
         spent, opinions = done.spending, done.opinions
         description_list(
             [
-                ("Questions", _questions(spent)),
-                ("Readings judged", _readings(done.readings)),
-                ("Second opinions on bills", _opinions(opinions)),
-                ("Tokens", f"{spent.prompt_tokens:,} in, {spent.completion_tokens:,} out"),
-                ("Cost", _cost(spent, done.monthly_budget)),
+                (_("Questions"), _questions(spent)),
+                (_("Readings judged"), _readings(done.readings)),
+                (_("Second opinions on bills"), _opinions(opinions)),
+                (
+                    _("Tokens"),
+                    _(
+                        "{prompt} in, {completion} out",
+                        prompt=spent.prompt_tokens,
+                        completion=spent.completion_tokens,
+                    ),
+                ),
+                (_("Cost"), _cost(spent, done.monthly_budget)),
             ],
             least_width=170,
         )
         if done.is_spent:
             again = first_of_month(first_of_month(today()) + timedelta(days=31))
             st.warning(
-                f"This month's budget is spent: AI is not asked again before {day(again)}. "
-                "Billing goes on with the rules and the templates alone.",
+                _(
+                    "This month's budget is spent: AI is not asked again before {day}. "
+                    "Billing goes on with the rules and the templates alone.",
+                    day=again,
+                ),
                 icon=":material/savings:",
             )
 
 
 def _readings(counts: ReadingVerdictCounts) -> str:
     """Such as: 40, the same as the rules of 38; doubted by AI alone: 2 (1 accepted, 1 refused)."""
-    said = [f"{counts.judged:,}, the same as the rules of {counts.agreed:,}"]
+    said = [
+        _("{judged}, the same as the rules of {agreed}", judged=counts.judged, agreed=counts.agreed)
+    ]
     if not counts.judged:
-        said = ["none"]
-    for who, alone, accepted, refused in (
-        ("AI", counts.ai_alone, counts.ai_alone_accepted, counts.ai_alone_refused),
-        ("the rules", counts.rules_alone, counts.rules_alone_accepted, counts.rules_alone_refused),
-    ):
-        if alone:
-            decided = f"{accepted:,} accepted, {refused:,} refused"
-            said.append(f"doubted by {who} alone: {alone:,} ({decided} by a person)")
+        said = [_("none")]
+    if counts.ai_alone:
+        said.append(
+            _(
+                "doubted by AI alone: {alone} ({accepted} accepted, {refused} refused by a person)",
+                alone=counts.ai_alone,
+                accepted=counts.ai_alone_accepted,
+                refused=counts.ai_alone_refused,
+            )
+        )
+    if counts.rules_alone:
+        said.append(
+            _(
+                "doubted by the rules alone: {alone} ({accepted} accepted, {refused} refused by a "
+                "person)",
+                alone=counts.rules_alone,
+                accepted=counts.rules_alone_accepted,
+                refused=counts.rules_alone_refused,
+            )
+        )
     if counts.not_asked:
-        said.append(f"not asked about {counts.not_asked:,} that the rules found nothing unusual in")
+        said.append(
+            _(
+                "not asked about {readings} that the rules found nothing unusual in",
+                readings=counts.not_asked,
+            )
+        )
     return "; ".join(said)
 
 
 def _difference(bill: Bill, total: Money) -> str:
     apart = total.minor - bill.total_minor
     if not apart:
-        return "none"
-    return f"{money(abs(apart), bill.currency)} {'more' if apart > 0 else 'less'}"
+        return _("none")
+    amount = money(abs(apart), bill.currency)
+    return _("{amount} more", amount=amount) if apart > 0 else _("{amount} less", amount=amount)
 
 
 def _other_lines(bill: Bill, opinion: StoredOpinion) -> list[str]:
@@ -143,11 +180,20 @@ def _other_lines(bill: Bill, opinion: StoredOpinion) -> list[str]:
     said = []
     for code in opinion.other_lines:
         if code not in names:
-            said.append("It has charges that the tariff does not.")
+            said.append(_("It has charges that the tariff does not."))
             continue
         found = theirs.get(code)
-        amount = Money.parse(found, currency=bill.currency).display() if found else "nothing"
-        said.append(f"{names[code]}: {amount} instead of {money(ours[code], bill.currency)}")
+        amount = (
+            language().money(Money.parse(found, currency=bill.currency)) if found else _("nothing")
+        )
+        said.append(
+            _(
+                "{charge}: {amount} instead of {ours}",
+                charge=names[code],
+                amount=amount,
+                ours=money(ours[code], bill.currency),
+            )
+        )
     return said
 
 
@@ -158,26 +204,40 @@ def _asked_ai(reading: Reading, principal: Principal) -> dict[str, Any]:
             reading_id=reading.id, principal=principal, now=now()
         )
     except _CANNOT_ASK as error:
-        return {"remark": str(error)}
+        return {"remark": sentence_of(error)}
     return verdict.to_json()
 
 
 def _questions(spent: AiSpending) -> str:
-    asked = f"{spent.calls:,}"
-    return f"{asked}, {spent.unanswered:,} without an answer" if spent.unanswered else asked
+    if not spent.unanswered:
+        return grouped(str(spent.calls))
+    return _(
+        "{asked}, {unanswered} without an answer", asked=spent.calls, unanswered=spent.unanswered
+    )
 
 
 def _opinions(counts: SecondOpinionCounts) -> str:
     if not counts.asked:
-        return "none"
-    said = f"{counts.agreed:,} agreed, {counts.differed:,} differed"
-    return f"{said}, {count(counts.held, 'bill')} held" if counts.held else said
+        return _("none")
+    of = {"agreed": counts.agreed, "differed": counts.differed}
+    if counts.held:
+        return _(
+            "{agreed} agreed, {differed} differed, {bills} held",
+            **of,
+            bills=count(counts.held, "bill"),
+        )
+    return _("{agreed} agreed, {differed} differed", **of)
 
 
 def _cost(spent: AiSpending, budget: Decimal | None) -> str:
     if spent.calls and spent.unpriced == spent.calls:
-        return "not known: no prices are set"
+        return _("not known: no prices are set")
     cost = Decimal(spent.cost_micro) / MICRO
-    said = "under 0.01" if 0 < cost < Decimal("0.01") else f"{cost:,.2f}"
-    said = f"{said} of {budget:,f} USD" if budget is not None else f"{said} USD, no limit"
-    return f"{said}; {spent.unpriced:,} not priced" if spent.unpriced else said
+    said = _("under 0.01") if 0 < cost < Decimal("0.01") else grouped(f"{cost:.2f}")
+    if budget is None:
+        said = _("{cost} USD, no limit", cost=said)
+    else:
+        said = _("{cost} of {budget} USD", cost=said, budget=grouped(f"{budget:f}"))
+    if not spent.unpriced:
+        return said
+    return _("{cost}; {unpriced} not priced", cost=said, unpriced=spent.unpriced)

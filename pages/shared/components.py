@@ -7,7 +7,7 @@ from typing import Any, Final, TypeVar
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from pages.languages.words import _
+from pages.languages.words import _, say
 from pages.shared.format import Color, escaped
 from services.outbox.steps import STEP_NAMES, StepOutcome
 from services.records.base import COUNTED_TO
@@ -106,7 +106,7 @@ class LiveSteps:
         with st.container(gap="xsmall"):
             for step in STEP_NAMES:
                 self._places[step] = st.empty()
-                self._places[step].markdown(f"{_NOT_BEGUN} {STEP_NAMES[step]}")
+                self._places[step].markdown(f"{_NOT_BEGUN} {_(STEP_NAMES[step])}")
 
     def __call__(self, outcome: StepOutcome) -> None:
         """Show how a step stands."""
@@ -124,6 +124,6 @@ def show_steps(outcomes: Sequence[StepOutcome]) -> None:
 
 
 def _step_line(outcome: StepOutcome) -> str:
-    said = ": ".join(filter(None, (outcome.state, escaped(outcome.detail))))
+    said = ": ".join(filter(None, (say(outcome.state), escaped(say(outcome.detail)))))
     detail = f" — :gray[:small[{said}]]" if said else ""
-    return f"{_STEP_ICONS[outcome.status]} {STEP_NAMES[outcome.step]}{detail}"
+    return f"{_STEP_ICONS[outcome.status]} {_(STEP_NAMES[outcome.step])}{detail}"

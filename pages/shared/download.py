@@ -8,14 +8,16 @@ from typing import Final, Literal
 
 import streamlit as st
 
+from pages.languages.words import _
 from pages.shared.session import while_signed_in
+from services.languages.sentence import N_
 
 log = logging.getLogger(__name__)
 
 # Streamlit gives a file up after as long.
 _MOST_SECONDS: Final = 180
 _LOOK_SECONDS: Final = 0.2
-_FAILED: Final = (
+_FAILED: Final = N_(
     "The file could not be made. Press the button again; where that does not help, ask for fewer "
     "rows, or look at the page Services."
 )
@@ -79,7 +81,7 @@ def download_button(
         # Here a click elsewhere ends the wait.
         place.empty()
     if making.failed:
-        place.error(_FAILED, icon=":material/error:")
+        place.error(_(_FAILED), icon=":material/error:")
 
 
 def _noting(make: Callable[[], bytes], making: _Making, file_name: str) -> Callable[[], bytes]:

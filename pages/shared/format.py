@@ -48,17 +48,15 @@ RUN_STATUS: Final[dict[str, tuple[str, Color]]] = {
     "interrupted": (N_("Interrupted"), "orange"),
     "disregarded": (N_("Wrong clock"), "gray"),
 }
-_WEEKDAYS: Final = Said(
-    {
-        "mon": N_("Monday"),
-        "tue": N_("Tuesday"),
-        "wed": N_("Wednesday"),
-        "thu": N_("Thursday"),
-        "fri": N_("Friday"),
-        "sat": N_("Saturday"),
-        "sun": N_("Sunday"),
-    }
-)
+_WEEKLY: Final = {
+    "mon": N_("Mondays {at}"),
+    "tue": N_("Tuesdays {at}"),
+    "wed": N_("Wednesdays {at}"),
+    "thu": N_("Thursdays {at}"),
+    "fri": N_("Fridays {at}"),
+    "sat": N_("Saturdays {at}"),
+    "sun": N_("Sundays {at}"),
+}
 _ORDINALS: Final = {1: "1st", 2: "2nd", 3: "3rd", 21: "21st", 22: "22nd", 23: "23rd", 31: "31st"}
 OCCASION: Final = Said(terms.OCCASION)
 times: Final = written.times
@@ -140,8 +138,8 @@ def cron_in_words(cron: str) -> str:
     at = _("at {hour}:{minute}", hour=f"{int(hour):02}", minute=f"{int(minute):02}")
     if (of_month, of_week) == ("*", "*"):
         return _("daily {at}", at=at)
-    if of_month == "*" and of_week in _WEEKDAYS:
-        return f"{_WEEKDAYS[of_week]}s {at}"
+    if of_month == "*" and of_week in _WEEKLY:
+        return _(_WEEKLY[of_week], at=at)
     if of_week == "*" and of_month.isdigit():
         return _("on the {ordinal} of the month {at}", ordinal=ordinal(int(of_month)), at=at)
     if of_week == "*" and of_month.replace(",", "").isdigit():

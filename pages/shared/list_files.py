@@ -33,7 +33,7 @@ def offer_files(
             st.caption(
                 _(
                     "What is filtered, in this order; the first {ROWS_IN_A_FILE} rows.",
-                    ROWS_IN_A_FILE=f"{ROWS_IN_A_FILE:,}",
+                    ROWS_IN_A_FILE=ROWS_IN_A_FILE,
                 )
             )
         for kind, called in _FILES.items():

@@ -10,6 +10,7 @@ from typing import Any, Final
 import streamlit as st
 
 from pages.languages.words import _
+from pages.shared.format import grouped
 from pages.shared.list_columns import Listing, Row
 from services.database.errors import DatabaseRefused
 from services.records.base import Key, KeyPage, PageRequest
@@ -126,18 +127,18 @@ def position_words(shown: Place, found: KeyPage[Any]) -> str:
     if not found.items:
         return ""
     if found.total is None:
-        of = "many" if found.has_before or found.has_after else f"{len(found.items):,}"
+        of = _("many") if found.has_before or found.has_after else grouped(str(len(found.items)))
     else:
         of = (
-            f"{found.total:,}"
+            grouped(str(found.total))
             if found.is_counted
-            else _("more than {counted_to}", counted_to=f"{found.counted_to:,}")
+            else _("more than {counted_to}", counted_to=found.counted_to)
         )
     if shown.before is None:
         return _("The last {items} of {of}", items=len(found.items), of=of)
     return _(
         "{value}–{value_2} of {of}",
-        value=f"{shown.before + 1:,}",
-        value_2=f"{shown.before + len(found.items):,}",
+        value=shown.before + 1,
+        value_2=shown.before + len(found.items),
         of=of,
     )

@@ -91,7 +91,7 @@ def _data(listing: Listing[Row], shown: Place, found: KeyPage[Row]) -> dict[str,
     request = shown.request
     columns = [(f"c{n}", column) for n, column in enumerate(listing.columns)]
     return {
-        "name": f"{listing.noun}s".capitalize(),
+        "name": _(f"{listing.noun}s".capitalize()),
         "words": _words(),
         "columns": [
             {

@@ -5,7 +5,7 @@ from typing import Final
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from pages.languages.words import _
+from pages.languages.words import _, say
 from pages.shared.format import escaped, moment
 from pages.shared.session import services, zone
 from services.identity.auth import Principal
@@ -46,6 +46,6 @@ def _show(photo: MeterPhoto, principal: Principal, where: DeltaGenerator) -> Non
     try:
         jpeg = services().meter_photos.content(photo, principal=principal)
     except PhotoDamaged as error:
-        where.warning(f"{said}: {escaped(error)}", icon=":material/broken_image:")
+        where.warning(f"{said}: {escaped(say(error))}", icon=":material/broken_image:")
         return
     where.image(jpeg, caption=said)

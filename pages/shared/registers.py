@@ -1,13 +1,12 @@
 """The further registers of a meter on pages: a field for each, and what they show."""
 
 from collections.abc import Mapping, Sequence
-from decimal import Decimal
 from typing import Any, TypeVar
 
 import streamlit as st
 
 from pages.languages.words import _, say
-from pages.shared.format import escaped
+from pages.shared.format import escaped, grouped
 from pages.shared.number_field import number_field
 from services.metering.registers import measure_of
 from services.quantities.energy import format_kwh
@@ -51,7 +50,7 @@ def show_used_registers(usage: Mapping[str, Any], *, meters: int = 1) -> None:
 
 def _used_row(name: str, of: Mapping[str, int], *, is_sum: bool) -> str:
     if measure_of(name).is_maximum:
-        reads, used = "highest", _value(name, of["maximum"])
+        reads, used = _("highest"), _value(name, of["maximum"])
     elif is_sum:
         reads, used = _("in all"), _value(name, of["used"])
     else:
@@ -74,4 +73,4 @@ def _value(name: str, value: int) -> str:
 
 
 def _number(thousandths: int) -> str:
-    return f"{Decimal(format_kwh(thousandths)):,f}"
+    return grouped(format_kwh(thousandths))

@@ -1,26 +1,32 @@
 """What the events of the security log are called."""
 
+from collections.abc import Mapping
 from typing import Final
 
-EVENT_NAMES: Final[dict[str, str]] = {
-    "sign_in": "Signed in",
-    "sign_out": "Signed out",
-    "session_ended": "Sign-in ended",
-    "user_dismissed": "Dismissed",
-    "user_readmitted": "May sign in again",
-    "link_opened": "Sign-in link opened",
-    "link_refused": "Sign-in link refused",
-    "refused": "Refused",
-    "denied": "Not allowed",
-    "key_made": "API key made",
-    "key_revoked": "API key revoked",
-    "key_first_used": "API key first used",
-    "user_invited": "User invited",
-    "user_changed": "User changed",
-    "password_link_made": "Link for a password made",
-    "password_set": "Password set",
-    "code_turned_on": "Authenticator app set up",
-    "code_turned_off": "Authenticator app removed",
-    "recovery_code_used": "Recovery code used",
-    "name_guessed": "Password guessed at",
-}
+from pages.languages.words import Said
+from services.languages.sentence import N_
+
+EVENT_NAMES: Final[Mapping[str, str]] = Said(
+    {
+        "sign_in": N_("Signed in"),
+        "sign_out": N_("Signed out"),
+        "session_ended": N_("Sign-in ended"),
+        "user_dismissed": N_("Dismissed"),
+        "user_readmitted": N_("May sign in again"),
+        "link_opened": N_("Sign-in link opened"),
+        "link_refused": N_("Sign-in link refused"),
+        "refused": N_("Refused"),
+        "denied": N_("Not allowed"),
+        "key_made": N_("API key made"),
+        "key_revoked": N_("API key revoked"),
+        "key_first_used": N_("API key first used"),
+        "user_invited": N_("User invited"),
+        "user_changed": N_("User changed"),
+        "password_link_made": N_("Link for a password made"),
+        "password_set": N_("Password set"),
+        "code_turned_on": N_("Authenticator app set up"),
+        "code_turned_off": N_("Authenticator app removed"),
+        "recovery_code_used": N_("Recovery code used"),
+        "name_guessed": N_("Password guessed at"),
+    }
+)

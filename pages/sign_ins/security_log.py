@@ -4,6 +4,7 @@ from typing import Final, get_args
 
 import streamlit as st
 
+from pages.languages.words import _, say
 from pages.registry import SECURITY_LOG
 from pages.shared.format import escaped, moment
 from pages.shared.header import show_header
@@ -22,26 +23,29 @@ def show_event(event: SecurityEvent) -> None:
     with st.container(border=True, gap="xxsmall"):
         who = f" · {escaped(event.who)}" if event.who else ""
         st.markdown(f"**{escaped(EVENT_NAMES.get(event.event, event.event))}**{who}")
-        where = f" · from {escaped(event.address)}" if event.address else ""
-        detail = f" · {escaped(event.detail)}" if event.detail else ""
-        st.caption(f"{moment(event.at, zone())}{where}{detail}")
+        said = [moment(event.at, zone())]
+        if event.address:
+            said.append(_("from {address}", address=escaped(event.address)))
+        if event.detail:
+            said.append(escaped(say(event.detail)))
+        st.caption(" · ".join(said))
 
 
 principal = require_permission(Permission.VIEW_SECURITY)
-show_header("Security log")
-st.caption("Refusals that repeat are one row a minute. It never holds a token, a key or a link.")
+show_header(SECURITY_LOG.title)
+st.caption(_("Refusals that repeat are one row a minute. It never holds a token, a key or a link."))
 left, right = st.columns(2)
 chosen = left.selectbox(
-    "Event",
+    _("Event"),
     list(get_args(Event)),
     index=None,
     format_func=lambda event: EVENT_NAMES[event],
-    placeholder="Every event",
+    placeholder=_("Every event"),
     key="event",
     bind="query-params",
 )
 who = right.text_input(
-    "Who", key="who", type="search", placeholder="Everybody", bind="query-params"
+    _("Who"), key="who", type="search", placeholder=_("Everybody"), bind="query-params"
 )
 before = st.query_params.get("before", "")
 found = services().security_log.events(
@@ -52,7 +56,7 @@ found = services().security_log.events(
     principal=principal,
 )
 if not found:
-    st.info("There is nothing.")
+    st.info(_("There is nothing."))
 with st.container(gap="xsmall"):
     for event in found[:PAGE_SIZE]:
         show_event(event)
@@ -60,7 +64,7 @@ if len(found) > PAGE_SIZE:
     given = {"event": chosen or "", "who": who.strip()}
     page_link(
         SECURITY_LOG,
-        label="Older ones",
+        label=_("Older ones"),
         icon=":material/arrow_forward:",
         query_params={name: value for name, value in given.items() if value}
         | {"before": str(found[PAGE_SIZE - 1].id)},

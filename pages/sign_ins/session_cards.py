@@ -6,56 +6,75 @@ from typing import Final
 
 import streamlit as st
 
+from pages.languages.words import Said, _
 from pages.shared.format import escaped, moment
 from pages.shared.session import may, services, zone
 from services.identity.auth import Principal
 from services.identity.permissions import ROLE_NAMES, Permission, Role
+from services.languages.sentence import N_
 from services.records.sessions import Session
 
-_HOW: Final = {
-    "token": "with a token",
-    "demo": "without a password",
-    "link": "by a sign-in link",
-    "password": "with a password",
-}
+_HOW: Final = Said(
+    {
+        "token": N_("with a token"),
+        "demo": N_("without a password"),
+        "link": N_("by a sign-in link"),
+        "password": N_("with a password"),
+    }
+)
+_DISMISS: Final = N_(
+    "Every sign-in and token of **{user}** ends now, also those that were never used here, and new "
+    "ones are refused."
+)
+_END_ALL: Final = N_(
+    "Every sign-in and token of **{user}** ends now, also those that were never used here, a new "
+    "one can be made."
+)
 
 
 def show_session(session: Session, principal: Principal, now: datetime) -> None:
     """One sign-in: whose, since when, last used, and whether it still opens anything."""
     with st.container(border=True, gap="xsmall"):
         with st.container(horizontal=True, vertical_alignment="center"):
-            st.markdown(
-                f"**{escaped(session.user_id or 'A browser on this machine')}**", width="content"
-            )
+            whose = session.user_id or _("A browser on this machine")
+            st.markdown(f"**{escaped(whose)}**", width="content")
             for role in session.role.split(",") if session.role else ():
-                st.badge(ROLE_NAMES[Role(role)], color="blue")
+                st.badge(_(ROLE_NAMES[Role(role)]), color="blue")
             if session.role is None:
-                st.badge("May choose a role", color="blue")
+                st.badge(_("May choose a role"), color="blue")
             if session.id == principal.session:
-                st.badge("This browser", color="green")
+                st.badge(_("This browser"), color="green")
             if session.dismissed_at:
-                st.badge("May not sign in", color="red")
-        from_where = f" from {escaped(session.address)}" if session.address else ""
+                st.badge(_("May not sign in"), color="red")
+        values = {
+            "first": moment(session.first_used_at, zone()),
+            "how": _HOW[session.via],
+            "last": moment(session.last_used_at, zone()),
+            "until": moment(session.expires_at, zone()),
+        }
         st.caption(
-            f"First used {moment(session.first_used_at, zone())}{from_where}, "
-            f"{_HOW[session.via]} · "
-            f"last used {moment(session.last_used_at, zone())} · "
-            f"made until {moment(session.expires_at, zone())}"
+            _(
+                "First used {first} from {address}, {how} · last used {last} · made until {until}",
+                address=escaped(session.address),
+                **values,
+            )
+            if session.address
+            else _("First used {first}, {how} · last used {last} · made until {until}", **values)
         )
         if session.ended_at:
             by = escaped(session.ended_by or "")
-            st.caption(f"Ended {moment(session.ended_at, zone())} by {by}")
+            st.caption(_("Ended {at} by {user}", at=moment(session.ended_at, zone()), user=by))
         elif (
             session.expires_at > now
             and may(Permission.MANAGE_USERS)
-            and st.button("End", icon=":material/logout:", key=f"end-{session.id}")
+            and st.button(_("End"), icon=":material/logout:", key=f"end-{session.id}")
         ):
             _end(session, principal)
 
 
 def _end(session: Session, principal: Principal) -> None:
     services().sessions.end_one(session, principal=principal)
-    st.toast("The sign-in is ended.", icon=":material/logout:")
+    st.toast(_("The sign-in is ended."), icon=":material/logout:")
     st.rerun()
 
 
@@ -64,11 +83,15 @@ def offer_for_person(user: str, principal: Principal) -> None:
     standing = services().sessions.standing_of(user, principal=principal)
     if standing.dismissed_at:
         st.warning(
-            f"{escaped(user)} may not sign in since {moment(standing.dismissed_at, zone())}."
+            _(
+                "{user} may not sign in since {at}.",
+                user=escaped(user),
+                at=moment(standing.dismissed_at, zone()),
+            )
         )
         may_manage = may(Permission.MANAGE_USERS)
         if may_manage and st.button(
-            "Let them sign in again", icon=":material/login:", key="readmit"
+            _("Let them sign in again"), icon=":material/login:", key="readmit"
         ):
             services().sessions.readmit(user, principal=principal)
             st.rerun()
@@ -84,20 +107,20 @@ def offer_for_person(user: str, principal: Principal) -> None:
 def _ask_end_all(
     user: str, principal: Principal, *, dismiss: bool = False, keys: Sequence[str] = ()
 ) -> None:
-    what = "Dismiss" if dismiss else "End all"
+    what = _("Dismiss") if dismiss else _("End all")
+    yes = _("Yes, dismiss") if dismiss else _("Yes, end all")
     key = "dismiss" if dismiss else "end-all"
     with st.popover(what, icon=":material/person_off:" if dismiss else ":material/logout:"):
-        later = "and new ones are refused" if dismiss else "a new one can be made"
-        st.markdown(
-            f"Every sign-in and token of **{escaped(user)}** ends now, also those that were never "
-            f"used here, {later}."
-        )
+        st.markdown(_(_DISMISS if dismiss else _END_ALL, user=escaped(user)))
         if keys:
             # They may be known to them: each is revoked on its own page.
             st.markdown(
-                f"Keys that they made stay good: {escaped(', '.join(keys))}. See *API keys*."
+                _(
+                    "Keys that they made stay good: {keys}. See *API keys*.",
+                    keys=escaped(", ".join(keys)),
+                )
             )
-        if st.button(f"Yes, {what.lower()}", type="primary", key=key):
+        if st.button(yes, type="primary", key=key):
             services().sessions.end_all_of(
                 user,
                 principal=principal,

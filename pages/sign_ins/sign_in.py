@@ -6,7 +6,7 @@ from urllib.parse import urlencode, urlsplit
 
 import streamlit as st
 
-from pages.languages.words import _
+from pages.languages.words import _, say
 from pages.shared.format import escaped
 from pages.shared.session import (
     address,
@@ -25,7 +25,7 @@ from services.identity.auth import (
 )
 from services.identity.login_secrets import PROVIDER
 from services.identity.permissions import ROLE_NAMES, Role
-from services.languages.sentence import N_
+from services.languages.sentence import N_, sentence
 from services.web.asgi import BEGIN_PATH, SESSION_COOKIE
 from services.web.callers import from_this_machine
 from services.web.link_route import CHOICE_COOKIE, USED_LINK
@@ -157,13 +157,13 @@ def _sign_in(user: str, token: str) -> None:
     try:
         principal = services().tokens.verify(token, now())
         if principal.user != user:
-            raise NotSignedIn("This token belongs to another user id.")
+            raise NotSignedIn(sentence("This token belongs to another user id."))
     except (NotSignedIn, NotAllowed) as error:
         services().security_log.note("refused", who=user, address=address(), detail=str(error))
-        st.error(escaped(error))
+        st.error(escaped(say(error)))
         return
     except SignInUnavailable as error:
-        st.error(escaped(error))
+        st.error(escaped(say(error)))
         return
     _enter(token)
 
@@ -196,7 +196,7 @@ def _first_account_or_the_way_to_it() -> None:
         return
     right = st.context.cookies.to_dict().get(CHOICE_COOKIE)
     if not services().may_create_first_user(right, now(), address=address()):
-        _say_where_the_link_is(_("No accounts yet"), _("wrote to its log"))
+        _say_where_the_link_is(in_log=True)
         return
     with st.container(border=True):
         _offer_first_administrator()
@@ -220,20 +220,22 @@ def _offer_first_administrator() -> None:
     if not demo:
         caption = _("Of an administrator, who invites everybody else.")
         if services().roles_can_be_chosen():
-            caption += _(" Until then a role can be chosen here:")
+            caption += " " + _("Until then a role can be chosen here:")
         st.caption(caption)
 
 
-def _say_where_the_link_is(
-    title: str = "On this machine", printed: str = "printed in the terminal"
-) -> None:
+def _say_where_the_link_is(*, in_log: bool = False) -> None:
     with st.container(border=True):
-        st.markdown(f"**{title}**")
+        st.markdown(_("**No accounts yet**") if in_log else _("**On this machine**"))
         st.markdown(
             _(
-                "Open the sign-in link that the start {printed}. It works once; for another "
-                "one, run this in the project's folder:",
-                printed=printed,
+                "Open the sign-in link that the start wrote to its log. It works once; for "
+                "another one, run this in the project's folder:"
+            )
+            if in_log
+            else _(
+                "Open the sign-in link that the start printed in the terminal. It works once; for "
+                "another one, run this in the project's folder:"
             )
         )
         st.code(".venv/bin/python -m services sign-in", language=None, wrap_lines=True)
@@ -245,7 +247,7 @@ def _enter(token: str) -> None:
     try:
         services().who(token, now(), address=address())
     except (NotSignedIn, NotAllowed) as error:
-        st.error(escaped(error))
+        st.error(escaped(say(error)))
         return
     keep_sign_in(token)
     ticket = services().tickets.issue(token, now())

@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from pages.languages.words import _
 from pages.registry import SIGN_INS
 from pages.shared.header import show_header
 from pages.shared.permitted import page_link
@@ -12,15 +13,17 @@ from services.identity.permissions import Permission
 PAGE_SIZE = 25
 
 principal = require_permission(Permission.VIEW_SECURITY)
-show_header("Sign-ins")
+show_header(SIGN_INS.title)
 st.caption(
-    "Sign-ins in browsers and tokens for programs, from their first use here. An ended one is "
-    "refused at once, however long it was made for."
+    _(
+        "Sign-ins in browsers and tokens for programs, from their first use here. An ended one is "
+        "refused at once, however long it was made for."
+    )
 )
 user = st.text_input(
-    "User id", key="user", type="search", placeholder="Everybody", bind="query-params"
+    _("User id"), key="user", type="search", placeholder=_("Everybody"), bind="query-params"
 ).strip()
-still_open = st.toggle("Only those that are still good", value=True, key="still-open")
+still_open = st.toggle(_("Only those that are still good"), value=True, key="still-open")
 if user:
     offer_for_person(user, principal)
 after = st.query_params.get("after")
@@ -28,14 +31,14 @@ found = services().sessions.listed(
     limit=PAGE_SIZE + 1, user=user, still_open=still_open, after=after, principal=principal
 )
 if not found:
-    st.info("There are none.")
+    st.info(_("There are none."))
 with st.container(gap="xsmall"):
     for session in found[:PAGE_SIZE]:
         show_session(session, principal, now())
 if len(found) > PAGE_SIZE:
     page_link(
         SIGN_INS,
-        label="Older ones",
+        label=_("Older ones"),
         icon=":material/arrow_forward:",
         query_params={"after": found[PAGE_SIZE - 1].id} | ({"user": user} if user else {}),
     )

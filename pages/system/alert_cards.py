@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from pages.languages.words import _, say
 from pages.shared.format import escaped, moment
 from pages.shared.session import services, zone
 from services.database.errors import TemporaryDatabaseError
@@ -20,25 +21,34 @@ def show_alerts(principal: Principal) -> None:
     for alert in (a for a in alerts if a.resolved_at is None):
         since = moment(alert.since, zone())
         st.error(
-            f"**{escaped(title_of(alert.condition))}** since {since}. {escaped(alert.sentence)}"
-            f"  \n{_who_was_told(alert)}",
+            _(
+                "**{title}** since {since}. {sentence}",
+                title=escaped(_(title_of(alert.condition))),
+                since=since,
+                sentence=escaped(say(alert.sentence)),
+            )
+            + f"  \n{_who_was_told(alert)}",
             icon=":material/notification_important:",
         )
     over = [alert for alert in alerts if alert.resolved_at is not None]
     if over:
-        with st.expander("Alerts that are over", icon=":material/history:"):
+        with st.expander(_("Alerts that are over"), icon=":material/history:"):
             for alert in over:
                 _show_over(alert)
 
 
 def _show_over(alert: OperationsAlert) -> None:
     until = moment(alert.resolved_at, zone()) if alert.resolved_at else ""
-    st.markdown(f"**{escaped(title_of(alert.condition))}**: {escaped(alert.sentence)}")
+    st.markdown(f"**{escaped(_(title_of(alert.condition)))}**: {escaped(say(alert.sentence))}")
     st.caption(f"{moment(alert.since, zone())} – {until}. {_who_was_told(alert)}")
 
 
 def _who_was_told(alert: OperationsAlert) -> str:
     """Which channels know that it began, beside the log."""
-    names = {"discord": "Discord", "mail": "e-mail"}
-    sent = [name for channel, name in names.items() if not alert.is_untold(channel, "begin")]
-    return f"Sent by {' and '.join(sent)}." if sent else "In the log alone."
+    by_discord = not alert.is_untold("discord", "begin")
+    by_mail = not alert.is_untold("mail", "begin")
+    if by_discord and by_mail:
+        return _("Sent by Discord and e-mail.")
+    if by_discord:
+        return _("Sent by Discord.")
+    return _("Sent by e-mail.") if by_mail else _("In the log alone.")

@@ -4,11 +4,12 @@ from math import ceil
 
 import streamlit as st
 
+from pages.languages.words import _
+from pages.shared.format import count
 from pages.shared.session import error_boundary, may, require_permission, services
 from services.graph import Graph, PassState
 from services.identity.permissions import Permission
 from services.integrations.failures import FinalFailure, TemporaryFailure
-from services.quantities.counting import count
 
 
 def show_graph_pass() -> None:
@@ -29,7 +30,7 @@ def _refreshed() -> None:
         if graph is None or state is None:
             return
         with st.container(border=True):
-            st.markdown("**The graph compared with the database**")
+            st.markdown(_("**The graph compared with the database**"))
             st.progress(min(1.0, state.done / max(1, state.total)), text=_words(state))
             if may(Permission.RUN_JOBS):
                 _buttons(graph, state)
@@ -45,11 +46,13 @@ def _state(graph: Graph) -> PassState | None:
 
 def _buttons(graph: Graph, state: PassState) -> None:
     if state.wanted and not state.halted:
-        if st.button("Stop", icon=":material/pause:", key="graph-halt"):
+        if st.button(_("Stop"), icon=":material/pause:", key="graph-halt"):
             graph.halt_pass()
             st.rerun()
     elif st.button(
-        "Go on" if state.halted else "Compare again", icon=":material/sync:", key="graph-compare"
+        _("Go on") if state.halted else _("Compare again"),
+        icon=":material/sync:",
+        key="graph-compare",
     ):
         graph.ask_for_pass()
         st.rerun()
@@ -57,10 +60,12 @@ def _buttons(graph: Graph, state: PassState) -> None:
 
 def _words(state: PassState) -> str:
     if not state.wanted:
-        return f"Done: {count(state.done, 'row')}."
-    how = f"{state.done:,} of about {count(state.total, 'row')}"
+        return _("Done: {rows}.", rows=count(state.done, "row"))
+    how = _("{done} of about {rows}", done=state.done, rows=count(state.total, "row"))
     if state.halted:
-        return f"Stopped at {how}."
+        return _("Stopped at {how}.", how=how)
     if state.at_work and state.seconds_left is not None:
-        return f"{how}, {count(ceil(state.seconds_left / 60), 'minute')} left."
-    return f"{how}." if state.at_work else f"{how}; it goes on within a minute."
+        return _(
+            "{how}, {time} left.", how=how, time=count(ceil(state.seconds_left / 60), "minute")
+        )
+    return f"{how}." if state.at_work else _("{how}; it goes on within a minute.", how=how)

@@ -6,8 +6,9 @@ from typing import Final
 
 import streamlit as st
 
+from pages.languages.words import Said, _, say
 from pages.shared.components import description_list, status_badge
-from pages.shared.format import RUN_STATUS, count, cron_in_words, day, escaped, moment
+from pages.shared.format import RUN_STATUS, count, cron_in_words, escaped, moment
 from pages.shared.session import may, now, scheduler, services, zone
 from scheduler import SchedulerNotRunning
 from services.database.errors import IllegalChange
@@ -16,30 +17,45 @@ from services.identity.permissions import Permission
 from services.jobs.by_hand import DateToCome, JobAlreadyRunning
 from services.jobs.clock import ClockInDoubt, Doubt
 from services.jobs.history import pause_run, resume_run
+from services.languages.sentence import N_
 from services.records.jobs import JobRun, JobStatus
 
-NAMES: Final = {
-    "monthly_bills": "Monthly bills",
-    "autopay": "Autopay",
-    "payment_reminders": "Payment reminders",
-    "overdue_marking": "Overdue marking",
-    "meter_collection": "Meter collection",
-    "interval_collection": "Interval collection",
-    "ledger_check": "Ledger check",
-    "backup": "Backup",
-    "retention": "Retention",
-}
-_WHAT: Final = {
-    "monthly_bills": "A bill for each agreement of the day that is not billed for the month yet.",
-    "autopay": "Announces and charges what autopay is to pay, and warns of cards that expire.",
-    "payment_reminders": "Reminds of unpaid bills that are due within 3 days.",
-    "overdue_marking": "Marks unpaid bills past their due date and sends the notice.",
-    "meter_collection": "Collects the reading of each smart meter.",
-    "interval_collection": "Collects interval series from a Green Button server.",
-    "ledger_check": "Adds all entries up again; the books of a month close only if they add up.",
-    "retention": "Removes old messages, sign-ins and records of work; never bills or payments.",
-    "backup": "Writes the whole database into one file, reads it back, and copies it elsewhere.",
-}
+NAMES: Final = Said(
+    {
+        "monthly_bills": N_("Monthly bills"),
+        "autopay": N_("Autopay"),
+        "payment_reminders": N_("Payment reminders"),
+        "overdue_marking": N_("Overdue marking"),
+        "meter_collection": N_("Meter collection"),
+        "interval_collection": N_("Interval collection"),
+        "ledger_check": N_("Ledger check"),
+        "backup": N_("Backup"),
+        "retention": N_("Retention"),
+    }
+)
+_WHAT: Final = Said(
+    {
+        "monthly_bills": N_(
+            "A bill for each agreement of the day that is not billed for the month yet."
+        ),
+        "autopay": N_(
+            "Announces and charges what autopay is to pay, and warns of cards that expire."
+        ),
+        "payment_reminders": N_("Reminds of unpaid bills that are due within 3 days."),
+        "overdue_marking": N_("Marks unpaid bills past their due date and sends the notice."),
+        "meter_collection": N_("Collects the reading of each smart meter."),
+        "interval_collection": N_("Collects interval series from a Green Button server."),
+        "ledger_check": N_(
+            "Adds all entries up again; the books of a month close only if they add up."
+        ),
+        "retention": N_(
+            "Removes old messages, sign-ins and records of work; never bills or payments."
+        ),
+        "backup": N_(
+            "Writes the whole database into one file, reads it back, and copies it elsewhere."
+        ),
+    }
+)
 _STARTS: Final = "jobs-started"
 # How much must be done before the time left can be estimated from it.
 _WORTH_A_GUESS: Final = 0.02
@@ -53,12 +69,16 @@ def show_job(job: JobStatus, principal: Principal, *, late_since: datetime | Non
             if job.last_run:
                 status_badge(job.last_run.status, RUN_STATUS)
             if late_since:
-                st.badge("Late", icon=":material/schedule:", color="red")
+                st.badge(_("Late"), icon=":material/schedule:", color="red")
         st.caption(_WHAT.get(job.id, ""))
         due = moment(job.next_run_at, zone())
-        description_list([("When", cron_in_words(job.cron)), ("Next run", due)], least_width=120)
+        description_list(
+            [(_("When"), cron_in_words(job.cron)), (_("Next run"), due)], least_width=120
+        )
         if late_since:
-            st.markdown(f"It was due {moment(late_since, zone())} and has not begun.")
+            st.markdown(
+                _("It was due {since} and has not begun.", since=moment(late_since, zone()))
+            )
         st.caption(_last_run(job.last_run))
         if job.last_run:
             _show_progress(job.last_run)
@@ -72,17 +92,20 @@ def show_doubt(doubt: Doubt | None, principal: Principal) -> None:
     """Why no job runs while the clock is in doubt, and the question whether it is right."""
     if doubt is None:
         return
-    st.error(f"No job runs now. {escaped(doubt.why)}", icon=":material/schedule:")
+    st.error(_("No job runs now. {why}", why=escaped(say(doubt.why))), icon=":material/schedule:")
     if not doubt.confirmable or not may(Permission.RUN_JOBS):
         return
-    with st.popover("The clock is right", icon=":material/check:"):
+    with st.popover(_("The clock is right"), icon=":material/check:"):
         shown = moment(now(), zone())
         st.markdown(
-            f"It is {escaped(shown)}. If so, the jobs go on and make up for what they missed; "
-            "runs of a later date do not count. If not, set the clock right: the jobs then go on "
-            "by themselves."
+            _(
+                "It is {shown}. If so, the jobs go on and make up for what they missed; runs of a "
+                "later date do not count. If not, set the clock right: the jobs then go on by "
+                "themselves.",
+                shown=escaped(shown),
+            )
         )
-        if st.button("Yes, go on", key="confirm-clock", type="primary"):
+        if st.button(_("Yes, go on"), key="confirm-clock", type="primary"):
             _confirm_clock(principal)
 
 
@@ -90,9 +113,9 @@ def _confirm_clock(principal: Principal) -> None:
     try:
         scheduler().confirm_clock(principal)
     except ClockInDoubt as error:
-        st.warning(escaped(error))
+        st.warning(escaped(say(error)))
         return
-    st.toast("The jobs go on.", icon=":material/check:")
+    st.toast(_("The jobs go on."), icon=":material/check:")
     st.rerun()
 
 
@@ -105,11 +128,14 @@ def start(job_id: str, principal: Principal, on: date | None = None) -> None:
     """Start a job on the scheduler's thread, or say why it cannot be started."""
     try:
         scheduler().run_now(job_id, principal, now=now(), on=on)
-    except (JobAlreadyRunning, SchedulerNotRunning, DateToCome, ClockInDoubt) as error:
-        st.warning(escaped(error))
+    except SchedulerNotRunning:
+        st.warning(_("The scheduler of this process is not running; jobs can run elsewhere only."))
+        return
+    except (JobAlreadyRunning, DateToCome, ClockInDoubt) as error:
+        st.warning(escaped(say(error)))
         return
     st.session_state[_STARTS] = st.session_state.get(_STARTS, 0) + 1
-    st.toast(f"{NAMES.get(job_id, job_id)} started.", icon=":material/play_arrow:")
+    st.toast(_("{job} started.", job=NAMES.get(job_id, job_id)), icon=":material/play_arrow:")
     st.rerun()
 
 
@@ -118,9 +144,9 @@ def _offer_run(job_id: str, principal: Principal) -> None:
         return
     # Another key after each start: the question that was answered must not stay open.
     key = f"ask-{job_id}-{st.session_state.get(_STARTS, 0)}"
-    with st.popover("Run now", icon=":material/play_arrow:", key=key):
-        st.markdown("It works on all that is due at this moment, and does nothing twice.")
-        if st.button("Yes, run it now", key=f"run-{job_id}", type="primary"):
+    with st.popover(_("Run now"), icon=":material/play_arrow:", key=key):
+        st.markdown(_("It works on all that is due at this moment, and does nothing twice."))
+        if st.button(_("Yes, run it now"), key=f"run-{job_id}", type="primary"):
             start(job_id, principal)
 
 
@@ -128,13 +154,17 @@ def _show_progress(run: JobRun) -> None:
     share = run.share_done
     if run.status not in ("running", "paused") or share is None or run.expected_count is None:
         return
-    looked_at = f"{run.done_count + run.failed_count:,} of about {run.expected_count:,}"
-    left = ""
+    of = {"done": run.done_count + run.failed_count, "expected": run.expected_count}
+    said = _("{done} of about {expected}", **of)
     if run.status == "running" and share > _WORTH_A_GUESS:
         taken = (now() - run.started_at).total_seconds()
         minutes = round(taken * (1 - share) / share / 60)
-        left = f", {count(minutes, 'minute')} left" if minutes else ", less than a minute left"
-    st.progress(share, text=looked_at + left)
+        said = (
+            _("{done} of about {expected}, {time} left", **of, time=count(minutes, "minute"))
+            if minutes
+            else _("{done} of about {expected}, less than a minute left", **of)
+        )
+    st.progress(share, text=said)
 
 
 def _offer_pause(run: JobRun, principal: Principal) -> None:
@@ -143,25 +173,47 @@ def _offer_pause(run: JobRun, principal: Principal) -> None:
     key = f"{run.job}-{run.scheduled_on}"
     try:
         if run.status == "paused":
-            if st.button("Go on", icon=":material/play_arrow:", key=f"resume-{key}"):
+            if st.button(_("Go on"), icon=":material/play_arrow:", key=f"resume-{key}"):
                 resume_run(services(), run, principal=principal)
-                st.toast("It goes on within a minute.", icon=":material/play_arrow:")
+                st.toast(_("It goes on within a minute."), icon=":material/play_arrow:")
                 st.rerun()
-        elif st.button("Pause", icon=":material/pause:", key=f"pause-{key}"):
+        elif st.button(_("Pause"), icon=":material/pause:", key=f"pause-{key}"):
             pause_run(services(), run, principal=principal)
             st.rerun()
     except IllegalChange as error:
-        st.warning(escaped(error))
+        st.warning(escaped(say(error)))
 
 
 def _last_run(run: JobRun | None) -> str:
     if run is None:
-        return "It has not run yet."
+        return _("It has not run yet.")
     began = moment(run.started_at, zone())
-    counts = f"{run.done_count:,} done"
+    counts = done_in_words(run)
+    said = f" {escaped(say(run.detail))}" if run.detail else ""
+    if run.attempt > 1:
+        return (
+            _(
+                "Last run for {day}, started {began} ({attempts}): {counts}.",
+                day=run.scheduled_on,
+                began=began,
+                attempts=count(run.attempt, "attempt"),
+                counts=counts,
+            )
+            + said
+        )
+    return (
+        _(
+            "Last run for {day}, started {began}: {counts}.",
+            day=run.scheduled_on,
+            began=began,
+            counts=counts,
+        )
+        + said
+    )
+
+
+def done_in_words(run: JobRun) -> str:
+    """How many things a run did, and how many it set aside: 40 done, 2 set aside."""
     if run.failed_count:
-        counts += f", {run.failed_count:,} set aside"
-    on = day(run.scheduled_on)
-    again = f" ({count(run.attempt, 'attempt')})" if run.attempt > 1 else ""
-    said = f" {escaped(run.detail)}" if run.detail else ""
-    return f"Last run for {on}, started {began}{again}: {counts}.{said}"
+        return _("{done} done, {failed} set aside", done=run.done_count, failed=run.failed_count)
+    return _("{done} done", done=run.done_count)

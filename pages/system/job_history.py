@@ -2,8 +2,9 @@
 
 import streamlit as st
 
+from pages.languages.words import _, say
 from pages.shared.components import chosen_page, page_number, status_badge
-from pages.shared.format import RUN_STATUS, count, day, escaped, moment
+from pages.shared.format import RUN_STATUS, count, escaped, moment
 from pages.shared.session import called, may, services, zone
 from pages.system.job_cards import NAMES, start
 from pages.system.job_set_aside import show_set_aside
@@ -19,10 +20,10 @@ _ASIDE_SHOWN = 100
 
 def show_history(principal: Principal) -> None:
     """A page of the runs; the database counts and cuts them."""
-    st.subheader("History", anchor=False)
+    st.subheader(_("History"), anchor=False)
     runs = job_runs(services(), principal=principal, page=chosen_page(_KEY), page_size=_PAGE_SIZE)
     if not runs.total:
-        st.caption("No job has run yet.")
+        st.caption(_("No job has run yet."))
     with st.container(gap="xsmall"):
         for run in runs.items:
             _show_run(run, principal)
@@ -34,7 +35,11 @@ def _show_run(run: JobRun, principal: Principal) -> None:
         with st.container(horizontal=True, wrap=False, vertical_alignment="center"):
             with st.container(gap=None):
                 st.markdown(
-                    f"**{NAMES.get(run.job, escaped(run.job))}** for {day(run.scheduled_on)}"
+                    _(
+                        "**{job}** for {day}",
+                        job=NAMES.get(run.job, escaped(run.job)),
+                        day=run.scheduled_on,
+                    )
                 )
                 st.caption(_in_words(run))
             status_badge(run.status, RUN_STATUS)
@@ -42,7 +47,7 @@ def _show_run(run: JobRun, principal: Principal) -> None:
             _show_set_aside(run, principal)
         can_be_tried = run.status in ("failed", "interrupted") and may(Permission.RUN_JOBS)
         if can_be_tried and st.button(
-            "Try this run again",
+            _("Try this run again"),
             icon=":material/refresh:",
             key=f"again-{run.job}-{run.scheduled_on}",
         ):
@@ -51,7 +56,7 @@ def _show_run(run: JobRun, principal: Principal) -> None:
 
 def _show_set_aside(run: JobRun, principal: Principal) -> None:
     # Asked of the database only when somebody opens it.
-    label = f"{count(run.failed_count, 'meter')} set aside"
+    label = _("{meters} set aside", meters=count(run.failed_count, "meter"))
     key = f"aside-{run.job}-{run.scheduled_on}"
     with st.expander(label, type="compact", key=key, on_change="rerun") as opened:
         if not opened.open:
@@ -62,13 +67,26 @@ def _show_set_aside(run: JobRun, principal: Principal) -> None:
         for row in rows[:_ASIDE_SHOWN]:
             show_set_aside(row)
         if run.failed_count > _ASIDE_SHOWN:
-            st.caption(f"The first {_ASIDE_SHOWN} of {run.failed_count:,} are shown.")
+            st.caption(
+                _(
+                    "The first {shown} of {total} are shown.",
+                    shown=_ASIDE_SHOWN,
+                    total=run.failed_count,
+                )
+            )
 
 
 def _in_words(run: JobRun) -> str:
-    began = f"started {moment(run.started_at, zone())} by {escaped(called(run.started_by))}"
-    ended = ""
-    if run.finished_at:
-        seconds = round((run.finished_at - run.started_at).total_seconds())
-        ended = f", took {count(seconds, 'second') if seconds else 'less than a second'}"
-    return f"{began}{ended} · {run.done_count:,} done. {escaped(run.detail)}"
+    values = {
+        "started": moment(run.started_at, zone()),
+        "user": escaped(called(run.started_by)),
+        "done": run.done_count,
+        "detail": escaped(say(run.detail)),
+    }
+    if run.finished_at is None:
+        return _("started {started} by {user} · {done} done. {detail}", **values)
+    seconds = round((run.finished_at - run.started_at).total_seconds())
+    took = count(seconds, "second") if seconds else _("less than a second")
+    return _(
+        "started {started} by {user}, took {time} · {done} done. {detail}", time=took, **values
+    )

@@ -2,6 +2,8 @@
 
 import streamlit as st
 
+from pages.languages.words import _
+from pages.registry import JOBS
 from pages.shared.header import show_header
 from pages.shared.session import error_boundary, now, require_permission, scheduler, services
 from pages.system.job_cards import is_any_running, show_doubt, show_job
@@ -26,9 +28,9 @@ def refreshed() -> None:
 
 
 principal = require_permission(Permission.VIEW_SYSTEM)
-show_header("Jobs")
+show_header(JOBS.title)
 show_doubt(scheduler().doubt, principal)
 if not scheduler().running:
-    st.warning("The scheduler of this process is not running; jobs can run elsewhere only.")
+    st.warning(_("The scheduler of this process is not running; jobs can run elsewhere only."))
 watched = is_any_running(scheduler().status(now()).jobs)
 st.fragment(refreshed, run_every=2 if watched else None)()

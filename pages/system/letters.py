@@ -4,16 +4,18 @@ from typing import Final
 
 import streamlit as st
 
+from pages.languages.words import _, ngettext, say
 from pages.registry import BILL, CUSTOMER, LETTERS
 from pages.shared.download import download_button
 from pages.shared.form_ids import form_done, form_id, show_done
-from pages.shared.format import OCCASION, count, counted, day, escaped, moment
+from pages.shared.format import OCCASION, count, counted, escaped, moment
 from pages.shared.header import show_header
 from pages.shared.permitted import page_link
 from pages.shared.session import called, may, now, require_permission, services, zone
 from services.history import terms
 from services.identity.auth import Principal
 from services.identity.permissions import Permission
+from services.languages.sentence import N_
 from services.messages.letters import AT_ONCE, NothingToPrint
 from services.records.customers.letters import LetterBatch, UnreachedAfter, UnreachedMessage
 
@@ -29,18 +31,18 @@ def show_waiting(principal: Principal) -> None:
         principal=principal, after=after if isinstance(after, UnreachedAfter) else None
     )
     if not found.total:
-        st.info("No message waits for a letter.", icon=":material/done_all:")
+        st.info(_("No message waits for a letter."), icon=":material/done_all:")
         return
     _offer_to_print(found.total, principal)
-    st.caption(f"{counted(found.total, 'message')} that went nowhere.")
+    st.caption(_("{messages} that went nowhere.", messages=counted(found.total, "message")))
     with st.container(gap="xsmall"):
         for row in found.rows:
             _show(row)
     with st.container(horizontal=True):
-        if after is not None and st.button("From the beginning"):
+        if after is not None and st.button(_("From the beginning")):
             st.session_state.pop(_PLACE)
             st.rerun()
-        if found.after is not None and st.button("Show the next"):
+        if found.after is not None and st.button(_("Show the next")):
             st.session_state[_PLACE] = found.after
             st.rerun()
 
@@ -49,18 +51,27 @@ def _offer_to_print(total: int, principal: Principal) -> None:
     if not may(Permission.SEND_MESSAGES):
         return
     form, number = form_id(_FORM), min(total, AT_ONCE)
-    label = f"Print {count(number, 'letter')}" if total <= AT_ONCE else f"Print the first {number}"
+    if total <= AT_ONCE:
+        label = ngettext("Print {count} letter", "Print {count} letters", number)
+    else:
+        label = _("Print the first {number}", number=number)
     if not st.button(label, type="primary", icon=":material/print:", key=f"print-{form}"):
         return
     try:
         printed = services().letters.print_waiting(batch_id=form, principal=principal, now=now())
     except NothingToPrint as error:
-        st.warning(escaped(error), icon=":material/print_disabled:")
+        st.warning(escaped(say(error)), icon=":material/print_disabled:")
         return
     st.session_state[_LEFT_OUT] = printed.left_out
     st.session_state.pop(_PLACE, None)
-    letters = count(printed.batch.letters, "letter")
-    form_done(_FORM, f"{letters} printed: download the PDF below, and put it into the post.")
+    form_done(
+        _FORM,
+        ngettext(
+            "{count} letter printed: download the PDF below, and put it into the post.",
+            "{count} letters printed: download the PDF below, and put it into the post.",
+            printed.batch.letters,
+        ),
+    )
     st.rerun()
 
 
@@ -69,29 +80,33 @@ def _show(row: UnreachedMessage) -> None:
         with st.container(horizontal=True, vertical_alignment="center"):
             page_link(
                 CUSTOMER,
-                label=f"**{escaped(row.customer_name)}** · account {escaped(row.account_no)}",
+                label=_(
+                    "**{name}** · account {account_no}",
+                    name=escaped(row.customer_name),
+                    account_no=escaped(row.account_no),
+                ),
                 icon=":material/person:",
-                query_params={"id": row.customer_id, "view": "Messages"},
+                query_params={"id": row.customer_id, "view": N_("Messages")},
             )
             if not row.address:
-                st.badge("No address", color="red")
+                st.badge(_("No address"), color="red")
         with st.container(horizontal=True, vertical_alignment="center"):
             st.markdown(escaped(OCCASION.get(row.kind, row.kind)), width="content")
             if row.bill_id is not None:
                 page_link(BILL, label=escaped(row.reference), query_params={"id": row.bill_id})
         if row.address:
             st.caption(escaped(" · ".join(row.address.splitlines())))
-        st.caption(f"{escaped(_why(row))} · since {moment(row.at, zone())}")
+        st.caption(_("{why} · since {at}", why=escaped(_why(row)), at=moment(row.at, zone())))
 
 
 def _why(row: UnreachedMessage) -> str:
     """Why no channel reached them, the channels in one order."""
     said = [
-        f"{name}: {row.why[channel].rstrip('.')}"
+        f"{_(name)}: {say(row.why[channel]).rstrip('.।')}"
         for channel, name in terms.CHANNELS.items()
         if row.why.get(channel)
     ]
-    return "; ".join(said) or "No channel"
+    return "; ".join(said) or _("No channel")
 
 
 def show_batches(principal: Principal) -> None:
@@ -99,9 +114,9 @@ def show_batches(principal: Principal) -> None:
     batches = services().letters.batches(principal=principal)
     if not batches:
         return
-    st.subheader("Printed", anchor=False)
+    st.subheader(_("Printed"), anchor=False)
     for sentence in st.session_state.pop(_LEFT_OUT, ()):
-        st.caption(f":material/print_disabled: {escaped(sentence)}")
+        st.caption(f":material/print_disabled: {escaped(say(sentence))}")
     with st.container(gap="xsmall"):
         for batch in batches:
             _show_batch(batch, principal)
@@ -111,10 +126,12 @@ def _show_batch(batch: LetterBatch, principal: Principal) -> None:
     with st.container(border=True, horizontal=True, vertical_alignment="center"):
         st.markdown(f"**{count(batch.letters, 'letter')}**", width="content")
         by, at = escaped(called(batch.made_by)), moment(batch.made_at, zone())
-        st.caption(f"{by} · {at} · dated {day(batch.written_on)}", width="content")
+        st.caption(
+            _("{user} · {at} · dated {day}", user=by, at=at, day=batch.written_on), width="content"
+        )
         with st.container(horizontal=True, horizontal_alignment="right"):
             download_button(
-                "PDF",
+                _("PDF"),
                 lambda: services().letters.pdf(batch_id=batch.id, principal=principal),
                 file_name=f"letters-{batch.written_on}-{batch.id[:8]}.pdf",
                 mime="application/pdf",
@@ -126,9 +143,11 @@ def _show_batch(batch: LetterBatch, principal: Principal) -> None:
 principal = require_permission(Permission.VIEW_CUSTOMERS)
 show_header(LETTERS.title)
 st.caption(
-    "Customers whom no channel reaches get their messages by post: the address stands where the "
-    "window of an envelope is, and a bill goes with its letter. A message is printed once; who "
-    "wants no messages gets letters only where the law asks for them."
+    _(
+        "Customers whom no channel reaches get their messages by post: the address stands where "
+        "the window of an envelope is, and a bill goes with its letter. A message is printed once; "
+        "who wants no messages gets letters only where the law asks for them."
+    )
 )
 show_done()
 show_waiting(principal)

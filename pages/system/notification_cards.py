@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import streamlit as st
 
+from pages.languages.words import Said, _, say
 from pages.registry import BILL
 from pages.shared.components import chosen_page, page_number, status_badge
 from pages.shared.download import download_button
@@ -15,31 +16,28 @@ from pages.system.send_again import offer_to_send_again
 from services.history import terms
 from services.identity.auth import Principal
 from services.identity.permissions import Permission
+from services.languages.sentence import N_
 from services.messages.letters import CHANNEL
 from services.outbox.steps import STEP_NAMES
 from services.records.bills import invoice_reference
 from services.records.messages import FailedWork, Notification, NotificationStatus
 
-_COLORS: dict[str, Color] = {
-    "sent": "blue",
-    "delivered": "green",
-    "read": "green",
-    "undelivered": "red",
-    "bounced": "red",
-    "waiting": "orange",
-    "sending": "blue",
-    "failed": "red",
-    "given_up": "red",
-    "unknown": "orange",
-    "not_configured": "gray",
-}
-# The same words as in timelines, on a badge.
 STATUS: dict[str, tuple[str, Color]] = {
-    status: (f"{word[0].upper()}{word[1:]}", _COLORS[status])
-    for status, word in terms.MESSAGE_STATES.items()
+    "waiting": (N_("Waiting"), "orange"),
+    "sending": (N_("Being sent"), "blue"),
+    "sent": (N_("Sent"), "blue"),
+    "delivered": (N_("Delivered"), "green"),
+    "read": (N_("Read"), "green"),
+    "undelivered": (N_("Not delivered"), "red"),
+    "bounced": (N_("Came back"), "red"),
+    "failed": (N_("Refused"), "red"),
+    "given_up": (N_("Given up"), "red"),
+    "unknown": (N_("May have arrived"), "orange"),
+    "not_configured": (N_("Not sent"), "gray"),
 }
-_AFTER_A_FAILURE = STATUS | {"waiting": ("Will be tried again", "orange")}
-CHANNELS = terms.CHANNELS
+_AFTER_A_FAILURE = STATUS | {"waiting": (N_("Will be tried again"), "orange")}
+CHANNELS = Said(terms.CHANNELS)
+_BECAME = Said(terms.BECAME)
 _FAILED_KEY = "failed-work-page"
 _FAILED_AT_ONCE = 5
 _PAGE_SIZE = 12
@@ -52,8 +50,13 @@ def show_failed_work(principal: Principal) -> None:
     )
     if not found.total:
         return
-    st.subheader("Needs a look", anchor=False)
-    st.caption(f"{counted(found.total, 'piece')} of work ended without success.")
+    st.subheader(_("Needs a look"), anchor=False)
+    st.caption(
+        _(
+            "{pieces} of work ended without success.",
+            pieces=counted(found.total, "piece"),
+        )
+    )
     with st.container(gap="xsmall"):
         for work in found.items:
             _show_work(work, principal)
@@ -65,8 +68,13 @@ def show_queues(principal: Principal) -> None:
     for queue in services().messages.queues(principal=principal):
         label = CHANNELS.get(queue.channel, queue.channel)
         st.info(
-            f"{label}: {count(queue.waiting, 'message')} in the queue. At "
-            f"{queue.per_minute:,} a minute the last leaves in {_time_in_words(queue.takes)}.",
+            _(
+                "{channel}: {messages} in the queue. At {rate} a minute the last leaves in {time}.",
+                channel=label,
+                messages=count(queue.waiting, "message"),
+                rate=queue.per_minute,
+                time=_time_in_words(queue.takes),
+            ),
             icon=":material/hourglass_top:",
         )
 
@@ -86,7 +94,7 @@ def show_notifications(text: str, status: NotificationStatus | None, principal: 
         page=chosen_page(key),
         page_size=_PAGE_SIZE,
     )
-    nothing = "No message fits." if text or status else "No message yet."
+    nothing = _("No message fits.") if text or status else _("No message yet.")
     st.caption(counted(found.total, "message") if found.total else nothing)
     with st.container(gap="xsmall"):
         for sent in found.items:
@@ -100,7 +108,7 @@ def show_messages_to(customer_id: str, principal: Principal) -> None:
     found = services().messages.to_customer(
         customer_id=customer_id, principal=principal, page=chosen_page(key), page_size=_PAGE_SIZE
     )
-    st.caption(counted(found.total, "message") if found.total else "No message was written yet.")
+    st.caption(counted(found.total, "message") if found.total else _("No message was written yet."))
     with st.container(gap="xsmall"):
         for sent in found.items:
             _show_notification(sent, principal)
@@ -112,8 +120,14 @@ def _show_work(work: FailedWork, principal: Principal) -> None:
         _title(work.bill_id, work.bill_number, work.account_no, work.kind)
         for step, state in sorted(work.steps.items()):
             if state.status == "failed":
-                st.markdown(f":red[{STEP_NAMES[step]}]: {escaped(state.detail)}")
-        st.caption(f"Ended {moment(work.finished_at, zone())}, {count(work.attempts, 'attempt')}")
+                st.markdown(f":red[{_(STEP_NAMES[step])}]: {escaped(say(state.detail))}")
+        st.caption(
+            _(
+                "Ended {at}, {attempts}",
+                at=moment(work.finished_at, zone()),
+                attempts=count(work.attempts, "attempt"),
+            )
+        )
         _offer_retry(work.id, f"work-{work.id}", principal)
 
 
@@ -126,11 +140,11 @@ def _show_notification(sent: Notification, principal: Principal) -> None:
             status_badge(sent.status, _AFTER_A_FAILURE if again else STATUS)
         st.caption(_in_words(sent))
         if sent.error:
-            st.markdown(escaped(sent.error))
+            st.markdown(escaped(say(sent.error)))
         _show_life(sent)
         if sent.body:
             unsent = sent.status == "not_configured"
-            with st.expander("What would be sent" if unsent else "Text", type="compact"):
+            with st.expander(_("What would be sent") if unsent else _("Text"), type="compact"):
                 st.text(sent.body)
         if (
             sent.status in ("failed", "given_up")
@@ -147,7 +161,7 @@ def _show_notification(sent: Notification, principal: Principal) -> None:
 def _offer_letter(sent: Notification, principal: Principal) -> None:
     """The letter as it was printed."""
     download_button(
-        "Letter as PDF",
+        _("Letter as PDF"),
         lambda: services().letters.pdf_of(letter_id=sent.id, principal=principal),
         file_name=f"letter-{sent.id[:8]}.pdf",
         mime="application/pdf",
@@ -160,18 +174,20 @@ def _show_life(sent: Notification) -> None:
     """What happened to it, where that is more than its state says."""
     if len(sent.life) < 2:
         return
-    with st.expander("What became of it", type="compact"):
+    with st.expander(_("What became of it"), type="compact"):
         for event in sent.life:
-            at, why = moment(event.at, zone()), f": {event.why}" if event.why else ""
-            st.caption(escaped(f"{at} · {terms.BECAME.get(event.state, event.state)}{why}"))
+            at, why = moment(event.at, zone()), f": {say(event.why)}" if event.why else ""
+            st.caption(escaped(f"{at} · {_BECAME.get(event.state, event.state)}{why}"))
 
 
 def _title(bill_id: str | None, number: int | None, account_no: str | None, kind: str) -> None:
-    name = invoice_reference(number) if number is not None else "Bill"
+    name = invoice_reference(number) if number is not None else _("Bill")
     if bill_id:
         page_link(
             BILL,
-            label=f"**{name}** · account {escaped(account_no or '')}",
+            label=_(
+                "**{name}** · account {account_no}", name=name, account_no=escaped(account_no or "")
+            ),
             icon=":material/receipt_long:",
             query_params={"id": bill_id},
         )
@@ -183,7 +199,7 @@ def _title(bill_id: str | None, number: int | None, account_no: str | None, kind
 def _in_words(sent: Notification) -> str:
     parts = [CHANNELS.get(sent.channel, escaped(sent.channel))]
     if sent.recipient and sent.channel != CHANNEL:
-        parts.append(f"to {escaped(sent.recipient)}")
+        parts.append(_("to {recipient}", recipient=escaped(sent.recipient)))
     parts.append(moment(sent.updated_at, zone()))
     if sent.attempts:
         parts.append(count(sent.attempts, "attempt"))
@@ -192,7 +208,7 @@ def _in_words(sent: Notification) -> str:
 
 def _offer_retry(work_id: str, key: str, principal: Principal) -> None:
     may_send = may(Permission.SEND_MESSAGES)
-    if may_send and st.button("Try again", icon=":material/refresh:", key=f"retry-{key}"):
+    if may_send and st.button(_("Try again"), icon=":material/refresh:", key=f"retry-{key}"):
         services().messages.retry(work_id=work_id, principal=principal)
-        st.toast("It is tried again within a minute.", icon=":material/schedule:")
+        st.toast(_("It is tried again within a minute."), icon=":material/schedule:")
         st.rerun()

@@ -2,6 +2,8 @@
 
 import streamlit as st
 
+from pages.languages.words import _
+from pages.registry import NOTIFICATIONS
 from pages.shared.components import search_and_status
 from pages.shared.header import show_header
 from pages.shared.session import require_permission, services
@@ -36,15 +38,15 @@ STATUS_OF: dict[str, NotificationStatus] = {
 
 
 principal = require_permission(Permission.VIEW_CUSTOMERS)
-show_header("Notifications")
+show_header(NOTIFICATIONS.title)
 if not services().settings.sends_messages:
     st.info(
-        "No channel is configured: each message is written and kept here, and nobody gets it.",
+        _("No channel is configured: each message is written and kept here, and nobody gets it."),
         icon=":material/notifications_off:",
     )
 show_failed_work(principal)
 show_replies(principal)
 show_unprinted_bills(principal)
 show_queues(principal)
-st.subheader("Messages", anchor=False)
-show_notifications(*search_and_status("Bill number or account", STATUS_OF), principal)
+st.subheader(_("Messages"), anchor=False)
+show_notifications(*search_and_status(_("Bill number or account"), STATUS_OF), principal)

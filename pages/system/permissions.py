@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import streamlit as st
 
+from pages.languages.words import _
 from pages.registry import PERMISSIONS
 from pages.shared.header import show_header
 from pages.shared.session import require_permission
@@ -19,35 +20,38 @@ from services.identity.permissions import (
 
 
 def _table(words: Mapping[Permission, str]) -> str:
-    rows = ["| What | Who |", "|:---|:---|"]
+    rows = [_("| What | Who |"), "|:---|:---|"]
     for permission, said in words.items():
-        who = ", ".join(ROLE_NAMES[role] for role in roles_with(permission))
-        rows.append(f"| {said} | {who} |")
+        who = ", ".join(_(ROLE_NAMES[role]) for role in roles_with(permission))
+        rows.append(f"| {_(said)} | {who} |")
     return "\n".join(rows)
 
 
 def _may(role: Role, words: Mapping[Permission, str]) -> str:
-    return "\n".join(f"- {said}" for one, said in words.items() if one in PERMISSIONS_OF[role])
+    return "\n".join(f"- {_(said)}" for one, said in words.items() if one in PERMISSIONS_OF[role])
 
 
 principal = require_permission(*PERMISSIONS.needs)
 show_header(PERMISSIONS.title)
-mine = ", ".join(ROLE_NAMES[role] for role in in_order(principal.roles))
+mine = ", ".join(_(ROLE_NAMES[role]) for role in in_order(principal.roles))
 st.caption(
-    f"A person may hold several roles, and may then do what each of them may. Yours: {mine}."
+    _(
+        "A person may hold several roles, and may then do what each of them may. Yours: {roles}.",
+        roles=mine,
+    )
 )
 role = st.selectbox(
-    "Role",
+    _("Role"),
     list(Role),
     index=None,
-    placeholder="All roles",
-    format_func=ROLE_NAMES.__getitem__,
+    placeholder=_("All roles"),
+    format_func=lambda role: _(ROLE_NAMES[role]),
     key="role",
 )
 for group, words in PERMISSION_WORDS.items():
     if role is None:
-        st.subheader(group, anchor=False)
+        st.subheader(_(group), anchor=False)
         st.markdown(_table(words), width="stretch")
     elif said := _may(role, words):
-        st.subheader(group, anchor=False)
+        st.subheader(_(group), anchor=False)
         st.markdown(said)

@@ -4,6 +4,7 @@ from typing import Final
 
 import streamlit as st
 
+from pages.languages.words import _
 from pages.registry import CUSTOMER
 from pages.shared.components import chosen_page, page_number
 from pages.shared.format import counted, escaped, moment
@@ -25,8 +26,8 @@ def show_replies(principal: Principal) -> None:
     )
     if not found.total:
         return
-    st.subheader("Customers answered", anchor=False)
-    st.caption(f"{counted(found.total, 'answer')} that nobody has seen to.")
+    st.subheader(_("Customers answered"), anchor=False)
+    st.caption(_("{answers} that nobody has seen to.", answers=counted(found.total, "answer")))
     with st.container(gap="xsmall"):
         for reply in found.items:
             _show(reply, principal)
@@ -36,22 +37,31 @@ def show_replies(principal: Principal) -> None:
 def _show(reply: CustomerReply, principal: Principal) -> None:
     with st.container(border=True, gap="xsmall"):
         if reply.customer_id is None:
-            st.markdown(f"**{escaped(reply.sender)}** is no customer's address")
+            st.markdown(_("**{sender}** is no customer's address", sender=escaped(reply.sender)))
         else:
             name, account = escaped(reply.customer_name or ""), escaped(reply.account_no or "")
             page_link(
                 CUSTOMER,
-                label=f"**{name}** · account {account}",
+                label=_("**{name}** · account {account_no}", name=name, account_no=account),
                 icon=":material/person:",
                 query_params={"id": reply.customer_id},
             )
-        how = terms.CHANNELS.get(reply.channel, reply.channel)
-        st.caption(escaped(f"{how} from {reply.sender} · {moment(reply.received_at, zone())}"))
+        how = _(terms.CHANNELS.get(reply.channel, reply.channel))
+        st.caption(
+            escaped(
+                _(
+                    "{channel} from {sender} · {at}",
+                    channel=how,
+                    sender=reply.sender,
+                    at=moment(reply.received_at, zone()),
+                )
+            )
+        )
         if reply.subject:
             st.markdown(f"**{escaped(reply.subject)}**")
         st.text(reply.body)
         if may(Permission.SEND_MESSAGES) and st.button(
-            "Seen to", icon=":material/done:", key=f"reply-{reply.id}"
+            _("Seen to"), icon=":material/done:", key=f"reply-{reply.id}"
         ):
             services().messages.handle_reply(reply_id=reply.id, principal=principal)
             st.rerun()

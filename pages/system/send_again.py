@@ -4,6 +4,7 @@ from typing import Final
 
 import streamlit as st
 
+from pages.languages.words import _, say
 from pages.shared.form_ids import form_done, form_id
 from pages.shared.format import escaped
 from pages.shared.session import may, now, services
@@ -24,20 +25,22 @@ def offer_to_send_again(work_id: str, key: str, kind: str, principal: Principal)
     name = f"again-{work_id}-{key}"
     form = form_id(name)
     with (
-        st.popover("Send again", icon=":material/forward_to_inbox:", key=f"again-{key}"),
+        st.popover(_("Send again"), icon=":material/forward_to_inbox:", key=f"again-{key}"),
         st.form(f"form-{form}", border=False),
     ):
         channel = st.selectbox(
-            "By",
+            _("By"),
             _OWN[:1] if kind == ACCOUNT_STATEMENT else _OWN,
-            format_func=terms.CHANNELS.__getitem__,
+            format_func=lambda one: _(terms.CHANNELS[one]),
             key=f"again-by-{form}",
         )
         st.caption(
-            "The customer gets it once more, outside their quiet hours. A letter is printed once: "
-            "its PDF stands among the messages, and on the page Letters."
+            _(
+                "The customer gets it once more, outside their quiet hours. A letter is printed "
+                "once: its PDF stands among the messages, and on the page Letters."
+            )
         )
-        if not st.form_submit_button("Yes, send it", type="primary"):
+        if not st.form_submit_button(_("Yes, send it"), type="primary"):
             return
     if channel == CHANNEL:
         _print(work_id, name, form, principal)
@@ -51,9 +54,9 @@ def offer_to_send_again(work_id: str, key: str, kind: str, principal: Principal)
             principal=principal,
         )
     except IllegalChange as error:
-        st.error(escaped(error), icon=":material/sync_problem:")
+        st.error(escaped(say(error)), icon=":material/sync_problem:")
         return
-    form_done(name, "The message is sent within a minute.")
+    form_done(name, _("The message is sent within a minute."))
     st.rerun()
 
 
@@ -61,7 +64,7 @@ def _print(work_id: str, name: str, form: str, principal: Principal) -> None:
     try:
         services().letters.print_one(work_id=work_id, batch_id=form, principal=principal, now=now())
     except NothingToPrint as error:
-        st.error(escaped(error), icon=":material/print_disabled:")
+        st.error(escaped(say(error)), icon=":material/print_disabled:")
         return
-    form_done(name, "The letter is printed: download it among the messages.")
+    form_done(name, _("The letter is printed: download it among the messages."))
     st.rerun()

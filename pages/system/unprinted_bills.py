@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from pages.languages.words import _, say
 from pages.registry import BILL
 from pages.shared.components import chosen_page, page_number
 from pages.shared.format import counted, escaped, moment
@@ -22,9 +23,12 @@ def show_unprinted_bills(principal: Principal) -> None:
     )
     if not found.total:
         return
-    st.subheader("Not printed", anchor=False)
+    st.subheader(_("Not printed"), anchor=False)
     st.caption(
-        f"{counted(found.total, 'bill')} could not be printed in full, so no PDF is kept yet."
+        _(
+            "{bills} could not be printed in full, so no PDF is kept yet.",
+            bills=counted(found.total, "bill"),
+        )
     )
     with st.container(gap="xsmall"):
         for bill in found.items:
@@ -36,9 +40,19 @@ def _show(bill: UnprintedBill) -> None:
     with st.container(border=True, gap="xsmall"):
         page_link(
             BILL,
-            label=f"**{invoice_reference(bill.bill_number)}** · account {escaped(bill.account_no)}",
+            label=_(
+                "**{name}** · account {account_no}",
+                name=invoice_reference(bill.bill_number),
+                account_no=escaped(bill.account_no),
+            ),
             icon=":material/receipt_long:",
             query_params={"id": bill.bill_id},
         )
-        st.markdown(escaped(bill.reason))
-        st.caption(f"Since {moment(bill.since, zone())}, tried {moment(bill.tried_at, zone())}")
+        st.markdown(escaped(say(bill.reason)))
+        st.caption(
+            _(
+                "Since {since}, tried {tried}",
+                since=moment(bill.since, zone()),
+                tried=moment(bill.tried_at, zone()),
+            )
+        )

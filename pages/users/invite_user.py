@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from pages.languages.words import _, say
 from pages.registry import INVITE_USER, USER, USERS
 from pages.shared.detail import detail_header
 from pages.shared.form_ids import form_id
@@ -18,18 +19,20 @@ with detail_header(INVITE_USER.title, back=USERS):
 form = form_id("invite-user")
 space = st.empty()
 with space, st.form(f"invite-{form}"):
-    display_name = st.text_input("Name", key=f"name-{form}", autocomplete="off", max_chars=100)
+    display_name = st.text_input(_("Name"), key=f"name-{form}", autocomplete="off", max_chars=100)
     sign_in_name = st.text_input(
-        "Sign-in name",
+        _("Sign-in name"),
         key=f"sign-in-name-{form}",
         autocomplete="off",
         max_chars=100,
-        help="Such as their e-mail address. The audit trail names them by it, so it never changes.",
+        help=_(
+            "Such as their e-mail address. The audit trail names them by it, so it never changes."
+        ),
     )
     roles = st.multiselect(
-        "Roles", list(Role), format_func=ROLE_NAMES.__getitem__, key=f"roles-{form}"
+        _("Roles"), list(Role), format_func=lambda role: _(ROLE_NAMES[role]), key=f"roles-{form}"
     )
-    sent = st.form_submit_button("Invite", type="primary")
+    sent = st.form_submit_button(_("Invite"), type="primary")
 if sent:
     try:
         invited = services().users.invite(
@@ -40,7 +43,7 @@ if sent:
             now=now(),
         )
     except (UnusableUser, IllegalChange) as error:
-        st.error(escaped(error), icon=":material/edit:")
+        st.error(escaped(say(error)), icon=":material/edit:")
     else:
         # The next one is a new form, which what was typed into this one would not reach. The link
         # is in no session and gone with the next click.
@@ -49,8 +52,8 @@ if sent:
         show_link(invited.code, "invitation", name=display_name)
         st.page_link(
             USER.script,
-            label=f"To {escaped(display_name)}",
+            label=_("To {name}", name=escaped(display_name)),
             icon=":material/arrow_forward:",
             query_params={"id": invited.user_id},
         )
-        st.button("Invite another", icon=":material/person_add:")
+        st.button(_("Invite another"), icon=":material/person_add:")

@@ -5,7 +5,7 @@ from typing import Final
 
 import streamlit as st
 
-from pages.languages.words import _
+from pages.languages.words import _, say
 from pages.shared.form_ids import form_done
 from pages.shared.format import count, escaped, moment
 from pages.shared.session import now, services, zone
@@ -61,7 +61,7 @@ def _begin(account: OwnAccount, principal: Principal, label: str) -> None:
                 now=now(),
             )
         except REFUSALS as error:
-            st.error(escaped(error))
+            st.error(escaped(say(error)))
             return
     st.session_state[_SETUP] = setup
     st.rerun()
@@ -105,7 +105,7 @@ def _confirm(setup: CodeSetup, account: OwnAccount, principal: Principal) -> Non
     try:
         codes = account.confirm_code(setup, code, principal=principal, now=now())
     except WrongCode as error:
-        st.error(escaped(error))
+        st.error(escaped(say(error)))
         return
     st.session_state.pop(_SETUP, None)
     # In the place of what was asked for, and no longer in the session than until they are drawn.
@@ -124,7 +124,7 @@ def _turn_off(account: OwnAccount, principal: Principal) -> None:
         try:
             account.remove_code(password=password, principal=principal, now=now())
         except REFUSALS as error:
-            st.error(escaped(error))
+            st.error(escaped(say(error)))
             return
     form_done("", _("No code is asked for any more."))
     st.rerun()

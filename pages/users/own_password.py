@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from pages.languages.words import _
+from pages.languages.words import _, say
 from pages.shared.form_ids import form_done, form_id
 from pages.shared.format import escaped, moment
 from pages.shared.session import now, zone
@@ -55,7 +55,7 @@ def show_password(account: OwnAccount, user: User, principal: Principal) -> None
         try:
             account.change_password(old=old, new=new, principal=principal, now=now())
         except REFUSALS as error:
-            st.error(escaped(error))
+            st.error(escaped(say(error)))
             return
     form_done("own-password", _("Your password is changed."))
     st.rerun()

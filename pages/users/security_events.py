@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
+from pages.languages.words import _, say
 from pages.shared.format import escaped, moment
 from pages.shared.session import zone
 from pages.sign_ins.event_names import EVENT_NAMES
@@ -12,12 +13,15 @@ from services.records.sessions import SecurityEvent
 
 def show_events(events: Sequence[SecurityEvent]) -> None:
     """The latest events, one line each."""
-    st.subheader("Lately", anchor=False)
+    st.subheader(_("Lately"), anchor=False)
     if not events:
-        st.caption("Nothing yet.")
+        st.caption(_("Nothing yet."))
     with st.container(gap="xxsmall"):
         for event in events:
-            where = f" · from {escaped(event.address)}" if event.address else ""
-            detail = f" · {escaped(event.detail)}" if event.detail else ""
+            said = [moment(event.at, zone())]
+            if event.address:
+                said.append(_("from {address}", address=escaped(event.address)))
+            if event.detail:
+                said.append(escaped(say(event.detail)))
             name = EVENT_NAMES.get(event.event, event.event)
-            st.markdown(f"**{escaped(name)}** :small[{moment(event.at, zone())}{where}{detail}]")
+            st.markdown(f"**{escaped(name)}** :small[{' · '.join(said)}]")

@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from pages.languages.words import _
 from pages.registry import USER, USERS
 from pages.shared.components import description_list
 from pages.shared.detail import detail_header
@@ -17,23 +18,29 @@ from services.records.sessions import User
 
 def _of_password(user: User) -> str:
     if user.activated_at and not user.has_password:
-        return "reset; a new one is not set yet"
-    return f"set {moment(user.password_set_at, zone())}" if user.password_set_at else "not set"
+        return _("reset; a new one is not set yet")
+    if user.password_set_at is None:
+        return _("not set")
+    return _("set {at}", at=moment(user.password_set_at, zone()))
 
 
 def show_facts(user: User) -> None:
     """What is known of a user."""
-    code = f"on since {moment(user.totp_on_at, zone())}" if user.totp_on_at else "off"
-    link = f"good until {moment(user.link_expires_at, zone())}" if user.link_expires_at else "none"
-    active = moment(user.last_active_at, zone()) if user.last_active_at else "never"
+    code = _("on since {at}", at=moment(user.totp_on_at, zone())) if user.totp_on_at else _("off")
+    link = (
+        _("good until {at}", at=moment(user.link_expires_at, zone()))
+        if user.link_expires_at
+        else _("none")
+    )
+    active = moment(user.last_active_at, zone()) if user.last_active_at else _("never")
     description_list(
         (
-            ("Sign-in name", user.sign_in_name),
-            ("Roles", roles_in_words(user.roles)),
-            ("Last active", active),
-            ("Password", _of_password(user)),
-            ("Authenticator app", code),
-            *([("Open link", link)] if may(Permission.MANAGE_USERS) else []),
+            (_("Sign-in name"), user.sign_in_name),
+            (_("Roles"), roles_in_words(user.roles)),
+            (_("Last active"), active),
+            (_("Password"), _of_password(user)),
+            (_("Authenticator app"), code),
+            *([(_("Open link"), link)] if may(Permission.MANAGE_USERS) else []),
         ),
         least_width=200,
     )

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import streamlit as st
 
+from pages.languages.words import _
 from pages.registry import INVITE_USER, USER, USERS
 from pages.shared.form_ids import show_done
 from pages.shared.format import moment
@@ -22,53 +23,61 @@ from pages.shared.session import (
 )
 from pages.users.user_words import STATES, roles_in_words
 from services.identity.permissions import ROLE_NAMES, Permission, Role
+from services.languages.sentence import N_
 from services.records.sessions import User, UserFilter
 from services.web.people.routes import FIRST_PATH
 
 
 def last_active(user: User) -> str:
     """When they last did anything here."""
-    return moment(user.last_active_at, zone()) if user.last_active_at else "never"
+    return moment(user.last_active_at, zone()) if user.last_active_at else _("never")
 
 
 COLUMNS: tuple[Column[User], ...] = (
-    Column(label="Name", text=lambda user: user.display_name, sort="display_name", place="title"),
     Column(
-        label="Sign-in name",
+        label=N_("Name"), text=lambda user: user.display_name, sort="display_name", place="title"
+    ),
+    Column(
+        label=N_("Sign-in name"),
         text=lambda user: user.sign_in_name,
         sort="sign_in_name",
         place="text",
     ),
-    Column(label="Roles", text=lambda user: roles_in_words(user.roles)),
+    Column(label=N_("Roles"), text=lambda user: roles_in_words(user.roles)),
     Column(
-        label="State",
-        text=lambda user: STATES[user.state][0],
+        label=N_("State"),
+        text=lambda user: _(STATES[user.state][0]),
         color=lambda user: STATES[user.state][1],
         place="status",
     ),
-    Column(label="Last active", text=last_active),
-    Column(label="App", text=lambda user: "on" if user.totp_on_at else "–"),
+    Column(label=N_("Last active"), text=last_active),
+    Column(label=N_("App"), text=lambda user: _("on") if user.totp_on_at else "–"),
 )
 
 
 def summary(user: User) -> str:
     """What a card says of a user."""
-    return f"{user.sign_in_name} · {roles_in_words(user.roles)} · last active {last_active(user)}"
+    return _(
+        "{sign_in_name} · {roles} · last active {at}",
+        sign_in_name=user.sign_in_name,
+        roles=roles_in_words(user.roles),
+        at=last_active(user),
+    )
 
 
 def show_users() -> None:
     """The list, with what to look for."""
     with st.grid(4, min_column_width=150, vertical_alignment="bottom") as grid:
         with grid.cell(column_span=2):
-            text = ask_text("Name or sign-in name")
-        state = ask_status({words: state for state, (words, _) in STATES.items()})
+            text = ask_text(_("Name or sign-in name"))
+        state = ask_status({words: state for state, (words, __) in STATES.items()})
         role = st.selectbox(
-            "Role",
+            _("Role"),
             list(Role),
             index=None,
-            format_func=ROLE_NAMES.__getitem__,
+            format_func=lambda role: _(ROLE_NAMES[role]),
             key="role",
-            placeholder="Every role",
+            placeholder=_("Every role"),
             bind="query-params",
         )
     wanted = UserFilter(text=text, state=state, role=role.value if role else None)
@@ -92,25 +101,31 @@ def show_users() -> None:
 
 def offer_first() -> None:
     """Nobody is here yet: what to begin with, and what it changes."""
-    nobody = "Nobody has an account here yet."
     if not may(Permission.MANAGE_USERS):
-        st.info(f"{nobody} The first one is for {people_with(Permission.MANAGE_USERS)} to create.")
+        st.info(
+            _(
+                "Nobody has an account here yet. The first one is for {people} to create.",
+                people=people_with(Permission.MANAGE_USERS),
+            )
+        )
         return
     st.info(
-        f"{nobody} Create the first administrator, who then invites everybody else. From then on "
-        "people sign in with their passwords."
+        _(
+            "Nobody has an account here yet. Create the first administrator, who then invites "
+            "everybody else. From then on people sign in with their passwords."
+        )
     )
-    if st.button("Create the first administrator", type="primary", icon=":material/person_add:"):
+    if st.button(_("Create the first administrator"), type="primary", icon=":material/person_add:"):
         go_to(FIRST_PATH)
 
 
 principal = require_permission(*USERS.needs)
 with header(USERS.title):
     if services().keeps_users() and services().users.exist():
-        page_link(INVITE_USER, "Invite a user", icon=":material/person_add:")
+        page_link(INVITE_USER, _("Invite a user"), icon=":material/person_add:")
 show_done()
 if not services().keeps_users():
-    st.info("People are kept by the sign-in service here: add them and their roles there.")
+    st.info(_("People are kept by the sign-in service here: add them and their roles there."))
 elif services().users.exist():
     show_users()
 else:

@@ -9,6 +9,7 @@ from services.backups.copies import CopyPlace, UnableToCopy
 from services.database.service import DatabaseService
 from services.database.transport import DatabaseError
 from services.integrations.failures import TemporaryFailure
+from services.languages.sentence import N_, sentence, sentence_of
 from services.quantities.period import local_date
 from services.quantities.written import file_size, moment
 
@@ -23,7 +24,7 @@ class BackupCheck:
 
     backups: Backups
     database: DatabaseService
-    name: str = "Backups"
+    name: str = N_("Backups")
 
     @property
     def configured(self) -> bool:
@@ -47,11 +48,11 @@ class BackupCheck:
         first = _first_due(self.backups, self.database, now=now)
         overdue = first is not None and now > first + _TAKES
         if overdue or is_late(self.backups, self.database, now=now):
-            raise TemporaryFailure(
-                f"{said} There should be a younger one: the page Jobs says what went wrong."
-            )
+            wrong = sentence("There should be a younger one: the page Jobs says what went wrong.")
+            raise TemporaryFailure(f"{said} {wrong}")
         if self.backups.copies is None:
-            return f"{said} It is copied nowhere else (BACKUP_COPY_TO)."
+            nowhere = sentence("It is copied nowhere else (BACKUP_COPY_TO).")
+            return f"{said} {nowhere}"
         return f"{said} {self._look_elsewhere(self.backups.copies, now)}"
 
     def _look_elsewhere(self, place: CopyPlace, now: datetime) -> str:
@@ -59,22 +60,34 @@ class BackupCheck:
         try:
             there = place.sizes()
         except UnableToCopy as error:
-            raise TemporaryFailure(f"{self._last(now)} Copies cannot be made: {error}.") from None
+            why = sentence("Copies cannot be made: {error}.", error=sentence_of(error))
+            raise TemporaryFailure(f"{self._last(now)} {why}") from None
         if last is not None and there.get(last.path.name) != last.size:
-            why = f": {self.backups.copy_trouble}" if self.backups.copy_trouble else ""
-            raise TemporaryFailure(f"{self._last(now)} It is not in {place.name} yet{why}.")
-        return f"Copies go to {place.name}."
+            trouble = self.backups.copy_trouble
+            missing = (
+                sentence("It is not in {place} yet: {why}.", place=place.name, why=trouble)
+                if trouble
+                else sentence("It is not in {place} yet.", place=place.name)
+            )
+            raise TemporaryFailure(f"{self._last(now)} {missing}")
+        return sentence("Copies go to {place}.", place=place.name)
 
     def _last(self, now: datetime) -> str:
         last = self.backups.last(now=now)
         if last is None:
             first = _first_due(self.backups, self.database, now=now)
             if first is None:
-                return "Last nightly backup: none yet."
-            due = f"{'was' if first <= now else 'is'} due on {moment(first, self.backups.zone)}"
-            return f"Last nightly backup: none yet; the first {due}."
-        at = moment(last.at, self.backups.zone)
-        return f"Last nightly backup: {at}, {file_size(last.size)}, in {self.backups.folder}."
+                return sentence("Last nightly backup: none yet.")
+            due = moment(first, self.backups.zone)
+            if first <= now:
+                return sentence("Last nightly backup: none yet; the first was due on {at}.", at=due)
+            return sentence("Last nightly backup: none yet; the first is due on {at}.", at=due)
+        return sentence(
+            "Last nightly backup: {at}, {size}, in {folder}.",
+            at=moment(last.at, self.backups.zone),
+            size=file_size(last.size),
+            folder=str(self.backups.folder),
+        )
 
 
 def is_late(backups: Backups, database: DatabaseService | None, *, now: datetime) -> bool:

@@ -31,6 +31,7 @@ from services.graph.shapes import (
 )
 from services.graph.writing import Known, put
 from services.integrations.http import TIMEOUT_SECONDS
+from services.languages.sentence import sentence
 from services.quantities.money import round_half_up
 
 if TYPE_CHECKING:
@@ -137,7 +138,7 @@ class Graph:
         began = time.monotonic()
         # Nothing that takes longer the more the graph holds.
         self._clock()
-        return f"It answers, in {(time.monotonic() - began) * 1000:.0f} ms."
+        return sentence("It answers, in {ms} ms.", ms=round((time.monotonic() - began) * 1000))
 
     def project_bill(self, database: GraphSource, bill_id: str) -> None:
         """Bring a bill and all that it hangs together with into the graph, or up to date."""

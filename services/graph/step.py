@@ -7,6 +7,7 @@ from services.database.transport import TemporaryDatabaseError
 from services.graph.graph import SAVED, Graph, GraphSource
 from services.graph.opening import OpenedGraph
 from services.integrations.http import RequestRejected, ServiceUnavailable
+from services.languages.sentence import N_
 from services.outbox.outbox import StepDone
 from services.records.bills import Bill
 from services.records.outbox import OutboxKind
@@ -33,7 +34,7 @@ class GraphCheck:
     """Asks the graph how many bills it holds; without a graph, says why there is none."""
 
     opened: OpenedGraph
-    name: str = "Graph"
+    name: str = N_("Graph")
 
     @property
     def configured(self) -> bool:

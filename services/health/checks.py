@@ -17,12 +17,12 @@ from services.identity.jwks import KeysNotServed
 from services.identity.openid import ExchangedTokens, OpenIdTokens
 from services.integrations.failures import FinalFailure, TemporaryFailure
 from services.integrations.head_end import HeadEnd
-from services.quantities.counting import count
+from services.languages.sentence import N_, nsentence, sentence, sentence_of
 
 log = logging.getLogger(__name__)
 
-_NOT_USED = "Not used: its settings are empty."
-_UNEXPECTED = "The test itself failed in a way that nobody expected; the log says more."
+_NOT_USED = sentence("Not used: its settings are empty.")
+_UNEXPECTED = sentence("The test itself failed in a way that nobody expected; the log says more.")
 
 
 class Check(Protocol):
@@ -133,7 +133,7 @@ def _tested(check: Check, now: datetime) -> Finding:
     try:
         return Finding(well=True, sentence=check.check(), at=now)
     except (TemporaryFailure, FinalFailure) as failure:
-        return Finding(well=False, sentence=str(failure), at=now)
+        return Finding(well=False, sentence=sentence_of(failure), at=now)
     except Exception:
         # Not shown on the page: an unexpected message may hold an address with a password.
         log.exception("the check of %s failed unexpectedly", check.name)
@@ -145,7 +145,7 @@ class DatabaseCheck:
     """Asks the database the smallest question there is."""
 
     database: DatabaseService
-    name: str = "Database"
+    name: str = N_("Database")
     configured: bool = True
 
     def check(self) -> str:
@@ -155,8 +155,8 @@ class DatabaseCheck:
             self.database.ping()
         except DatabaseError as error:
             log.warning("the database could not be asked (%s): %s", error.code, error)
-            raise TemporaryFailure("The database cannot be reached.") from None
-        return f"It answers, in {(time.monotonic() - began) * 1000:.0f} ms."
+            raise TemporaryFailure(sentence("The database cannot be reached.")) from None
+        return sentence("It answers, in {ms} ms.", ms=round((time.monotonic() - began) * 1000))
 
 
 @dataclass(frozen=True)
@@ -164,14 +164,16 @@ class SchedulerCheck:
     """Says whether the jobs run by themselves in this process."""
 
     scheduler: Runs | None
-    name: str = "Scheduler"
+    name: str = N_("Scheduler")
     configured: bool = True
 
     def check(self) -> str:
         """Look at the scheduler; raises FinalFailure."""
         if self.scheduler is None or not self.scheduler.running:
-            raise FinalFailure("It does not run in this process; another one may do the jobs.")
-        return "It runs, and looks every minute for what is due."
+            raise FinalFailure(
+                sentence("It does not run in this process; another one may do the jobs.")
+            )
+        return sentence("It runs, and looks every minute for what is due.")
 
 
 @dataclass(frozen=True)
@@ -184,7 +186,7 @@ class SignInServiceCheck:
     def name(self) -> str:
         """What people call the system."""
         other = isinstance(self.tokens, ExchangedTokens)
-        return "Sign-in (OpenID)" if other else "Sign-in (Auth0)"
+        return N_("Sign-in (OpenID)") if other else N_("Sign-in (Auth0)")
 
     @property
     def configured(self) -> bool:
@@ -194,14 +196,20 @@ class SignInServiceCheck:
     def check(self) -> str:
         """Fetch the keys; raises TemporaryFailure, FinalFailure."""
         if self._provider is None:
-            raise FinalFailure("No sign-in service is configured.")
+            raise FinalFailure(sentence("No sign-in service is configured."))
         try:
             keys = self._provider.keys.refresh()
         except KeysNotServed as error:
-            raise TemporaryFailure(str(error)) from None
+            raise TemporaryFailure(sentence_of(error)) from None
         if not keys:
-            raise FinalFailure("The sign-in service has no key for RS256 or ES256 to sign with.")
-        return f"The sign-in service answers; it signs with {count(keys, 'key')}."
+            raise FinalFailure(
+                sentence("The sign-in service has no key for RS256 or ES256 to sign with.")
+            )
+        return nsentence(
+            "The sign-in service answers; it signs with {count} key.",
+            "The sign-in service answers; it signs with {count} keys.",
+            keys,
+        )
 
     @property
     def _provider(self) -> OpenIdTokens | None:
@@ -217,7 +225,7 @@ class HeadEndCheck:
     database: DatabaseService
     url: str | None
     token: str | None = None
-    name: str = "Smart-meter head-end"
+    name: str = N_("Smart-meter head-end")
 
     @property
     def configured(self) -> bool:
@@ -227,16 +235,18 @@ class HeadEndCheck:
     def check(self) -> str:
         """Read one meter; raises TemporaryFailure, FinalFailure."""
         if self.url is None:
-            raise FinalFailure("No head-end is configured.")
+            raise FinalFailure(sentence("No head-end is configured."))
         try:
             meters = self.database.smart_meters(limit=1)
         except DatabaseError:
-            raise TemporaryFailure("The database cannot be asked for a smart meter.") from None
+            raise TemporaryFailure(
+                sentence("The database cannot be asked for a smart meter.")
+            ) from None
         if not meters:
-            return "It was not asked: there is no smart meter yet."
+            return sentence("It was not asked: there is no smart meter yet.")
         head_end = HeadEnd(self.url, self.token)
         try:
             head_end.read(meters[0].serial)
         finally:
             head_end.close()
-        return f"It answers for meter {meters[0].serial}."
+        return sentence("It answers for meter {meter}.", meter=meters[0].serial)

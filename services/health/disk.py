@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from services.integrations.failures import TemporaryFailure
+from services.languages.sentence import N_, sentence
 
 # A month's work of a small utility, PDFs included, fits into what is left at the first warning.
 LOW_BYTES: Final = 1024**3
@@ -73,7 +74,7 @@ class DiskCheck:
     """Says on the Services page how much room there is."""
 
     watch: DiskWatch
-    name: str = "Disk"
+    name: str = N_("Disk")
     configured: bool = True
 
     def check(self) -> str:
@@ -95,26 +96,45 @@ def _look(folder: Path) -> DiskState:
         return DiskState(
             Room.FULL,
             f"full: cannot be written ({why})",
-            f"The disk of {folder} cannot be written: {why}. Readings and payments are refused "
-            "until it can. Make room; nothing that was stored is lost.",
+            sentence(
+                "The disk of {folder} cannot be written: {why}. Readings and payments are refused "
+                "until it can. Make room; nothing that was stored is lost.",
+                folder=str(folder),
+                why=why,
+            ),
         )
     free = _in_words(usage.free)
     if usage.free < FULL_BYTES or no_files_left:
-        left = "no more files can be made" if no_files_left else f"{free} free"
+        left = (
+            sentence("no more files can be made")
+            if no_files_left
+            else sentence("{size} free", size=free)
+        )
         return DiskState(
             Room.FULL,
             f"full: {left}",
-            f"The disk of {folder} is full: {left}. Readings and payments may be refused. Make "
-            "room; nothing that was stored is lost.",
+            sentence(
+                "The disk of {folder} is full: {left}. Readings and payments may be refused. Make "
+                "room; nothing that was stored is lost.",
+                folder=str(folder),
+                left=left,
+            ),
         )
     if usage.free < LOW_BYTES:
         return DiskState(
             Room.LOW,
             f"low: {free} free",
-            f"The disk of {folder} is getting full: {free} of {_in_words(usage.total)} free. Make "
-            f"room before less than {_in_words(FULL_BYTES)} is left.",
+            sentence(
+                "The disk of {folder} is getting full: {free} of {total} free. Make room before "
+                "less than {least} is left.",
+                folder=str(folder),
+                free=free,
+                total=_in_words(usage.total),
+                least=_in_words(FULL_BYTES),
+            ),
         )
-    return DiskState(Room.OK, "ok", f"{free} of {_in_words(usage.total)} free.")
+    said = sentence("{free} of {total} free.", free=free, total=_in_words(usage.total))
+    return DiskState(Room.OK, "ok", said)
 
 
 def _files_are_used_up(folder: Path) -> bool:

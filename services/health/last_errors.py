@@ -8,6 +8,7 @@ from typing import Final, TypeVar
 
 from services.integrations.failures import FinalFailure, TemporaryFailure
 from services.integrations.http import OutcomeUnknown
+from services.languages.sentence import sentence_of
 from services.messages.channels import Channel, NotDeliverable, OutgoingMessage, PreparedMessage
 from services.outbox.outbox import StepDone, StepHandler
 from services.records.bills import Bill
@@ -48,7 +49,7 @@ class LastErrors:
         try:
             return call()
         except _FAILURES as failure:
-            self.note(system, str(failure))
+            self.note(system, sentence_of(failure))
             raise
 
 

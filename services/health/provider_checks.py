@@ -7,6 +7,7 @@ from pydantic import SecretStr
 from services.integrations.failures import FinalFailure
 from services.integrations.mail import MailServer
 from services.integrations.mailbox import Mailbox
+from services.languages.sentence import N_, sentence
 from services.messages.discord import Discord
 from services.messages.sms import SmsProvider
 from services.messages.whatsapp import WhatsApp
@@ -18,7 +19,7 @@ class StripeCheck:
     """Asks Stripe for one of our payment links."""
 
     stripe: StripePayments | None
-    name: str = "Payments (Stripe)"
+    name: str = N_("Payments (Stripe)")
 
     @property
     def configured(self) -> bool:
@@ -28,7 +29,7 @@ class StripeCheck:
     def check(self) -> str:
         """A sentence on its answer; raises TemporaryFailure or FinalFailure."""
         if self.stripe is None:
-            raise FinalFailure("Stripe is not configured.")
+            raise FinalFailure(sentence("Stripe is not configured."))
         return self.stripe.check()
 
 
@@ -38,7 +39,7 @@ class DiscordCheck:
 
     address: SecretStr | None
     client: Discord
-    name: str = "Messages (Discord)"
+    name: str = N_("Messages (Discord)")
 
     @property
     def configured(self) -> bool:
@@ -48,7 +49,7 @@ class DiscordCheck:
     def check(self) -> str:
         """A sentence on its answer; raises TemporaryFailure or FinalFailure."""
         if self.address is None:
-            raise FinalFailure("Discord is not configured.")
+            raise FinalFailure(sentence("Discord is not configured."))
         return self.client.check(self.address)
 
 
@@ -57,7 +58,7 @@ class WhatsAppCheck:
     """Asks WhatsApp for the number that we send from."""
 
     client: WhatsApp | None
-    name: str = "Messages (WhatsApp)"
+    name: str = N_("Messages (WhatsApp)")
 
     @property
     def configured(self) -> bool:
@@ -67,7 +68,7 @@ class WhatsAppCheck:
     def check(self) -> str:
         """A sentence on its answer; raises TemporaryFailure or FinalFailure."""
         if self.client is None:
-            raise FinalFailure("WhatsApp is not configured.")
+            raise FinalFailure(sentence("WhatsApp is not configured."))
         return self.client.check()
 
 
@@ -76,7 +77,7 @@ class MailCheck:
     """Signs in at the mail server, and sends nothing."""
 
     server: MailServer | None
-    name: str = "Messages (e-mail)"
+    name: str = N_("Messages (e-mail)")
 
     @property
     def configured(self) -> bool:
@@ -86,7 +87,7 @@ class MailCheck:
     def check(self) -> str:
         """A sentence on its answer; raises TemporaryFailure or FinalFailure."""
         if self.server is None:
-            raise FinalFailure("E-mail is not configured.")
+            raise FinalFailure(sentence("E-mail is not configured."))
         return self.server.check()
 
 
@@ -95,13 +96,13 @@ class MailboxCheck:
     """Opens the mailbox that mail comes back to, and changes nothing in it."""
 
     mailbox: Mailbox
-    name: str = "Mailbox (mail that comes back)"
+    name: str = N_("Mailbox (mail that comes back)")
     configured: bool = True
 
     def check(self) -> str:
         """A sentence on its answer; raises TemporaryFailure."""
         with self.mailbox.opened():
-            return f"{self.mailbox.host} opens the mailbox."
+            return sentence("{host} opens the mailbox.", host=self.mailbox.host)
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,7 @@ class SmsCheck:
     """Asks who sends our texts whether it is there."""
 
     provider: SmsProvider | None
-    name: str = "Messages (SMS)"
+    name: str = N_("Messages (SMS)")
 
     @property
     def configured(self) -> bool:
@@ -119,5 +120,5 @@ class SmsCheck:
     def check(self) -> str:
         """A sentence on its answer; raises TemporaryFailure or FinalFailure."""
         if self.provider is None:
-            raise FinalFailure("SMS is not configured.")
+            raise FinalFailure(sentence("SMS is not configured."))
         return self.provider.check()

@@ -9,6 +9,7 @@ from services.database.service import DatabaseService
 from services.identity.auth import Principal, Scope, hash_api_key, new_api_key, require
 from services.identity.permissions import Permission, Role
 from services.identity.security_log import SecurityLog
+from services.languages.sentence import sentence
 from services.records.sessions import ApiKey
 
 LONGEST_NAME: Final = 100
@@ -68,7 +69,9 @@ def make_api_key(
     """
     name = name.strip()
     if not 0 < len(name) <= LONGEST_NAME or not name.isprintable():
-        raise UnusableName(f"A key's name is 1 to {LONGEST_NAME} printable characters.")
+        raise UnusableName(
+            sentence("A key's name is 1 to {most} printable characters.", most=LONGEST_NAME)
+        )
     key = new_api_key()
     database.add_api_key(
         actor=actor,

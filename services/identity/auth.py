@@ -22,6 +22,7 @@ from services.identity.permissions import (
     roles_with,
 )
 from services.integrations.failures import TemporaryFailure
+from services.languages.sentence import sentence
 
 ISSUER = "electricity-billing"
 AUDIENCE = "electricity-billing-api"
@@ -35,9 +36,11 @@ _LONGEST_TOKEN = 8_192
 _LONGEST_USER_ID = 200
 _LONGEST_TOKEN_ID = 100
 _RESERVED_PREFIXES = ("system:", "job:", "key:", "cli:", "customer:")
-_RESERVED_NAME = "Names such as system: or job: are the system's own; nobody signs in as one."
+_RESERVED_NAME = sentence(
+    "Names such as system: or job: are the system's own; nobody signs in as one."
+)
 _LAST_SECOND = int(datetime(9999, 12, 30, tzinfo=UTC).timestamp())
-_NO_TOKEN = "This is not a token of ours."  # noqa: S105 - what people see
+_NO_TOKEN = sentence("This is not a token of ours.")
 
 
 class NotSignedIn(Exception):
@@ -162,7 +165,7 @@ class LocalTokens:
         """Return the principal of `token` at `now`; raises NotSignedIn for anything else."""
         claims = signed_claims(token, algorithm=ALGORITHM, key_of=lambda _: self._key)
         if claims.get("iss") != ISSUER or claims.get("aud") != AUDIENCE:
-            raise NotSignedIn("This token was made for another system.")
+            raise NotSignedIn(sentence("This token was made for another system."))
         expires_at = good_until(claims, now)
         via = claims.get("via")
         return Principal(
@@ -206,12 +209,14 @@ def good_until(
     `leeway` is added to the expiry; a start may always be a minute ahead of our clock.
     """
     if instant_of(claims.get("nbf")) > now + NOT_BEFORE_LEEWAY:
-        raise NotSignedIn("This token is not valid yet; check the clocks of both machines.")
+        raise NotSignedIn(
+            sentence("This token is not valid yet; check the clocks of both machines.")
+        )
     if instant_of(claims.get("iat")) > now + NOT_BEFORE_LEEWAY:
-        raise NotSignedIn("This token was issued in the future; check the clocks.")
+        raise NotSignedIn(sentence("This token was issued in the future; check the clocks."))
     ends_at = instant_of(claims.get("exp")) + leeway
     if now >= ends_at:
-        raise NotSignedIn("This sign-in has expired. Sign in again.")
+        raise NotSignedIn(sentence("This sign-in has expired. Sign in again."))
     return ends_at
 
 
@@ -219,7 +224,7 @@ def user_of(claims: Mapping[str, object]) -> str:
     """The user id in the claim "sub"; raises NotSignedIn when there is no usable one."""
     user = claims.get("sub")
     if not _is_user_id(user):
-        raise NotSignedIn("This token does not say who you are.")
+        raise NotSignedIn(sentence("This token does not say who you are."))
     if is_reserved(str(user)):
         raise NotSignedIn(_RESERVED_NAME)
     return str(user)
@@ -275,12 +280,20 @@ def require(
     when there is nobody, NotAllowed when its roles or its scope do not allow it.
     """
     if principal is None:
-        raise NotSignedIn("Sign in first.")
+        raise NotSignedIn(sentence("Sign in first."))
     if not principal.may(*permissions):
         wanted, held = " or ".join(roles_with(*permissions)), ", ".join(in_order(principal.roles))
-        raise NotAllowed(f"This needs the role {wanted}; you are signed in as {held}.")
+        raise NotAllowed(
+            sentence(
+                "This needs the role {wanted}; you are signed in as {held}.",
+                wanted=wanted,
+                held=held,
+            )
+        )
     if principal.scope not in {"all", scope}:
-        raise NotAllowed(f"This key is for one thing alone: {principal.scope}.")
+        raise NotAllowed(
+            sentence("This key is for one thing alone: {scope}.", scope=principal.scope)
+        )
     return principal
 
 
@@ -329,7 +342,7 @@ def _roles(claims: Mapping[str, object]) -> frozenset[Role]:
     except ValueError:
         roles = frozenset()
     if not roles:
-        raise NotSignedIn("This token does not name a role of this system.")
+        raise NotSignedIn(sentence("This token does not name a role of this system."))
     return roles
 
 
@@ -343,7 +356,7 @@ def instant_of(claim: object) -> datetime:
     """A claim's seconds since 1970 as an instant; raises NotSignedIn for what is no such."""
     # A bool is an int to Python, and NaN fails every comparison.
     if isinstance(claim, bool) or not isinstance(claim, int | float):
-        raise NotSignedIn("This token does not say when it is valid.")
+        raise NotSignedIn(sentence("This token does not say when it is valid."))
     if not 0 <= claim <= _LAST_SECOND:
-        raise NotSignedIn("This token does not say when it is valid.")
+        raise NotSignedIn(sentence("This token does not say when it is valid."))
     return datetime.fromtimestamp(claim, UTC)

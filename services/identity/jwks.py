@@ -17,6 +17,7 @@ from jose.backends.base import Key
 from urllib3.exceptions import HTTPError
 
 from services.identity.auth import SignInUnavailable
+from services.languages.sentence import sentence
 from services.telemetry.outside_calls import AUTH0, outside_calls
 
 log = logging.getLogger(__name__)
@@ -35,7 +36,7 @@ LEAST_BITS: Final = 2048
 LARGEST_ANSWER: Final = 256 * 1024
 MOST_TRIES: Final = 2
 
-_AWAY: Final = "The sign-in service cannot be reached just now. Try again in a minute."
+_AWAY: Final = sentence("The sign-in service cannot be reached just now. Try again in a minute.")
 _LOOPBACK: Final = {"localhost", "127.0.0.1"}
 
 

@@ -26,12 +26,17 @@ from services.identity.auth import (
 )
 from services.identity.jwks import ALGORITHMS, ELLIPTIC, SigningKeys
 from services.identity.permissions import Role
+from services.languages.sentence import sentence
 from services.records.sessions import UserToSignIn
 
 EXPIRY_LEEWAY: Final = timedelta(seconds=60)
 _LONGEST_KEY_ID: Final = 200
-_NO_ROLE: Final = "You are signed in, but have no role here yet. Ask an administrator for one."
-_NOT_INVITED: Final = "You are signed in, but nobody invited you here. Ask an administrator to."
+_NO_ROLE: Final = sentence(
+    "You are signed in, but have no role here yet. Ask an administrator for one."
+)
+_NOT_INVITED: Final = sentence(
+    "You are signed in, but nobody invited you here. Ask an administrator to."
+)
 
 # The user who was invited under an e-mail address, in lower case.
 UserOf = Callable[[str], UserToSignIn | None]
@@ -74,7 +79,7 @@ class OpenIdTokens:
         """
         claims = signed_claims(token, algorithm=ALGORITHMS, key_of=self._key_of)
         if claims.get("iss") != self.issuer or not self._is_for_us(claims):
-            raise NotSignedIn("This token was made for another system.")
+            raise NotSignedIn(sentence("This token was made for another system."))
         # Some leave "nbf" out: a token begins when it is issued.
         expires_at = good_until({"nbf": claims.get("iat")} | claims, now, leeway=EXPIRY_LEEWAY)
         user, roles = self._known_as(claims)
@@ -102,7 +107,9 @@ class OpenIdTokens:
         email = claims.get("email")
         # Only True: some providers write "false", which is a text and not empty.
         if not isinstance(email, str) or claims.get("email_verified") is not True:
-            raise NotAllowed("Your account has no e-mail address that its provider verified.")
+            raise NotAllowed(
+                sentence("Your account has no e-mail address that its provider verified.")
+            )
         invited = self._user_of_email(email.lower()) if _is_plain(email) else None
         if invited is None or invited.disabled:
             raise NotAllowed(_NOT_INVITED)
@@ -119,10 +126,12 @@ class OpenIdTokens:
     def _key_of(self, header: Mapping[str, object]) -> Key:
         key_id = header.get("kid")
         if not isinstance(key_id, str) or len(key_id) > _LONGEST_KEY_ID:
-            raise NotSignedIn("This token does not say which key signed it.")
+            raise NotSignedIn(sentence("This token does not say which key signed it."))
         key = self.keys.key(key_id)
         if key is None or (header.get("alg") == ELLIPTIC) != (key.to_dict()["kty"] == "EC"):
-            raise NotSignedIn("This token is signed with a key that the sign-in service lacks.")
+            raise NotSignedIn(
+                sentence("This token is signed with a key that the sign-in service lacks.")
+            )
         return key
 
     def _is_for_us(self, claims: Mapping[str, object]) -> bool:

@@ -128,52 +128,52 @@ ROLE_NAMES: Final[Mapping[Role, str]] = {
 
 # What people read of each permission, by subject.
 PERMISSION_WORDS: Final[Mapping[str, Mapping[Permission, str]]] = {
-    "Readings": {
-        _P.SUBMIT_READINGS: "Submit readings, walk the round, see one's own",
-        _P.VIEW_READINGS: "See all readings, exceptions, photos and the network",
-        _P.DECIDE_READINGS: "Decide on exceptions; correct, estimate, bill, ask again",
+    N_("Readings"): {
+        _P.SUBMIT_READINGS: N_("Submit readings, walk the round, see one's own"),
+        _P.VIEW_READINGS: N_("See all readings, exceptions, photos and the network"),
+        _P.DECIDE_READINGS: N_("Decide on exceptions; correct, estimate, bill, ask again"),
     },
-    "Customers": {
-        _P.VIEW_CUSTOMERS: "See customers, service points, meters and messages; search",
-        _P.CHANGE_CUSTOMERS: "Change contact details, write notes",
-        _P.CHANGE_SUPPLY: "Connect, move, exchange meters, disconnect",
-        _P.ARRANGE_ACCOUNTS: "Agree on instalments, say which bill open money pays",
-        _P.ADJUST_ACCOUNTS: "Give credits, write off, charge fees",
-        _P.SEND_MESSAGES: "Send messages again, choose one statement for all bills",
+    N_("Customers"): {
+        _P.VIEW_CUSTOMERS: N_("See customers, service points, meters and messages; search"),
+        _P.CHANGE_CUSTOMERS: N_("Change contact details, write notes"),
+        _P.CHANGE_SUPPLY: N_("Connect, move, exchange meters, disconnect"),
+        _P.ARRANGE_ACCOUNTS: N_("Agree on instalments, say which bill open money pays"),
+        _P.ADJUST_ACCOUNTS: N_("Give credits, write off, charge fees"),
+        _P.SEND_MESSAGES: N_("Send messages again, choose one statement for all bills"),
     },
-    "Bills": {
-        _P.VIEW_BILLS: "See bills, drafts and bill runs",
-        _P.PREPARE_BILLS: "Send drafts back, set billing days",
-        _P.APPROVE_BILLS: "Issue drafts",
-        _P.VOID_BILLS: "Void and correct issued bills",
+    N_("Bills"): {
+        _P.VIEW_BILLS: N_("See bills, drafts and bill runs"),
+        _P.PREPARE_BILLS: N_("Send drafts back, set billing days"),
+        _P.APPROVE_BILLS: N_("Issue drafts"),
+        _P.VOID_BILLS: N_("Void and correct issued bills"),
     },
-    "Payments": {
-        _P.VIEW_PAYMENTS: "See payments, bank lines and the reconciliation",
-        _P.RECORD_PAYMENTS: "Record payments, import bank statements, reconcile",
-        _P.REVERSE_PAYMENTS: "Reverse payments",
-        _P.REFUND_PAYMENTS: "Refund payments, pay credit out",
-        _P.REFUND_OVER_LIMIT: "The same above the limit of the settings",
+    N_("Payments"): {
+        _P.VIEW_PAYMENTS: N_("See payments, bank lines and the reconciliation"),
+        _P.RECORD_PAYMENTS: N_("Record payments, import bank statements, reconcile"),
+        _P.REVERSE_PAYMENTS: N_("Reverse payments"),
+        _P.REFUND_PAYMENTS: N_("Refund payments, pay credit out"),
+        _P.REFUND_OVER_LIMIT: N_("The same above the limit of the settings"),
     },
-    "Dunning": {
-        _P.VIEW_DUNNING: "See the dunning policy, tonight's messages, what was sent",
-        _P.HOLD_DUNNING: "Hold the dunning of an account, release it; note handed-over notices",
-        _P.CHANGE_DUNNING: "Change the dunning policy",
+    N_("Dunning"): {
+        _P.VIEW_DUNNING: N_("See the dunning policy, tonight's messages, what was sent"),
+        _P.HOLD_DUNNING: N_("Hold the dunning of an account, release it; note handed-over notices"),
+        _P.CHANGE_DUNNING: N_("Change the dunning policy"),
     },
-    "Tariffs and books": {
-        _P.VIEW_TARIFFS: "See tariffs",
-        _P.PUBLISH_TARIFFS: "Write and publish tariffs",
-        _P.VIEW_BOOKS: "See the month's books",
-        _P.CLOSE_BOOKS: "Close a month",
+    N_("Tariffs and books"): {
+        _P.VIEW_TARIFFS: N_("See tariffs"),
+        _P.PUBLISH_TARIFFS: N_("Write and publish tariffs"),
+        _P.VIEW_BOOKS: N_("See the month's books"),
+        _P.CLOSE_BOOKS: N_("Close a month"),
     },
-    "System": {
-        _P.VIEW_SYSTEM: "See settings, jobs and services",
-        _P.RUN_JOBS: "Run jobs, test services",
-        _P.CHANGE_SETTINGS: "Change settings",
-        _P.IMPORT_FILES: "Import files of every kind",
-        _P.EXPORT_FILES: "Export everything",
-        _P.VIEW_SECURITY: "See users, sign-ins, keys and the security log",
-        _P.MANAGE_USERS: "End sign-ins, manage users",
-        _P.MANAGE_KEYS: "Make and revoke API keys",
+    N_("System"): {
+        _P.VIEW_SYSTEM: N_("See settings, jobs and services"),
+        _P.RUN_JOBS: N_("Run jobs, test services"),
+        _P.CHANGE_SETTINGS: N_("Change settings"),
+        _P.IMPORT_FILES: N_("Import files of every kind"),
+        _P.EXPORT_FILES: N_("Export everything"),
+        _P.VIEW_SECURITY: N_("See users, sign-ins, keys and the security log"),
+        _P.MANAGE_USERS: N_("End sign-ins, manage users"),
+        _P.MANAGE_KEYS: N_("Make and revoke API keys"),
     },
 }
 

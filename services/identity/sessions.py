@@ -15,6 +15,7 @@ from services.identity.auth import NotAllowed, NotSignedIn, Principal, require
 from services.identity.passwordless import RoleChoice
 from services.identity.permissions import Permission, in_order
 from services.identity.security_log import Event, SecurityLog
+from services.languages.sentence import sentence
 from services.records.sessions import Session, SignInStanding
 
 # What the database said of a token is believed for so long, and longer while it is away: nobody
@@ -24,9 +25,9 @@ CACHE_SECONDS_WHILE_AWAY: Final = 300.0
 KEY_NOTED_SECONDS: Final = 60.0
 
 _MOST_KEPT: Final = 10_000
-_ENDED: Final = "This sign-in was ended. Sign in again."
+_ENDED: Final = sentence("This sign-in was ended. Sign in again.")
 _HOW: Final = {"demo": "without a password", "password": "with a password"}
-_DISMISSED: Final = "You can no longer sign in here. Ask an administrator."
+_DISMISSED: Final = sentence("You can no longer sign in here. Ask an administrator.")
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from typing import Final
 from services.autopay.charging import LEASE_SECONDS, PAGE
 from services.autopay.signing_up import plans
 from services.jobs.runs import JobContext, JobFailed, StopRequested
-from services.quantities.counting import count
+from services.languages.sentence import nsentence, sentence
 
 BATCH = 500
 # So many are tried to see whether Stripe answers once more, after so long.
@@ -25,13 +25,17 @@ def run(context: JobContext) -> str:
     on = services.autopay.offered
     _switch(context, on=on)
     if not on:
-        return "Stripe or the public address is not configured: nothing is charged."
+        return sentence("Stripe or the public address is not configured: nothing is charged.")
     book = services.database.autopay
     pages(context, book.plan)
     announced = pages(context, book.announce)
     tried = _charge(context)
     pages(context, book.tell_of_expiring_cards)
-    return f"Announced: {announced}. Charges tried: {count(tried, 'charge')}."
+    return sentence(
+        "Announced: {announced}. Charges tried: {tried}.",
+        announced=announced,
+        tried=nsentence("{count} charge", "{count} charges", tried),
+    )
 
 
 def _switch(context: JobContext, *, on: bool) -> None:

@@ -7,6 +7,7 @@ from services.backups.backups import RETRY_SECONDS
 from services.backups.copies import UnableToCopy
 from services.backups.making import UnableToBackUp
 from services.jobs.runs import JobContext, JobFailed
+from services.languages.sentence import sentence, sentence_of
 from services.quantities.counting import count
 from services.quantities.written import file_size
 
@@ -41,5 +42,11 @@ def run(context: JobContext) -> str:
         backups.copy(now=context.clock())
     except UnableToCopy as error:
         minutes = count(round(RETRY_SECONDS / 60), "minute")
-        return f"{said} It could not be copied ({error}); that is tried again every {minutes}."
-    return f"{said} Copied to {backups.copies.name}."
+        again = sentence(
+            "It could not be copied ({error}); that is tried again every {minutes}.",
+            error=sentence_of(error),
+            minutes=minutes,
+        )
+        return f"{said} {again}"
+    copied = sentence("Copied to {place}.", place=backups.copies.name)
+    return f"{said} {copied}"

@@ -9,7 +9,8 @@ from services.jobs import jobs
 from services.jobs.clock import Clock
 from services.jobs.jobs import Job
 from services.jobs.runs import JobContext, claim, perform
-from services.quantities.period import local_date, written_day
+from services.languages.sentence import sentence
+from services.quantities.period import local_date
 from services.records.jobs import JobRun
 
 
@@ -60,8 +61,13 @@ def claim_by_hand(
     today = local_date(at, services.settings.timezone)
     if on > today:
         raise DateToCome(
-            f"{written_day(on)} is still to come: today is {written_day(today)}. "
-            f"{job.id} runs for that date when it has come."
+            sentence(
+                "{day} is still to come: today is {today}. {job} runs for that date when it has "
+                "come.",
+                day=on,
+                today=today,
+                job=job.id,
+            )
         )
     context, run = claim(
         services,
@@ -75,7 +81,11 @@ def claim_by_hand(
     )
     if context is None:
         raise JobAlreadyRunning(
-            f"{job.id} is running already: the run of {written_day(run.scheduled_on)}, "
-            f"started by {run.started_by}."
+            sentence(
+                "{job} is running already: the run of {day}, started by {user}.",
+                job=job.id,
+                day=run.scheduled_on,
+                user=run.started_by,
+            )
         )
     return context

@@ -9,6 +9,7 @@ from uuid import uuid4
 from zoneinfo import ZoneInfo
 
 from services.database.service import DatabaseService
+from services.languages.sentence import sentence
 from services.quantities.written import moment
 from services.records.jobs import ClockState
 
@@ -137,8 +138,12 @@ def doubt_of(
     now = state.now
     if abs(process - now) > MOST_APART:
         return Doubt(
-            f"The clock of this process says {moment(process, zone)}, the database's "
-            f"{moment(now, zone)}. Set the wrong one right; the jobs go on when they agree.",
+            sentence(
+                "The clock of this process says {process}, the database's {database}. Set the "
+                "wrong one right; the jobs go on when they agree.",
+                process=moment(process, zone),
+                database=moment(now, zone),
+            ),
             confirmable=False,
         )
     if state.doubted_at is not None and now >= state.doubted_at - MOST_JUMP:
@@ -147,13 +152,20 @@ def doubt_of(
         return None
     if now < state.newest_seen - MOST_JUMP:
         return Doubt(
-            f"The clock says {moment(now, zone)}, but it was "
-            f"{moment(state.newest_seen, zone)} already."
+            sentence(
+                "The clock says {now}, but it was {seen} already.",
+                now=moment(now, zone),
+                seen=moment(state.newest_seen, zone),
+            )
         )
     if _jumped(state, uptime) or now - state.newest_seen > LONGEST_OFF:
         return Doubt(
-            f"The clock says {moment(now, zone)}; it was last seen at "
-            f"{moment(state.newest_seen, zone)}, and nothing shows that so much time went by.",
+            sentence(
+                "The clock says {now}; it was last seen at {seen}, and nothing shows that so much "
+                "time went by.",
+                now=moment(now, zone),
+                seen=moment(state.newest_seen, zone),
+            ),
             lasting=True,
         )
     return None

@@ -20,6 +20,7 @@ from services.jobs.missing_reads import (
     due_for_estimate,
     estimate_missing,
 )
+from services.languages.sentence import sentence
 from services.metering.bill_periods import CYCLE_END_DAYS
 from services.metering.estimation import CannotEstimate
 from services.metering.measured import RegisterFell
@@ -38,7 +39,7 @@ from services.tariffs import InvalidTariff
 
 log = logging.getLogger(__name__)
 
-UNEXPECTED = "An unexpected error; the log has the details."
+UNEXPECTED = sentence("An unexpected error; the log has the details.")
 Answer = TypeVar("Answer")
 
 

@@ -20,6 +20,7 @@ from services.jobs.timetable import (
     next_of_every,
     next_of_latest,
 )
+from services.languages.sentence import sentence
 from services.quantities.period import local_date
 from services.records.jobs import JobHistory
 
@@ -140,7 +141,9 @@ class DueRuns:
             context = self._claimed(job, on, self.clock())
             if context is not None:
                 self.services.database.finish_job_run(
-                    run=context.ref, status="failed", detail="Interrupted; a later run took over."
+                    run=context.ref,
+                    status="failed",
+                    detail=sentence("Interrupted; a later run took over."),
                 )
 
 

@@ -5,6 +5,7 @@ from datetime import date
 from services.container import Services
 from services.identity.auth import Principal, require
 from services.identity.permissions import Permission
+from services.languages.sentence import sentence
 from services.records.base import Page
 from services.records.jobs import JobRun, SetAside
 
@@ -32,7 +33,7 @@ def pause_run(services: Services, run: JobRun, *, principal: Principal) -> JobRu
         actor=principal.user,
         job=run.job,
         scheduled_on=run.scheduled_on,
-        detail=f"Paused by {principal.user}.",
+        detail=sentence("Paused by {user}.", user=principal.user),
     )
 
 

@@ -15,10 +15,11 @@ from services.importing.source import UnreadableFile
 from services.integrations.failures import FinalFailure, TemporaryFailure
 from services.integrations.green_button_connect import GreenButtonConnect
 from services.jobs.runs import JobContext, JobFailed
+from services.languages.sentence import sentence, sentence_of
 from services.records.jobs import SetAside
 
 BATCH: Final = 500
-NOT_CONFIGURED: Final = "No Green Button server is configured."
+NOT_CONFIGURED: Final = sentence("No Green Button server is configured.")
 # Clocks differ, and what is published may be seen a little later.
 _OVERLAP: Final = timedelta(days=1)
 _MOST: Final = timedelta(days=31)
@@ -45,10 +46,10 @@ def run(context: JobContext) -> str:
         for number, page in enumerate(server.pages(published_since=_since(context)), start=1):
             _take(context, page, number, reader)
     except (TemporaryFailure, FinalFailure) as error:
-        raise JobFailed(str(error)) from None
+        raise JobFailed(sentence_of(error)) from None
     finally:
         server.close()
-    return "Days of intervals."
+    return sentence("Days of intervals.")
 
 
 def _since(context: JobContext) -> datetime | None:
@@ -103,7 +104,9 @@ def _store(context: JobContext, days: list[dict[str, Any]]) -> None:
         set_aside=[
             SetAside(
                 subject=serial or "without a serial",
-                reason="No meter has this serial, which the feed gives as the usage point's title.",
+                reason=sentence(
+                    "No meter has this serial, which the feed gives as the usage point's title."
+                ),
             )
             for serial in sorted(unknown)
         ],

@@ -8,7 +8,7 @@ from concurrent.futures import Future
 from typing import Final
 
 from services.jobs.runs import JobContext, JobFailed
-from services.quantities.counting import count
+from services.languages.sentence import nsentence, sentence
 from services.records.month_end import KeptLedgerCheck
 
 # How often the lease is looked after while the database adds up.
@@ -19,13 +19,18 @@ def run(context: JobContext) -> str:
     """Check, and keep what came of it; the run's summary. Fails where something does not add up."""
     found = _checked(context)
     context.note(done=found.entries)
-    entries = count(found.entries, "entry", "entries")
+    entries = nsentence("{count} entry", "{count} entries", found.entries)
     if found.problems:
-        problems = count(len(found.problems), "problem")
+        problems = nsentence("{count} problem", "{count} problems", len(found.problems))
         raise JobFailed(
-            f"The ledger does not add up: {problems} among {entries}; Reconciliation lists them."
+            sentence(
+                "The ledger does not add up: {problems} among {entries}; Reconciliation lists "
+                "them.",
+                problems=problems,
+                entries=entries,
+            )
         )
-    return f"The ledger adds up: {entries}."
+    return sentence("The ledger adds up: {entries}.", entries=entries)
 
 
 def _checked(context: JobContext) -> KeptLedgerCheck:

@@ -23,9 +23,10 @@ from services.integrations.failures import FinalFailure, TemporaryFailure
 from services.integrations.head_end import HeadEnd, HeadEndClosed, HeadEndLied
 from services.jobs.asking import Circuit, HostQueue
 from services.jobs.runs import AsideCode, JobContext, JobFailed, StopRequested
+from services.languages.sentence import nsentence, sentence
 from services.metering.register_arithmetic import ReadingTooLong
 from services.quantities.counting import count
-from services.quantities.period import local_date, start_of_day, written_day
+from services.quantities.period import local_date, start_of_day
 from services.readings.head_end_answer import submission_of
 from services.readings.submission import InvalidReading, Submission
 from services.readings.together import UNUSABLE, ReadingsTogether
@@ -47,10 +48,10 @@ LONGEST_WAIT: Final = timedelta(days=2)
 PRINCIPAL = Principal(
     user="job:meter_collection", roles=frozenset({Role.ENGINEER}), expires_at=None, via="token"
 )
-NOT_CONFIGURED = "No head-end is configured."
-UNEXPECTED = "An unexpected error; the log has the details."
-ANOTHER_VALUE = "Another value was submitted for this meter at this very time."
-IS_DOWN = "The head-end is down: this meter was not asked for."
+NOT_CONFIGURED = sentence("No head-end is configured.")
+UNEXPECTED = sentence("An unexpected error; the log has the details.")
+ANOTHER_VALUE = sentence("Another value was submitted for this meter at this very time.")
+IS_DOWN = sentence("The head-end is down: this meter was not asked for.")
 
 
 def run(context: JobContext) -> str:
@@ -125,7 +126,8 @@ def _hand_over(context: JobContext) -> None:
 
 
 def _why_asked(reason: str, on: date) -> str:
-    return f"The head-end gave no reading on {written_day(on)}. {reason}"[:500].strip()
+    said = sentence("The head-end gave no reading on {day}.", day=on)
+    return f"{said} {reason}"[:500].strip()
 
 
 @dataclass
@@ -145,9 +147,12 @@ class _Collection:
     @property
     def summary(self) -> str:
         """What the run did, for the office."""
-        said = "Readings of the smart meters."
+        said: str = sentence("Readings of the smart meters.")
         if self.without_reading:
-            said += f" {count(self.without_reading, 'meter')} gave none. {self._asked_again}"
+            none = nsentence(
+                "{count} meter gave none.", "{count} meters gave none.", self.without_reading
+            )
+            said = f"{said} {none} {self._asked_again}"
         return said
 
     @property
@@ -155,7 +160,7 @@ class _Collection:
         if self.next_try_at is None:
             return ""
         local = self.next_try_at.astimezone(self.context.services.settings.timezone)
-        return f"What is missing is asked for again from {local:%H:%M} on."
+        return sentence("What is missing is asked for again from {time} on.", time=f"{local:%H:%M}")
 
     def go_through(self, *, due_only: bool) -> None:
         """Ask for page after page; raises JobFailed, RunTakenOver, StopRequested."""
@@ -175,10 +180,11 @@ class _Collection:
             self._store()
         if self.circuit.open:
             failures = count(self.circuit.most_in_a_row, "meter")
-            raise JobFailed(
-                f"The head-end failed for {failures} one after the other, so no more were asked "
-                f"for. {self._asked_again}"
+            failed = sentence(
+                "The head-end failed for {meters} one after the other, so no more were asked for.",
+                meters=failures,
             )
+            raise JobFailed(f"{failed} {self._asked_again}")
 
     def _meters(self, due_only: bool) -> Iterator[MeterToAsk]:
         database, run = self.context.services.database, self.context.run

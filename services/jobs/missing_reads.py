@@ -7,6 +7,7 @@ from typing import Any, Final, Self
 from uuid import NAMESPACE_URL, uuid5
 from zoneinfo import ZoneInfo
 
+from services.languages.sentence import sentence
 from services.metering.estimation import (
     CannotEstimate,
     Estimate,
@@ -22,7 +23,7 @@ from services.records.tariffs import TariffVersion
 from services.utility_settings.model import LiveSettings
 
 _ESTIMATES: Final = uuid5(NAMESPACE_URL, "electricity-billing/estimate")
-_NO_METER: Final = "No meter was there on that day: nothing can be estimated."
+_NO_METER: Final = sentence("No meter was there on that day: nothing can be estimated.")
 
 Tariffs = Mapping[str, Sequence[TariffVersion]]  # by agreement
 

@@ -14,8 +14,10 @@ from services.jobs import unbilled
 from services.jobs.cycle_bills import UNEXPECTED, CycleBills
 from services.jobs.missing_reads import EstimateRule, asked_for, rows_of, stored_ids
 from services.jobs.runs import JobContext, JobFailed, StopRequested
+from services.languages.sentence import sentence
+from services.languages.writing import Month
 from services.metering.estimation import CannotEstimate
-from services.quantities.period import first_of_month, written_day
+from services.quantities.period import first_of_month
 from services.records.bills import BillCandidate, NewBill
 from services.records.jobs import JobRun, QueuedAgreement, SetAside
 from services.telemetry.context import bound
@@ -30,7 +32,9 @@ ENOUGH_TO_SPREAD = 5_000
 A_PART = 2_000
 # Field reads that are billed while the run goes on make it compute their meters again.
 MOST_PASSES = 3
-MOVED = "Its readings were being billed or corrected meanwhile; it is looked at again at once."
+MOVED = sentence(
+    "Its readings were being billed or corrected meanwhile; it is looked at again at once."
+)
 
 Candidates = dict[str, BillCandidate]  # by agreement
 
@@ -138,14 +142,15 @@ def take_up_late(context: JobContext) -> str:
     billing = _billing(context, _billing_days(context))
     billing.queue_missing_reads()
     billing.go_through_queue()
-    return f"{billing.summary} Also for readings that came later."
+    later = sentence("Also for readings that came later.")
+    return f"{billing.summary} {later}"
 
 
 def _billing(context: JobContext, days: Collection[int]) -> "_MonthlyBilling":
     on = context.run.scheduled_on
     return _MonthlyBilling(
         context=context,
-        covers=_months_covered(on, days),
+        summary=_summary(on, days, drafts=context.services.issuer.approval),
         cycle=CycleBills(
             database=context.services.database,
             issuer=context.services.issuer,
@@ -164,28 +169,34 @@ def _billing_days(context: JobContext) -> dict[int, int]:
     return {cycle.billing_day: cycle.agreements for cycle in found.cycles} or {1: 0}
 
 
-def _months_covered(on: date, days: Collection[int]) -> str:
-    """What a run for a date bills, in words."""
+def _summary(on: date, days: Collection[int], *, drafts: bool) -> str:
+    """What a run for a date makes, and for which months."""
     if on.day == 1 or set(days) == {1}:
-        return f"for {first_of_month(on) - timedelta(days=1):%B %Y}"
+        before = first_of_month(on) - timedelta(days=1)
+        of = {"month": Month(before.month, full=True), "year": str(before.year)}
+        return (
+            sentence("Drafts for {month} {year}.", **of)
+            if drafts
+            else sentence("Bills for {month} {year}.", **of)
+        )
     if on.day in days:
-        return f"for the month up to {written_day(on)}"
-    return f"for the months up to the last billing days before {written_day(on)}"
+        return (
+            sentence("Drafts for the month up to {day}.", day=on)
+            if drafts
+            else sentence("Bills for the month up to {day}.", day=on)
+        )
+    if drafts:
+        return sentence("Drafts for the months up to the last billing days before {day}.", day=on)
+    return sentence("Bills for the months up to the last billing days before {day}.", day=on)
 
 
 @dataclass(frozen=True)
 class _MonthlyBilling:
-    """One run's way through the agreements; `covers` says of which time the bills are."""
+    """One run's way through the agreements; `summary` says what it makes."""
 
     context: JobContext
-    covers: str
+    summary: str
     cycle: CycleBills
-
-    @property
-    def summary(self) -> str:
-        """What the run makes, and for which month."""
-        what = "Drafts" if self.context.services.issuer.approval else "Bills"
-        return f"{what} {self.covers}."
 
     def go_through(self, span: Span) -> list[str]:
         """Bill page by page; the agreements whose chain moved meanwhile."""

@@ -3,6 +3,7 @@
 from functools import partial
 
 from services.jobs.runs import JobContext
+from services.languages.sentence import sentence
 from services.records.jobs import DueCursor
 
 BATCH = 500
@@ -20,11 +21,13 @@ def run(context: JobContext) -> str:
         after = _batch(context, after)
     taken = _take_steps(context)
     context.patiently(partial(context.services.dunning.follow_work_orders, now=context.now))
-    summary = f"Bills due before {context.today:%d %b %Y}."
+    summary: str = sentence("Bills due before {day}.", day=f"{context.today:%d %b %Y}")
     if broken:
-        summary += f" Instalment plans broken: {broken}."
+        said = sentence("Instalment plans broken: {plans}.", plans=broken)
+        summary = f"{summary} {said}"
     if taken:
-        summary += f" Further steps of dunning: {taken}."
+        said = sentence("Further steps of dunning: {steps}.", steps=taken)
+        summary = f"{summary} {said}"
     return summary
 
 

@@ -8,6 +8,7 @@ from datetime import date, timedelta
 
 from services.database.errors import RunTakenOver
 from services.jobs.runs import JobContext, StopRequested
+from services.languages.sentence import sentence
 from services.records.jobs import DueCursor
 
 log = logging.getLogger(__name__)
@@ -27,7 +28,12 @@ def run(context: JobContext) -> str:
     after = _batch(context, until, None)
     while after is not None:
         after = _batch(context, until, after)
-    return f"Bills due from {context.today:%d %b} to {until:%d %b %Y}.{at_stripe}"
+    said = sentence(
+        "Bills due from {first} to {last}.",
+        first=f"{context.today:%d %b}",
+        last=f"{until:%d %b %Y}",
+    )
+    return f"{said}{at_stripe}"
 
 
 def _look_at_stripe(context: JobContext) -> str:

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Final
 
 from services.jobs.runs import JobContext
-from services.quantities.counting import count
+from services.languages.sentence import NN_, nsentence, sentence
 from services.quantities.period import months_before, start_of_day
 from services.settings import Settings
 
@@ -38,22 +38,46 @@ def kept_by(settings: Settings) -> tuple[Kept, ...]:
     messages, photos = settings.keep_messages_months, settings.keep_photos_months
     stripe = settings.keep_stripe_months
     return (
-        Kept("outbox", outbox, "outbox entry", "outbox entries"),
-        Kept("notifications", messages, "message", "messages"),
-        Kept("customer_replies", messages, "answer of a customer", "answers of customers"),
-        Kept("ai_calls", settings.keep_ai_months, "question to AI", "questions to AI"),
-        Kept("sessions", sign_ins, "sign-in", "sign-ins"),
-        Kept("security_log", sign_ins, "line of the security log", "lines of the security log"),
-        Kept("operations_alerts", messages, "alert", "alerts"),
-        Kept("refused_reads", outbox, "refused reading", "refused readings"),
-        Kept("job_set_aside", outbox, "case that a run set aside", "cases that runs set aside"),
+        Kept("outbox", outbox, *NN_("{count} outbox entry", "{count} outbox entries")),
+        Kept("notifications", messages, *NN_("{count} message", "{count} messages")),
+        Kept(
+            "customer_replies",
+            messages,
+            *NN_("{count} answer of a customer", "{count} answers of customers"),
+        ),
+        Kept(
+            "ai_calls",
+            settings.keep_ai_months,
+            *NN_("{count} question to AI", "{count} questions to AI"),
+        ),
+        Kept("sessions", sign_ins, *NN_("{count} sign-in", "{count} sign-ins")),
+        Kept(
+            "security_log",
+            sign_ins,
+            *NN_("{count} line of the security log", "{count} lines of the security log"),
+        ),
+        Kept("operations_alerts", messages, *NN_("{count} alert", "{count} alerts")),
+        Kept("refused_reads", outbox, *NN_("{count} refused reading", "{count} refused readings")),
+        Kept(
+            "job_set_aside",
+            outbox,
+            *NN_("{count} case that a run set aside", "{count} cases that runs set aside"),
+        ),
         # The key of a reading leads from it to its photo, and so goes after that.
-        Kept("meter_photos", photos, "photo", "photos", part=_OF_PHOTOS),
-        Kept("idempotency_keys", photos, "key of a reading", "keys of readings"),
-        Kept("stripe_events", stripe, "event of Stripe", "events of Stripe"),
-        Kept("reconciliations", stripe, "look at Stripe", "looks at Stripe"),
-        Kept("removals", messages, "record of a removal", "records of removals"),
-        Kept("audit_log", 12 * settings.keep_audit_years, "audit record", "audit records"),
+        Kept("meter_photos", photos, *NN_("{count} photo", "{count} photos"), part=_OF_PHOTOS),
+        Kept(
+            "idempotency_keys", photos, *NN_("{count} key of a reading", "{count} keys of readings")
+        ),
+        Kept("stripe_events", stripe, *NN_("{count} event of Stripe", "{count} events of Stripe")),
+        Kept("reconciliations", stripe, *NN_("{count} look at Stripe", "{count} looks at Stripe")),
+        Kept(
+            "removals", messages, *NN_("{count} record of a removal", "{count} records of removals")
+        ),
+        Kept(
+            "audit_log",
+            12 * settings.keep_audit_years,
+            *NN_("{count} audit record", "{count} audit records"),
+        ),
     )
 
 
@@ -66,8 +90,10 @@ def run(context: JobContext) -> str:
         before = start_of_day(months_before(context.today, kept.months), zone)
         removed = _remove(context, kept, before)
         if removed:
-            said.append(count(removed, kept.one, kept.many))
-    return f"Removed: {', '.join(said)}." if said else "Nothing was old enough to be removed."
+            said.append(nsentence(kept.one, kept.many, removed))
+    if not said:
+        return sentence("Nothing was old enough to be removed.")
+    return sentence("Removed: {things}.", things=", ".join(said))
 
 
 def _remove(context: JobContext, kept: Kept, before: datetime) -> int:

@@ -14,6 +14,7 @@ from services.container import Services
 from services.database.errors import RunTakenOver
 from services.database.transport import DatabaseError, TemporaryDatabaseError
 from services.jobs.clock import Clock, utc_now
+from services.languages.sentence import sentence
 from services.quantities.period import local_date
 from services.records.jobs import JobRun, RunRef, SetAside
 from services.telemetry.context import bound
@@ -206,7 +207,9 @@ def _performed(context: JobContext, work: Work, run: str) -> JobRun | None:
         return _fail(context, _database_trouble(error))
     except Exception:
         log.exception("%s failed", run)
-        return _fail(context, "An unexpected error stopped the run; the log has the details.")
+        return _fail(
+            context, sentence("An unexpected error stopped the run; the log has the details.")
+        )
     except BaseException:
         # Ctrl-C on the command line: whoever comes next need not wait for the lease.
         _give_back(context)
@@ -216,8 +219,8 @@ def _performed(context: JobContext, work: Work, run: str) -> JobRun | None:
 
 def _database_trouble(error: DatabaseError) -> str:
     if isinstance(error, TemporaryDatabaseError):
-        return "The database was away or too busy."
-    return f"The database refused: {error.message}"
+        return sentence("The database was away or too busy.")
+    return sentence("The database refused: {message}", message=error.message)
 
 
 def _end(context: JobContext, status: str, detail: str) -> JobRun:

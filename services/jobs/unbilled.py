@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 
 from services.jobs.runs import AsideCode
+from services.languages.sentence import sentence
 from services.metering.estimation import CannotEstimate, TooManyInARow
 from services.metering.measured import RegisterFell
 from services.quantities.energy import format_kwh
-from services.quantities.period import written_day
 from services.records.bills import BillCandidate, NewBill
 from services.records.jobs import SetAside, UnbilledFacts
 from services.records.tariffs import NoTariffInForce
@@ -43,23 +43,27 @@ def without_closing(candidate: BillCandidate, facts: UnbilledFacts) -> SetAside:
     if kept is not None and kept.status == "needs_review":
         return aside(
             candidate,
-            f"The reading of {written_day(kept.read_on)} ({format_kwh(kept.register_wh)} kWh) "
-            "waits for review.",
+            sentence(
+                "The reading of {day} ({kwh} kWh) waits for review.",
+                day=kept.read_on,
+                kwh=format_kwh(kept.register_wh),
+            ),
             code="flagged_reading",
             ref=kept.id,
         )
-    reason = f"No reading dated up to {written_day(candidate.cycle_end)}."
+    said = [sentence("No reading dated up to {day}.", day=candidate.cycle_end)]
     if kept is not None:
-        reason += f" That of {written_day(kept.read_on)} was rejected."
+        said.append(sentence("That of {day} was rejected.", day=kept.read_on))
     if facts.next_on is not None:
-        reason += f" The next one is of {written_day(facts.next_on)}."
-    return aside(candidate, reason, code="no_reading")
+        said.append(sentence("The next one is of {day}.", day=facts.next_on))
+    return aside(candidate, " ".join(said), code="no_reading")
 
 
 def not_estimated(candidate: BillCandidate, why: CannotEstimate) -> SetAside:
     """A meter whose missing read is not estimated: the bill waits for a real one."""
     code: AsideCode = "estimated_too_often" if isinstance(why, TooManyInARow) else "not_estimated"
-    reason = f"No reading dated up to {written_day(candidate.cycle_end)}. {why}"
+    none = sentence("No reading dated up to {day}.", day=candidate.cycle_end)
+    reason = f"{none} {why}"
     return aside(candidate, reason, code=code)
 
 
@@ -67,7 +71,7 @@ def fallen(candidate: BillCandidate, fell: RegisterFell, last_bill_id: str | Non
     """A meter one of whose registers shows less than at an earlier read."""
     return aside(
         candidate,
-        f"{fell.fact}: a person must look at its readings.",
+        sentence("{fact}: a person must look at its readings.", fact=fell.fact),
         code="fallen_register",
         ref=last_bill_id,
     )
@@ -75,7 +79,8 @@ def fallen(candidate: BillCandidate, fell: RegisterFell, last_bill_id: str | Non
 
 def held(candidate: BillCandidate, bill: NewBill) -> SetAside:
     """A meter whose bill was made, and is kept as a draft for a person to issue."""
-    reason = f"Its bill is kept as a draft. {bill.held_because}"
+    said = sentence("Its bill is kept as a draft.")
+    reason = f"{said} {bill.held_because}"
     return aside(candidate, reason, code="held_draft", ref=bill.id)
 
 

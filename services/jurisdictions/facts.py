@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Final, Literal, get_args
 
+from services.languages.sentence import N_
+
 # Every bill has them, since it cannot be computed or laid out without.
 AlwaysFact = Literal[
     "provider_name",
@@ -46,21 +48,21 @@ PRINTED_FACTS: Final[tuple[PrintedFact, ...]] = get_args(PrintedFact)
 SETTINGS_FACTS: Final[tuple[SettingsFact, ...]] = get_args(SettingsFact)
 
 _IN_WORDS: Final[Mapping[str, str]] = {
-    "outage_line": "the number to report outages",
-    "complaints": "where to complain",
-    "late_payment": "what is due after the due date",
-    "dispute_body": "the body that settles disputes out of court",
-    "switching": "how to switch, and what it brings",
-    "single_contact": "the single point of contact for consumers",
-    "comparison_tool": "where offers can be compared",
-    "energy_advice": "who advises on saving energy",
-    "average_use": "a comparison with an average customer, or where to find it",
-    "energy_mix": "the energy mix with its CO2 and radioactive waste",
-    "incentives": "that energy sources may have had incentives beyond the levies in the price",
-    "utility_contact": "the utility's address",
-    "utility_phone": "the utility's phone number",
-    "utility_email": "the utility's e-mail address",
-    "tax_number": "the utility's tax number",
+    "outage_line": N_("the number to report outages"),
+    "complaints": N_("where to complain"),
+    "late_payment": N_("what is due after the due date"),
+    "dispute_body": N_("the body that settles disputes out of court"),
+    "switching": N_("how to switch, and what it brings"),
+    "single_contact": N_("the single point of contact for consumers"),
+    "comparison_tool": N_("where offers can be compared"),
+    "energy_advice": N_("who advises on saving energy"),
+    "average_use": N_("a comparison with an average customer, or where to find it"),
+    "energy_mix": N_("the energy mix with its CO2 and radioactive waste"),
+    "incentives": N_("that energy sources may have had incentives beyond the levies in the price"),
+    "utility_contact": N_("the utility's address"),
+    "utility_phone": N_("the utility's phone number"),
+    "utility_email": N_("the utility's e-mail address"),
+    "tax_number": N_("the utility's tax number"),
 }
 
 

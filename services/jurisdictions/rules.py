@@ -9,6 +9,7 @@ from typing import Annotated, Final, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from services.jurisdictions.facts import PRINTED_FACTS, SETTINGS_FACTS, Fact, fact_in_words
+from services.languages.sentence import listed, sentence
 
 _FOLDER: Final = Path(__file__).parent
 _SET_HERE: Final = frozenset[str]((*PRINTED_FACTS, *SETTINGS_FACTS))
@@ -83,10 +84,20 @@ def lacking(jurisdiction: Jurisdiction | None, given: Mapping[str, str]) -> tupl
 
 def lack_in_words(jurisdiction: Jurisdiction, rules: Sequence[Rule]) -> str:
     """The sentence that refuses a bill: what is missing, by which rule, and where it is set."""
-    named = [f"{fact_in_words(rule.fact)} ({rule.source})" for rule in rules]
-    listed = named[0] if len(named) == 1 else f"{', '.join(named[:-1])} and {named[-1]}"
+    named = [
+        sentence("{fact} ({source})", fact=sentence(fact_in_words(rule.fact)), source=rule.source)
+        for rule in rules
+    ]
     places = dict.fromkeys(_UNDER.get(rule.fact, "Documents") for rule in rules)
-    return (
-        f"A bill in {jurisdiction.title} must say {listed}. "
-        f"Set {'it' if len(rules) == 1 else 'them'} in Settings under {' and '.join(places)}."
+    values = {
+        "place": sentence(jurisdiction.title),
+        "facts": listed(named),
+        "views": listed([sentence(place) for place in places]),
+    }
+    if len(rules) == 1:
+        return sentence(
+            "A bill in {place} must say {facts}. Set it in Settings under {views}.", **values
+        )
+    return sentence(
+        "A bill in {place} must say {facts}. Set them in Settings under {views}.", **values
     )

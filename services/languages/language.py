@@ -17,6 +17,7 @@ from babel import Locale, UnknownLocaleError
 from services.languages import writing
 from services.languages.catalogues import OF_DOCUMENTS, OFFERED, translations
 from services.languages.sentence import Sentence, sentence_of
+from services.languages.stored import found_again, sentences_in
 from services.languages.writing import ENGLISH, Amount, DayOfYear, Month
 
 
@@ -72,10 +73,21 @@ class Language:
         if isinstance(said, BaseException):
             said = sentence_of(said)
         if not isinstance(said, Sentence):
-            return self.catalogue.gettext(str(said)) if str(said) else ""
+            return self._say_stored(str(said))
         if said.many:
             return self.ngettext(said.text, said.many, said.number, **said.values)
         return self.gettext(said.text, **said.values)
+
+    def _say_stored(self, said: str) -> str:
+        """A text that was stored in English, or of the office's own words, which stay."""
+        if not said or self.tag == ENGLISH:
+            return said
+        if (exact := self.catalogue.gettext(said)) != said:
+            return exact
+        if (found := found_again(said)) is not None:
+            return self.say(found)
+        parts = list(sentences_in(said))
+        return " ".join(map(self._say_stored, parts)) if len(parts) > 1 else said
 
     def write(self, value: object) -> str:
         """A value: a day, an amount, a number, a sentence; a text as it is."""
@@ -115,6 +127,10 @@ class Language:
     def month(self, value: date) -> str:
         """The month of a local date: Nov 2026."""
         return writing.month(value, self.locale)
+
+    def short_month(self, value: date) -> str:
+        """The month of a local date below a chart: Nov 26."""
+        return writing.short_month(value, self.locale)
 
     def month_letter(self, value: date) -> str:
         """A month in one letter: N."""

@@ -50,6 +50,12 @@ def joined_by_and(parts: Sequence[object]) -> object:
     return sentence("{first} and {last}", first=joined_by_and(others), last=last)
 
 
+def listed(parts: Sequence[object]) -> object:
+    """One or several as a list: peaches, pears and plums."""
+    *others, last = parts
+    return sentence("{first} and {last}", first=joined(others), last=last) if others else last
+
+
 def sentence_of(error: BaseException) -> str:
     """What an error says: its Sentence, which can be said in other languages, or its text."""
     return next((arg for arg in error.args if isinstance(arg, Sentence)), str(error))

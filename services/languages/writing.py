@@ -119,6 +119,12 @@ def month(value: date, locale: Locale) -> str:
     return _dated(value, "yMMM", locale)
 
 
+def short_month(value: date, locale: Locale) -> str:
+    """The month of a local date below a chart: Nov 26."""
+    written: str = format_date(value, "MMM yy", locale=locale)
+    return written
+
+
 def long_day(value: date, locale: Locale) -> str:
     """A local date in full: 12 November 2026."""
     if locale.language == ENGLISH:

@@ -10,6 +10,7 @@ from pydantic import SecretStr
 from services.bill_documents.joined import joined
 from services.integrations.mail import MailServer
 from services.languages.language import Language
+from services.languages.sentence import sentence
 from services.messages import addresses, discord, mail, sms, whatsapp
 from services.messages.bounces import ReturnAddress
 from services.messages.discord import Discord
@@ -104,7 +105,7 @@ class SharedDiscord:
         note = discord.shared_note(bill=message.bill, kind=message.kind, facts=message.facts)
         said = discord.as_text(note)
         if self.address is None:
-            return NotDeliverable("not configured", said)
+            return NotDeliverable(sentence("not configured"), said)
         address = self.address
         return PreparedMessage(
             "shared channel",
@@ -141,11 +142,11 @@ class OwnDiscord:
         said = discord.as_text(note(_shown(self.page)))
         address = message.contact.discord_webhook_url
         if address is None:
-            return NotDeliverable("the customer has no webhook", said)
+            return NotDeliverable(sentence("the customer has no webhook"), said)
         try:
             self.check(address.get_secret_value())
         except discord.NotADiscordWebhook:
-            return NotDeliverable("the customer's webhook is not one of Discord", said)
+            return NotDeliverable(sentence("the customer's webhook is not one of Discord"), said)
         return PreparedMessage(
             discord.masked(address),
             said,
@@ -181,9 +182,9 @@ class OwnWhatsApp:
         language = Language.of(spoken)
         said = template.filled(values(_shown(self.page)), language)
         if client is None:
-            return NotDeliverable("not configured", said)
+            return NotDeliverable(sentence("not configured"), said)
         if contact.whatsapp_opt_in_at is None:
-            return NotDeliverable("the customer has not agreed to it", said)
+            return NotDeliverable(sentence("the customer has not agreed to it"), said)
         try:
             number = e164(contact.phone)
         except InvalidPhone as error:
@@ -245,13 +246,13 @@ class OwnEmail:
         contact, text = message.contact, message.text
         language = Language.of(contact.language)
         if not contact.email.strip():
-            return NotDeliverable("the customer has no e-mail address", text)
+            return NotDeliverable(sentence("the customer has no e-mail address"), text)
         try:
             recipient = addresses.mail_address(contact.email)
         except addresses.NotAnAddress as error:
             return NotDeliverable(f"the customer's e-mail address {error}", text)
         if contact.email_bounced_at is not None:
-            return NotDeliverable("mail to the customer's address comes back", text)
+            return NotDeliverable(sentence("mail to the customer's address comes back"), text)
 
         def send(row_id: str) -> str:
             made = mail.mail_of(
@@ -316,7 +317,7 @@ class OwnSms:
         except InvalidPhone as error:
             return NotDeliverable(f"the customer's number {str(error).rstrip('.')}", said)
         if message.contact.sms_stopped_at is not None:
-            return NotDeliverable("the customer stopped texts (STOP)", said)
+            return NotDeliverable(sentence("the customer stopped texts (STOP)"), said)
         return PreparedMessage(
             masked(number),
             said,

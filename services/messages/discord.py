@@ -20,6 +20,7 @@ from services.integrations.http import (
     post_json,
 )
 from services.languages.language import ENGLISH_LANGUAGE, Language
+from services.languages.sentence import sentence
 from services.messages.charge_texts import (
     CHARGES_DUE,
     CHARGES_OVERDUE,
@@ -209,7 +210,7 @@ class Discord:
             _message_id(answer, wanted="the webhook")
         except OutcomeUnknown as error:
             raise RequestRejected(str(error)) from None
-        return "It answers and knows our webhook."
+        return sentence("It answers and knows our webhook.")
 
     def _post_once(self, address: SecretStr, message: Mapping[str, Any]) -> Answer:
         parts = urlsplit(address.get_secret_value())

@@ -18,6 +18,7 @@ from services.database.service import DatabaseService
 from services.identity.auth import Principal, require
 from services.identity.permissions import Permission
 from services.languages.language import Language
+from services.languages.sentence import sentence
 from services.messages.channels import credit_notes_of
 from services.messages.charge_texts import CHARGES_OVERDUE
 from services.messages.sending import notification_id
@@ -169,7 +170,11 @@ class Letters:
             actor=principal.user, batch_id=batch_id, today=today, letters=letters, dropped=dropped
         )
         if batch is None:
-            nothing = "It was printed as a letter before." if letters else "Nothing waits for it."
+            nothing = (
+                sentence("It was printed as a letter before.")
+                if letters
+                else sentence("Nothing waits for it.")
+            )
             raise NothingToPrint(" ".join(left_out) or nothing)
         return Printed(batch, tuple(left_out))
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime, time
 from typing import Final
 
+from services.languages.sentence import sentence
 from services.messages.channels import (
     SHARED_DISCORD,
     SMS,
@@ -43,7 +44,7 @@ def prepared_for(channel: Channel, message: OutgoingMessage) -> PreparedMessage 
     prepared = channel.prepare(message)
     if not is_unwanted(message.kind, message.contact) or channel.name == SHARED_DISCORD:
         return prepared
-    return NotDeliverable("the customer wants no messages", prepared.text)
+    return NotDeliverable(sentence("the customer wants no messages"), prepared.text)
 
 
 def is_unwanted(kind: OutboxKind, contact: CustomerContact) -> bool:

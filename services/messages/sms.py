@@ -21,6 +21,7 @@ from services.integrations.http import (
     post_json,
 )
 from services.languages.language import ENGLISH_LANGUAGE, Language
+from services.languages.sentence import sentence
 from services.messages.autopay_texts import AUTOPAY_KINDS, asks_to_pay, autopay_text
 from services.messages.charge_texts import brief_charges
 from services.messages.facts import BILLS_IN_ARREARS, CUT_FROM, IN_ARREARS, Correction, Received
@@ -106,9 +107,9 @@ class Twilio:
             timeout_seconds=self.timeout_seconds,
         )
         if answer.field("sid") == self.account_sid:
-            return "Twilio answers and knows our account."
+            return sentence("Twilio answers and knows our account.")
         if 200 <= answer.status < 300:
-            raise RequestRejected("Twilio answered, but not with our account.")
+            raise RequestRejected(sentence("Twilio answered, but not with our account."))
         raise _twilio_error(answer)
 
     def _callback(self, row_id: str) -> dict[str, str]:
@@ -212,7 +213,7 @@ class HttpGateway:
     def check(self) -> str:
         """Whether somebody answers: what a gateway has beside taking texts is its own."""
         get_json(self.url.get_secret_value(), service=SERVICE, timeout_seconds=self.timeout_seconds)
-        return "The gateway answers."
+        return sentence("The gateway answers.")
 
 
 def text_of(

@@ -22,7 +22,7 @@ from services.integrations.http import (
     post_json,
 )
 from services.languages.language import ENGLISH_LANGUAGE, Language
-from services.languages.sentence import N_
+from services.languages.sentence import N_, sentence
 from services.messages.autopay_texts import AUTOPAY_KINDS
 from services.messages.autopay_texts import parts as autopay_parts
 from services.messages.charge_texts import (
@@ -331,9 +331,9 @@ class WhatsApp:
             timeout_seconds=self.timeout_seconds,
         )
         if answer.field("id") == self.phone_number_id:
-            return "It answers and knows our number."
+            return sentence("It answers and knows our number.")
         if 200 <= answer.status < 300:
-            raise RequestRejected("WhatsApp answered, but not with our number.")
+            raise RequestRejected(sentence("WhatsApp answered, but not with our number."))
         raise _error(answer)
 
     def spoken(self, language: str) -> str:

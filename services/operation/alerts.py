@@ -15,6 +15,7 @@ from services.database.transport import DatabaseError
 from services.health.checks import Check, HeadEndCheck, SignInServiceCheck
 from services.integrations.failures import FinalFailure, TemporaryFailure
 from services.integrations.http import OutcomeUnknown
+from services.languages.sentence import N_
 from services.operation.channels import AlertChannel, channels_of
 from services.operation.conditions import OUTSIDE, WITHOUT_DATABASE, Conditions, Look
 from services.operation.figures import Figures
@@ -28,16 +29,16 @@ log = logging.getLogger(__name__)
 QUIET_MINUTES: Final = 5
 _PROBE_PAUSE: Final = timedelta(minutes=5)
 _TITLES: Final = {
-    "job_failed": "A job failed",
-    "job_late": "A job is late",
-    "jobs_held": "The jobs are held",
-    "bills": "Unusual bills",
-    "outbox": "The outbox is stuck",
-    "backup": "No recent backup",
-    "disk_low": "The disk is getting full",
-    "disk_full": "The disk is full",
-    "database": "The database is away",
-    "outside": "A service does not answer",
+    "job_failed": N_("A job failed"),
+    "job_late": N_("A job is late"),
+    "jobs_held": N_("The jobs are held"),
+    "bills": N_("Unusual bills"),
+    "outbox": N_("The outbox is stuck"),
+    "backup": N_("No recent backup"),
+    "disk_low": N_("The disk is getting full"),
+    "disk_full": N_("The disk is full"),
+    "database": N_("The database is away"),
+    "outside": N_("A service does not answer"),
 }
 # By whose check it is seen that a service answers again, when nobody else asks it.
 _CHECKS: Final = {

@@ -13,11 +13,11 @@ from services.database.transport import DatabaseError
 from services.health.disk import Room
 from services.jobs import jobs
 from services.jobs.due_runs import DueRuns
+from services.languages.sentence import nsentence, sentence
 from services.operation.figures import Figures
 from services.operation.punctuality import late_among
-from services.quantities.counting import count
 from services.quantities.money import Money
-from services.quantities.period import months_before, written_day
+from services.quantities.period import months_before
 from services.records.jobs import BillsInCurrency, BillsOfSpan, JobHistory
 from services.telemetry.outside_calls import OutsideCalls
 
@@ -72,7 +72,7 @@ class Conditions:
         """What is wrong at `now`; without the database, what can be seen without it."""
         found = Look()
         held = self._why_held()
-        found.note(JOBS_HELD, f"No job runs: {held}" if held else None)
+        found.note(JOBS_HELD, sentence("No job runs: {why}", why=held) if held else None)
         self._look_at_disk(found)
         self._look_at_backups(found, now)
         self._look_outside(found, now)
@@ -82,7 +82,9 @@ class Conditions:
             self._look_at_bills(found, history, now)
             found.note(DATABASE, None)
         except DatabaseError as error:
-            found.note(DATABASE, f"The database cannot be asked ({error.code}).")
+            found.note(
+                DATABASE, sentence("The database cannot be asked ({code}).", code=error.code)
+            )
         return found
 
     def _look_at_disk(self, found: Look) -> None:
@@ -96,10 +98,12 @@ class Conditions:
         backups = self._services.backups
         late = is_late(backups, self._services.database, now=now)
         last = backups.last(now=now) if late else None
-        said = "There is no good backup yet, though one should have been made."
+        said = sentence("There is no good backup yet, though one should have been made.")
         if last is not None:
             at = last.at.astimezone(self._zone)
-            said = f"The last good backup is of {written_day(at.date())}, {at:%H:%M}."
+            said = sentence(
+                "The last good backup is of {day}, {time}.", day=at.date(), time=f"{at:%H:%M}"
+            )
         found.note(BACKUP, said if late else None)
 
     def _look_outside(self, found: Look, now: datetime) -> None:
@@ -109,8 +113,16 @@ class Conditions:
             if since is None:
                 found.note(f"{OUTSIDE}{service}", None)
             elif last is not None and last - since >= least:
-                minutes = count(int((now - since).total_seconds() // 60), "minute")
-                said = f"{service} has not answered as it should for {minutes} ({state.kind})."
+                said = sentence(
+                    "{service} has not answered as it should for {minutes} ({kind}).",
+                    service=service,
+                    minutes=nsentence(
+                        "{count} minute",
+                        "{count} minutes",
+                        int((now - since).total_seconds() // 60),
+                    ),
+                    kind=state.kind,
+                )
                 found.note(f"{OUTSIDE}{service}", said)
 
     def _look_at_outbox(self, found: Look, now: datetime) -> None:
@@ -120,9 +132,14 @@ class Conditions:
         if oldest is None or now - oldest <= most:
             found.note(OUTBOX, None)
             return
-        waiting = count(figures.outbox_open, "entry", "entries")
-        hours = count(int((now - oldest).total_seconds() // 3600), "hour")
-        found.note(OUTBOX, f"The outbox has {waiting}, the oldest of {hours} ago.")
+        said = sentence(
+            "The outbox has {entries}, the oldest of {hours} ago.",
+            entries=nsentence("{count} entry", "{count} entries", figures.outbox_open),
+            hours=nsentence(
+                "{count} hour", "{count} hours", int((now - oldest).total_seconds() // 3600)
+            ),
+        )
+        found.note(OUTBOX, said)
 
     def _look_at_jobs(self, found: Look, now: datetime) -> JobHistory:
         due = DueRuns(self._services, lambda: now, threading.Event())
@@ -130,16 +147,19 @@ class Conditions:
         late = late_among(due, history, now)
         for job in jobs.JOBS:
             since, run = late.get(job.id), history.last_runs.get(job.id)
-            when = f"{since.astimezone(self._zone):%H:%M}" if since else ""
-            day = written_day(since.astimezone(self._zone).date()) if since else ""
             name = job.id.replace("_", " ").capitalize()
-            said = f"{name} was due on {day} at {when} and did not begin." if since else None
+            said = _late(name, since.astimezone(self._zone)) if since else None
             found.note(f"job_late:{job.id}", said)
-            failed = run is not None and run.status == "failed"
-            words = f"{name} of {written_day(run.scheduled_on)} failed. " if run else ""
-            found.note(
-                f"job_failed:{job.id}", f"{words}The page Jobs says why." if failed else None
+            failed = (
+                sentence(
+                    "{job} of {day} failed. The page Jobs says why.",
+                    job=sentence(name),
+                    day=run.scheduled_on,
+                )
+                if run is not None and run.status == "failed"
+                else None
             )
+            found.note(f"job_failed:{job.id}", failed)
         return history
 
     def _look_at_bills(self, found: Look, history: JobHistory, now: datetime) -> None:
@@ -167,6 +187,15 @@ class Conditions:
         return self._services.settings.timezone
 
 
+def _late(job: str, since: datetime) -> str:
+    return sentence(
+        "{job} was due on {day} at {time} and did not begin.",
+        job=sentence(job),
+        day=since.date(),
+        time=f"{since:%H:%M}",
+    )
+
+
 def _differences(month: BillsOfSpan, earlier: BillsOfSpan, percent: int) -> Iterator[str]:
     """A sentence for each currency whose bills are far more or less than a month before."""
     now, before = _by_currency(month), _by_currency(earlier)
@@ -179,9 +208,12 @@ def _differences(month: BillsOfSpan, earlier: BillsOfSpan, percent: int) -> Iter
         if _is_far(these.bills, those.bills, percent) or _is_far(
             these.total_minor, those.total_minor, percent
         ):
-            yield (
-                f"For the month up to {written_day(month.until)} there are {_in_words(these)}; "
-                f"for the month before there were {_in_words(those)}"
+            yield sentence(
+                "For the month up to {day} there are {these}; for the month before there were "
+                "{those}",
+                day=month.until,
+                these=_in_words(these),
+                those=_in_words(those),
             )
 
 
@@ -194,4 +226,9 @@ def _is_far(this: int, that: int, percent: int) -> bool:
 
 
 def _in_words(row: BillsInCurrency) -> str:
-    return f"{count(row.bills, 'bill')} of {Money(row.total_minor, row.currency).display()} in all"
+    return nsentence(
+        "{count} bill of {amount} in all",
+        "{count} bills of {amount} in all",
+        row.bills,
+        amount=Money(row.total_minor, row.currency),
+    )

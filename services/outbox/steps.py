@@ -3,22 +3,23 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from services.languages.sentence import N_
 from services.records.outbox import Lane, StepStatus
 
 STEP_NAMES = {
-    1: "Reading submitted",
-    2: "Reading received",
-    3: "Sign-in verified",
-    4: "Past readings looked up",
-    5: "Reading validated",
-    6: "Bill calculated",
-    7: "Reading and bill stored",
-    8: "Saved to the graph",
-    9: "Payment link created",
-    10: "Bill updated with the link",
-    11: "Message written",
-    12: "Message sent",
-    13: "Notification logged",
+    1: N_("Reading submitted"),
+    2: N_("Reading received"),
+    3: N_("Sign-in verified"),
+    4: N_("Past readings looked up"),
+    5: N_("Reading validated"),
+    6: N_("Bill calculated"),
+    7: N_("Reading and bill stored"),
+    8: N_("Saved to the graph"),
+    9: N_("Payment link created"),
+    10: N_("Bill updated with the link"),
+    11: N_("Message written"),
+    12: N_("Message sent"),
+    13: N_("Notification logged"),
 }
 
 # Those that write to the customer.

@@ -8,6 +8,7 @@ from services.database.service import DatabaseService
 from services.identity.auth import Principal
 from services.identity.security_log import SecurityLog
 from services.identity.sessions import Sessions
+from services.languages.sentence import sentence
 from services.people.hashing import PasswordHashing
 from services.people.password_rules import check_new_password
 from services.people.secret_box import SecretBox
@@ -91,7 +92,9 @@ class OwnAccount:
         user = self._user(principal)
         step = step_of(code, secret=setup.secret, now=now)
         if step is None:
-            raise WrongCode("That code does not fit. Type the one that the app shows now.")
+            raise WrongCode(
+                sentence("That code does not fit. Type the one that the app shows now.")
+            )
         codes = new_recovery_codes()
         self.database.set_totp(
             actor=principal.user,
@@ -129,7 +132,7 @@ class OwnAccount:
         user = self._user(principal)
         session = principal.session or ""
         if not self.sign_in.verify_own(user, password, session=session, now=now):
-            raise WrongPassword("Your password is another one.")
+            raise WrongPassword(sentence("Your password is another one."))
         return user
 
     def _user(self, principal: Principal) -> UserToSignIn:

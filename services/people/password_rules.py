@@ -10,6 +10,8 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
+from services.languages.sentence import sentence
+
 SHORTEST: Final = 12
 LONGEST: Final = 128
 
@@ -43,19 +45,28 @@ def check_new_password(password: str, *, sign_in_name: str, display_name: str) -
     text = normalized(password)
     if len(text) < SHORTEST:
         raise UnusablePassword(
-            f"Use at least {SHORTEST} characters. A few words that do not belong together do well."
+            sentence(
+                "Use at least {least} characters. A few words that do not belong together do well.",
+                least=SHORTEST,
+            )
         )
     if len(text) > LONGEST:
-        raise UnusablePassword(f"Use at most {LONGEST} characters.")
+        raise UnusablePassword(sentence("Use at most {most} characters.", most=LONGEST))
     if any(unicodedata.category(c) in {"Cc", "Cs"} for c in text):
-        raise UnusablePassword("Leave out characters that cannot be seen, such as line breaks.")
+        raise UnusablePassword(
+            sentence("Leave out characters that cannot be seen, such as line breaks.")
+        )
     folded = text.casefold()
     if _has_name(folded, sign_in_name, display_name):
-        raise UnusablePassword("Leave your name out of your password: it is the first guess.")
+        raise UnusablePassword(
+            sentence("Leave your name out of your password: it is the first guess.")
+        )
     if _is_common(folded):
         raise UnusablePassword(
-            "This password is among the first that others would try. Use another, such as a few "
-            "words that do not belong together."
+            sentence(
+                "This password is among the first that others would try. Use another, such as a "
+                "few words that do not belong together."
+            )
         )
 
 

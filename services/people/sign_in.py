@@ -15,6 +15,7 @@ from services.identity.auth import NotSignedIn, Tokens
 from services.identity.permissions import Role
 from services.identity.security_log import SecurityLog
 from services.identity.sessions import Sessions
+from services.languages.sentence import sentence
 from services.people.hashing import BUSY, PasswordHashing, TooBusyToVerify
 from services.people.limits import OF_NAME, OF_NAME_FOR_CODES, Try, TryLimits
 from services.people.proofs import Proof, Proofs, holds
@@ -30,9 +31,9 @@ LEAST_SECONDS: Final = 0.25
 STRANGERS_AT_ONCE: Final = 8
 _LONGEST_NAME: Final = 200
 _LONGEST_CODE: Final = 6
-_WRONG: Final = "That name and password do not fit together."
-_WRONG_CODE: Final = "That code is not right, or was used before. Wait for the next one."
-_BEGIN_AGAIN: Final = "That took too long. Sign in again."
+_WRONG: Final = sentence("That name and password do not fit together.")
+_WRONG_CODE: Final = sentence("That code is not right, or was used before. Wait for the next one.")
+_BEGIN_AGAIN: Final = sentence("That took too long. Sign in again.")
 
 
 class SignInRefused(Exception):

@@ -15,6 +15,7 @@ from services.identity.auth import Principal, is_reserved, require
 from services.identity.permissions import Permission, Role, in_order
 from services.identity.security_log import SecurityLog
 from services.identity.sessions import Sessions
+from services.languages.sentence import sentence
 from services.people.hashing import PasswordHashing
 from services.people.links import hash_code, new_link
 from services.people.password_rules import check_new_password
@@ -242,7 +243,10 @@ class Users:
         found = self._database.user_link(code_hash=hash_code(code), at=now)
         if found is None or found.state != "good":
             raise LinkRefused(
-                "This link has been used already, or is too old. Ask an administrator for another."
+                sentence(
+                    "This link has been used already, or is too old. Ask an administrator for "
+                    "another."
+                )
             )
         return found
 
@@ -280,7 +284,7 @@ class Users:
     def _to_sign_in(self, name: str) -> UserToSignIn:
         user = self._database.user_to_sign_in(sign_in_name=name)
         if user is None:
-            raise LinkRefused("This user is gone. Ask an administrator.")
+            raise LinkRefused(sentence("This user is gone. Ask an administrator."))
         return user
 
 
@@ -288,23 +292,30 @@ def _checked_names(sign_in_name: str, display_name: str) -> tuple[str, str]:
     name = folded_name(sign_in_name)
     if not name or len(name) > LONGEST_NAME or any(c.isspace() for c in name):
         raise UnusableUser(
-            f"A sign-in name is 1 to {LONGEST_NAME} letters, digits and signs without a space, "
-            "such as an e-mail address."
+            sentence(
+                "A sign-in name is 1 to {most} letters, digits and signs without a space, such as "
+                "an e-mail address.",
+                most=LONGEST_NAME,
+            )
         )
     if is_reserved(name) or name.startswith("demo."):
-        raise UnusableUser("Names such as system: or demo. are the system's own. Choose another.")
+        raise UnusableUser(
+            sentence("Names such as system: or demo. are the system's own. Choose another.")
+        )
     return name, _checked_display_name(display_name)
 
 
 def _checked_display_name(display_name: str) -> str:
     shown = " ".join(display_name.split())
     if not 0 < len(shown) <= LONGEST_NAME or not shown.isprintable():
-        raise UnusableUser(f"A name is 1 to {LONGEST_NAME} printable characters.")
+        raise UnusableUser(
+            sentence("A name is 1 to {most} printable characters.", most=LONGEST_NAME)
+        )
     return shown
 
 
 def _checked_roles(roles: Collection[Role]) -> list[str]:
     held = [role.value for role in in_order(roles)]
     if not held:
-        raise UnusableUser("Choose at least one role.")
+        raise UnusableUser(sentence("Choose at least one role."))
     return held

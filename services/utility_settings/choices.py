@@ -3,6 +3,7 @@
 from functools import cache
 from zoneinfo import available_timezones
 
+from babel import Locale
 from babel.core import get_global
 from babel.numbers import get_currency_name, get_territory_currencies
 
@@ -29,9 +30,9 @@ def _can_be_billed(currency: str) -> bool:
     return True
 
 
-def currency_in_words(currency: str) -> str:
-    """A currency with its name: INR, Indian Rupee."""
-    return f"{currency}, {get_currency_name(currency, locale='en')}"
+def currency_in_words(currency: str, locale: Locale) -> str:
+    """A currency with its name in a language: INR, Indian Rupee."""
+    return f"{currency}, {get_currency_name(currency, locale=locale)}"
 
 
 @cache

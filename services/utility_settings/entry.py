@@ -5,6 +5,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from services.languages.sentence import sentence, sentence_of
 from services.quantities.money import InvalidMoney, UnknownCurrency
 from services.quantities.typed import typed_money
 from services.records.reports.account_codes import DEFAULT_CODES
@@ -28,7 +29,9 @@ def checked(body: Mapping[str, Any], *, held: LiveSettings) -> dict[str, Any]:
     them by account. `bill_facts` are texts by fact; an empty one is none.
     """
     locked = [name for name in body if name in held.model_fields_set]
-    problems = [f"{name.upper()} sets this; change it there." for name in locked]
+    problems: list[str] = [
+        sentence("{variable} sets this; change it there.", variable=name.upper()) for name in locked
+    ]
     values = dict(body)
     if "fees" in values:
         values["fees"] = held.fees | _fees(values["fees"])
@@ -58,7 +61,10 @@ def _problems(values: Mapping[str, Any]) -> list[str]:
         UtilityValues.model_validate(values)
     except ValidationError as error:
         names = dict.fromkeys(str(detail["loc"][0]) for detail in error.errors())
-        return [SENTENCES.get(name, f"There is no setting {name[:60]!r}.") for name in names]
+        return [
+            SENTENCES.get(name) or sentence("There is no setting {name}.", name=repr(name[:60]))
+            for name in names
+        ]
     return []
 
 
@@ -69,7 +75,7 @@ def _limits(typed: Mapping[str, str]) -> dict[str, int]:
             for currency, text in typed.items()
         }
     except (InvalidMoney, UnknownCurrency) as error:
-        raise InvalidSettings([str(error)]) from None
+        raise InvalidSettings([sentence_of(error)]) from None
 
 
 def _fees(typed: Mapping[str, Mapping[str, str]]) -> dict[str, dict[str, int]]:
@@ -83,7 +89,7 @@ def _fees(typed: Mapping[str, Mapping[str, str]]) -> dict[str, dict[str, int]]:
             try:
                 fees[currency][kind] = typed_money(text, currency=currency).minor
             except (InvalidMoney, UnknownCurrency) as error:
-                problems.append(str(error))
+                problems.append(sentence_of(error))
     if problems:
         raise InvalidSettings(list(dict.fromkeys(problems)))
     return fees

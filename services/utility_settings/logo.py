@@ -8,6 +8,7 @@ from typing import Final
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from services.database.queries.utility_settings import Logo
+from services.languages.sentence import sentence
 
 MOST_BYTES: Final = 2 * 1024 * 1024
 MOST_PIXELS: Final = 16_000_000
@@ -15,8 +16,7 @@ MOST_PIXELS: Final = 16_000_000
 MOST_WIDTH: Final = 720
 MOST_HEIGHT: Final = 240
 _FORMATS: Final = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG"}
-_NAMES: Final = {"PNG": "a PNG", "JPEG": "a JPEG"}
-_WHAT_TO_DO: Final = "Save it as PNG or JPEG and upload that."
+_KINDS: Final = ("PNG", "JPEG")
 
 
 class InvalidLogo(ValueError):
@@ -32,15 +32,22 @@ def logo_from(content: bytes, *, file_name: str) -> Logo:
     expected = _expected(content, file_name)
     try:
         # Only these two decoders ever see the bytes.
-        with Image.open(io.BytesIO(content), formats=list(_NAMES)) as opened:
+        with Image.open(io.BytesIO(content), formats=list(_KINDS)) as opened:
             _check(opened, expected)
             image = _small(opened)
     except UnidentifiedImageError:
-        raise InvalidLogo(f"This file is not {_NAMES[expected]} image. {_WHAT_TO_DO}") from None
+        raise InvalidLogo(
+            sentence(
+                "This file is not a {kind} image. Save it as PNG or JPEG and upload that.",
+                kind=expected,
+            )
+        ) from None
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         if isinstance(error, InvalidLogo):
             raise
-        raise InvalidLogo(f"This image is damaged. {_WHAT_TO_DO}") from None
+        raise InvalidLogo(
+            sentence("This image is damaged. Save it as PNG or JPEG and upload that.")
+        ) from None
     written = io.BytesIO()
     image.save(written, "PNG", optimize=True)
     made = written.getvalue()
@@ -50,11 +57,20 @@ def logo_from(content: bytes, *, file_name: str) -> Logo:
 def _expected(content: bytes, file_name: str) -> str:
     suffix = PurePath(file_name).suffix.lower()
     if suffix in {".svg", ".svgz"}:
-        raise InvalidLogo(f"An SVG may hold scripts, so it is not taken. {_WHAT_TO_DO}")
+        raise InvalidLogo(
+            sentence(
+                "An SVG may hold scripts, so it is not taken. Save it as PNG or JPEG and upload "
+                "that."
+            )
+        )
     if suffix not in _FORMATS:
-        raise InvalidLogo(f"A logo is a PNG or JPEG file. {_WHAT_TO_DO}")
+        raise InvalidLogo(
+            sentence("A logo is a PNG or JPEG file. Save it as PNG or JPEG and upload that.")
+        )
     if len(content) > MOST_BYTES:
-        raise InvalidLogo("The file is larger than 2 MB. Make the image smaller and try again.")
+        raise InvalidLogo(
+            sentence("The file is larger than 2 MB. Make the image smaller and try again.")
+        )
     return _FORMATS[suffix]
 
 
@@ -63,10 +79,15 @@ def _check(image: Image.Image, expected: str) -> None:
     # A camera's JPEG may hold further pictures, which Pillow calls MPO; the first one counts.
     kind = "JPEG" if image.format == "MPO" else image.format or ""
     if kind != expected:
-        found, said = _NAMES.get(kind, "another"), _NAMES[expected]
-        raise InvalidLogo(f"This is {found} image, and its name says {said}. Rename the file.")
+        raise InvalidLogo(
+            sentence(
+                "This is a {kind} image, and its name says a {expected}. Rename the file.",
+                kind=kind,
+                expected=expected,
+            )
+        )
     if image.width * image.height > MOST_PIXELS:
-        raise InvalidLogo("The image has more than 16 million pixels. Make it smaller.")
+        raise InvalidLogo(sentence("The image has more than 16 million pixels. Make it smaller."))
 
 
 def _small(image: Image.Image) -> Image.Image:

@@ -10,6 +10,7 @@ from babel import Locale, UnknownLocaleError
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from services.jurisdictions import PrintedFact, jurisdictions
+from services.languages.sentence import N_, sentence
 from services.messages.contact_rules import email_address, language_tag, tax_number
 from services.records.reports.account_codes import AccountCodes
 from services.records.use_limits import LimitsFor
@@ -162,38 +163,49 @@ class UtilityValues(BaseModel):
 
 # Ends the sentence about a wrong value; the same for all that can be wrong with it.
 SENTENCES: Final[Mapping[str, str]] = {
-    "utility_name": "The name must have 1 to 100 characters, in one line.",
-    "utility_contact": "The address must have at most 200 characters.",
-    "utility_phone": "The phone number must be one such as +91 484 123 4567.",
-    "utility_email": "The e-mail address must be one such as office@example.org.",
-    "utility_website": "The website must be an address such as www.example.org.",
-    "timezone": "The time zone must be one such as Asia/Kolkata.",
-    "currency": "The currency must be a three-letter code such as INR.",
-    "default_language": "The language must be a tag such as en, hi or ml.",
-    "due_days": "The days until due must be a whole number from 0 to 365, such as 15.",
-    "first_bill_number": "The first bill's number must be a whole number from 1 to 999999999.",
-    "bill_approval": "Approval of bills must be on or off.",
-    "estimate_missing_reads": "Estimating missing reads must be on or off.",
-    "estimate_after_days": "The days to wait for a read must be a whole number from 0 to 25.",
-    "estimates_in_a_row": "Estimates in a row must be a whole number from 1 to 12, such as 3.",
-    "logo": "The logo must be uploaded as a file.",
-    "validation_limits": "Limits must be whole percentages: high use above 110 or more, low use "
-    "below 90 or less; there is one set of them for the same tariff and months.",
-    "four_eyes": "A second person may approve refunds, voids and tariffs.",
-    "refund_limits": "A limit for refunds must be an amount above 0, such as 5000.00.",
-    "account_codes": "Each account needs a code of up to 20 letters, digits, dots and dashes, such "
-    "as 1200. Only accounts of money, of revenue and of tax may share one among themselves; a rate "
-    "of tax is a number such as 18.",
-    "tax_number": "The tax number must have 4 to 40 letters, digits and signs; one that "
-    "begins like a European VAT number (DE136695976) or an Indian GSTIN must have that form.",
-    "credit_notes": "Credit notes must be on or off.",
-    "credit_note_prefix": "What credit notes' numbers begin with must be up to 12 capital letters, "
-    "digits and the signs / . - such as CN-.",
-    "first_credit_note_number": "The first credit note's number must be a whole number from 1 to "
-    "999999999.",
-    "jurisdiction": "The jurisdiction must be one of the list, or none.",
-    "bill_facts": f"What a bill says must have at most {MOST_OF_A_FACT} characters each.",
-    "fees": "A fee must be an amount above 0, such as 250.00.",
+    "utility_name": N_("The name must have 1 to 100 characters, in one line."),
+    "utility_contact": N_("The address must have at most 200 characters."),
+    "utility_phone": N_("The phone number must be one such as +91 484 123 4567."),
+    "utility_email": N_("The e-mail address must be one such as office@example.org."),
+    "utility_website": N_("The website must be an address such as www.example.org."),
+    "timezone": N_("The time zone must be one such as Asia/Kolkata."),
+    "currency": N_("The currency must be a three-letter code such as INR."),
+    "default_language": N_("The language must be a tag such as en, hi or ml."),
+    "due_days": N_("The days until due must be a whole number from 0 to 365, such as 15."),
+    "first_bill_number": N_("The first bill's number must be a whole number from 1 to 999999999."),
+    "bill_approval": N_("Approval of bills must be on or off."),
+    "estimate_missing_reads": N_("Estimating missing reads must be on or off."),
+    "estimate_after_days": N_("The days to wait for a read must be a whole number from 0 to 25."),
+    "estimates_in_a_row": N_("Estimates in a row must be a whole number from 1 to 12, such as 3."),
+    "logo": N_("The logo must be uploaded as a file."),
+    "validation_limits": N_(
+        "Limits must be whole percentages: high use above 110 or more, low use "
+        "below 90 or less; there is one set of them for the same tariff and months."
+    ),
+    "four_eyes": N_("A second person may approve refunds, voids and tariffs."),
+    "refund_limits": N_("A limit for refunds must be an amount above 0, such as 5000.00."),
+    "account_codes": N_(
+        "Each account needs a code of up to 20 letters, digits, dots and dashes, such as 1200. "
+        "Only accounts of money, of revenue and of tax may share one among themselves; a rate of "
+        "tax is a number such as 18."
+    ),
+    "tax_number": N_(
+        "The tax number must have 4 to 40 letters, digits and signs; one that "
+        "begins like a European VAT number (DE136695976) or an Indian GSTIN must have that form."
+    ),
+    "credit_notes": N_("Credit notes must be on or off."),
+    "credit_note_prefix": N_(
+        "What credit notes' numbers begin with must be up to 12 capital letters, "
+        "digits and the signs / . - such as CN-."
+    ),
+    "first_credit_note_number": N_(
+        "The first credit note's number must be a whole number from 1 to 999999999."
+    ),
+    "jurisdiction": N_("The jurisdiction must be one of the list, or none."),
+    "bill_facts": sentence(
+        "What a bill says must have at most {most} characters each.", most=MOST_OF_A_FACT
+    ),
+    "fees": N_("A fee must be an amount above 0, such as 250.00."),
 }
 
 

@@ -12,6 +12,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from cryptography.x509 import Certificate, load_pem_x509_certificate
 
+from services.languages.sentence import sentence
 from services.web.listening import RefusedToListen
 
 # Those who renew do so 30 days before the end.
@@ -34,19 +35,21 @@ class Validity:
     def sentence(self, *, now: datetime) -> str:
         """How long it still holds, and what to do if that is not long."""
         if now < self.begins_at:
-            return (
-                f"The certificate begins on {_minute(self.begins_at)}: until then browsers refuse "
-                "it. Look at this machine's clock."
+            return sentence(
+                "The certificate begins on {at}: until then browsers refuse it. Look at this "
+                "machine's clock.",
+                at=_minute(self.begins_at),
             )
         day = _minute(self.ends_at)
         if self.ends_at <= now:
-            return (
-                f"The certificate ended on {day}: browsers refuse it. Renew it, and restart; or "
-                "look at this machine's clock."
+            return sentence(
+                "The certificate ended on {at}: browsers refuse it. Renew it, and restart; or look "
+                "at this machine's clock.",
+                at=day,
             )
         if self.ends_at - now < ENDS_SOON:
-            return f"The certificate ends on {day}: renew it, and restart."
-        return f"The certificate ends on {day}."
+            return sentence("The certificate ends on {at}: renew it, and restart.", at=day)
+        return sentence("The certificate ends on {at}.", at=day)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from services.integrations.failures import FinalFailure
+from services.languages.sentence import N_, sentence, sentence_of
 from services.web.certificate import CertificateFiles
 from services.web.listening import Reach, RefusedToListen
 
@@ -18,8 +19,8 @@ class ReachCheck:
     trusted_proxy: str | None
     certificate: CertificateFiles | None
     now: Callable[[], datetime]
-    name: str = "Public address"
-    unused: str = "Only this machine gets in; docs/deploy.md puts the system on a server."
+    name: str = N_("Public address")
+    unused: str = sentence("Only this machine gets in; docs/deploy.md puts the system on a server.")
 
     @property
     def configured(self) -> bool:
@@ -29,12 +30,19 @@ class ReachCheck:
     def check(self) -> str:
         """The address and what does its HTTPS; raises FinalFailure when the certificate ends."""
         if self.certificate is None or self.reach.https != "certificate":
-            return f"{self.public_url}, with HTTPS by the proxy {self.trusted_proxy}."
+            return sentence(
+                "{address}, with HTTPS by the proxy {proxy}.",
+                address=self.public_url,
+                proxy=str(self.trusted_proxy),
+            )
         try:
             validity = self.certificate.validity()
         except RefusedToListen as error:
-            raise FinalFailure(str(error)) from None
-        sentence = validity.sentence(now=self.now())
+            raise FinalFailure(sentence_of(error)) from None
+        said = validity.sentence(now=self.now())
         if not validity.is_safe(now=self.now()):
-            raise FinalFailure(sentence)
-        return f"{self.public_url}, with HTTPS by a certificate of its own. {sentence}"
+            raise FinalFailure(said)
+        own = sentence(
+            "{address}, with HTTPS by a certificate of its own.", address=self.public_url
+        )
+        return f"{own} {said}"

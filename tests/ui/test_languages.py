@@ -12,9 +12,10 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 ARABIC = Language.of("ar")
 PAGES = (
-    "submit-reading", "rounds", "payments", "bills", "customers", "my-account", "dunning",
-    "tariffs", "tariff-editor",
-)  # fmt: skip
+    *("submit-reading", "rounds", "payments", "bills", "customers", "my-account", "dunning"),
+    *("overview", "jobs", "services", "settings", "notifications", "letters", "permissions"),
+    *("tariffs", "tariff-editor", "users", "sign-ins", "security-log", "api-keys"),
+)
 FAILED = "Something went wrong on our side. What was stored before is safe."
 _OVERFLOW = "() => document.documentElement.scrollWidth - innerWidth"
 

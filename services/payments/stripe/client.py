@@ -13,6 +13,7 @@ import requests
 import stripe
 
 from services.integrations.http import TIMEOUT_SECONDS, RequestRejected, ServiceUnavailable
+from services.languages.sentence import sentence
 from services.quantities.money import exponent
 from services.records.bills import Bill
 from services.telemetry.outside_calls import STRIPE, outside_calls
@@ -212,7 +213,7 @@ class StripePayments:
             self.client.v1.payment_links.list({"limit": 1})
         except stripe.StripeError as error:
             as_ours(error, "to show a link")
-        return "It answers and takes our key."
+        return sentence("It answers and takes our key.")
 
 
 def _params(bill: Bill, amount: int) -> "PaymentLinkCreateParams":

@@ -7,6 +7,8 @@ from typing import Final
 from flask import Response
 from jinja2 import Environment, FileSystemLoader
 
+from services.languages.language import Language
+
 _FOLDER: Final = Path(__file__).parent / "files"
 _TYPES: Final = {"sign-in.css": "text/css", "show-password.js": "text/javascript"}
 # Its own style and script and nothing else; what is typed goes to this site alone.
@@ -29,13 +31,22 @@ class Said:
     retry_after: int | None = None
 
 
-def page(template: str, *, title: str, utility: str, said: Said, **values: object) -> Response:
-    """One of the pages; nobody keeps it."""
+def page(
+    template: str, language: Language, *, title: str, utility: str, said: Said, **values: object
+) -> Response:
+    """One of the pages in a language; nobody keeps it."""
     text = _templates.get_template(template).render(
-        title=title, utility=utility, said=said.text, problem=said.status >= 400, **values
+        language=language,
+        _=language.gettext,
+        title=language.gettext(title),
+        utility=utility,
+        said=language.say(said.text),
+        problem=said.status >= 400,
+        **values,
     )
     answer = Response(text, status=said.status, mimetype="text/html")
     answer.headers["Cache-Control"] = "no-store"
+    answer.headers["Content-Language"] = language.tag
     answer.headers["Content-Security-Policy"] = _POLICY
     # A link's code stands in the address.
     answer.headers["Referrer-Policy"] = "same-origin"

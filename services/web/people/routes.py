@@ -20,6 +20,7 @@ from services.identity.auth import (
     safe_return_path,
 )
 from services.identity.permissions import Permission
+from services.languages.sentence import N_, sentence, sentence_of
 from services.people.hashing import TooBusyToVerify
 from services.people.limits import TooManyTries
 from services.people.links import PATH as NEW_PASSWORD_PATH
@@ -54,11 +55,15 @@ WITH_TOKEN: Final = "token"  # noqa: S105 - what stands in the address
 
 _CODE_PATH: Final = "/sign-in/code"
 _SECOND_STEP_COOKIE: Final = "second_step"
-_STRANGE: Final = Said("This did not come from a form of this site. Try again here.", 403)
-_AWAY: Final = Said("The system cannot be reached just now. Try again in a minute.", 503, 10)
+_STRANGE: Final = Said(sentence("This did not come from a form of this site. Try again here."), 403)
+_AWAY: Final = Said(
+    sentence("The system cannot be reached just now. Try again in a minute."), 503, 10
+)
 _WHY: Final = {
-    ENDED: Said("Your sign-in has ended. Sign in again to go on."),
-    USED_LINK: Said("People sign in with their passwords here; that link is of no use any more."),
+    ENDED: Said(sentence("Your sign-in has ended. Sign in again to go on.")),
+    USED_LINK: Said(
+        sentence("People sign in with their passwords here; that link is of no use any more.")
+    ),
 }
 _NOTHING: Final = Said()
 
@@ -99,7 +104,7 @@ class SignInRoutes:
             said = _WHY.get(request.args.get(WHY, ""), said)
         demo = self.services.settings.demo
         return self._page(
-            "sign_in.html", "Sign in", said, next=next_path, name=name[:200], demo=demo
+            "sign_in.html", N_("Sign in"), said, next=next_path, name=name[:200], demo=demo
         )
 
     def sign_in(self) -> Response:
@@ -108,7 +113,9 @@ class SignInRoutes:
         if not is_from_this_site(request):
             return self.show(_STRANGE, name=name)
         if not name.strip() or not password:
-            return self.show(Said("Fill in both: your sign-in name and your password.", 422))
+            return self.show(
+                Said(sentence("Fill in both: your sign-in name and your password."), 422)
+            )
         try:
             done = self._desk.with_password(
                 name, password, place=self._place(folded_name(name)), now=self.clock()
@@ -124,7 +131,7 @@ class SignInRoutes:
         next_path = safe_return_path(request.values.get("next"))
         if _SECOND_STEP_COOKIE not in request.cookies:
             return _to(PATH)
-        return self._page("code.html", "One more step", said, next=next_path)
+        return self._page("code.html", N_("One more step"), said, next=next_path)
 
     def enter_code(self) -> Response:
         """POST /sign-in/code {code, next}."""
@@ -137,7 +144,7 @@ class SignInRoutes:
                 proof, request.form.get("code", ""), place=self._place(user), now=self.clock()
             )
         except BeginAgain as error:
-            answer = self.show(Said(str(error), 401))
+            answer = self.show(Said(sentence_of(error), 401))
             _forget_second_step(answer)
             return answer
         except (SignInRefused, TooManyTries) as error:
@@ -151,10 +158,12 @@ class SignInRoutes:
             link = self.services.users.link(code, self.clock())
         except LinkRefused as error:
             self.services.security_log.note("link_refused", address=address_of(request))
-            return self._page("message.html", "This link is no longer good", Said(str(error), 410))
+            return self._page(
+                "message.html", N_("This link is no longer good"), Said(sentence_of(error), 410)
+            )
         return self._page(
             "new_password.html",
-            "Set your password",
+            N_("Set your password"),
             said,
             code=code,
             kind=link.kind,
@@ -179,7 +188,9 @@ class SignInRoutes:
             # Used meanwhile, in another tab: the page says so.
             return self.show_new_password()
         if user.totp_secret is not None:
-            return self.show(Said("Your new password is set. Sign in with it, and with a code."))
+            return self.show(
+                Said(sentence("Your new password is set. Sign in with it, and with a code."))
+            )
         return self._let_in(user, now)
 
     def show_first(self, said: Said = _NOTHING) -> Response:
@@ -188,7 +199,7 @@ class SignInRoutes:
             return _to("/")
         return self._page(
             "first.html",
-            "Create the first administrator",
+            N_("Create the first administrator"),
             said,
             demo=self.services.settings.demo,
             name=request.form.get("name", "")[:100],
@@ -219,7 +230,7 @@ class SignInRoutes:
     def _desk(self) -> PasswordSignIn:
         desk = self.services.password_sign_in
         if desk is None:
-            raise NotAllowed("People sign in through the sign-in service.")
+            raise NotAllowed(sentence("People sign in through the sign-in service."))
         return desk
 
     def _answering(self, view: Callable[[], Response]) -> Callable[[], Response]:
@@ -234,13 +245,16 @@ class SignInRoutes:
                 log.warning("a sign-in could not be served (%s)", error.code)
             except Exception:
                 log.exception("a sign-in failed unexpectedly")
-            return self._page("message.html", "Try again", _AWAY)
+            return self._page("message.html", N_("Try again"), _AWAY)
 
         return answer
 
     def _page(self, template: str, title: str, said: Said, **values: object) -> Response:
         utility = self.services.settings.utility_name
-        return page(template, title=title, utility=utility, said=said, **values)
+        language = self.services.user_languages.of_browser(
+            request.headers.get("Accept-Language", "")
+        )
+        return page(template, language, title=title, utility=utility, said=said, **values)
 
     def _place(self, user: str) -> Place:
         return Place(
@@ -287,7 +301,7 @@ class SignInRoutes:
     def _ask_code(self, wanted: CodeWanted) -> Response:
         answer = self._page(
             "code.html",
-            "One more step",
+            N_("One more step"),
             _NOTHING,
             next=safe_return_path(request.form.get("next")),
         )
@@ -299,16 +313,20 @@ class SignInRoutes:
 def _said(error: Exception) -> Said:
     """A refusal as it is shown."""
     if isinstance(error, TooManyTries):
-        return Said(str(error), 429, math.ceil(error.wait.total_seconds()))
+        return Said(sentence_of(error), 429, math.ceil(error.wait.total_seconds()))
     if isinstance(error, TooBusyToVerify):
-        return Said(str(error), 503, 10)
-    return Said(str(error), 401 if isinstance(error, SignInRefused) else 422)
+        return Said(sentence_of(error), 503, 10)
+    return Said(sentence_of(error), 401 if isinstance(error, SignInRefused) else 422)
 
 
 def _differs() -> Said | None:
     """What is wrong with a new password that is typed twice, before anything looks at it."""
     first, again = request.form.get("password", ""), request.form.get("again", "")
-    return None if first == again else Said("The two passwords differ. Type both again.", 422)
+    return (
+        None
+        if first == again
+        else Said(sentence("The two passwords differ. Type both again."), 422)
+    )
 
 
 def _to(path: str) -> Response:

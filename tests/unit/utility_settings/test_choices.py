@@ -2,6 +2,7 @@
 
 import pytest
 
+from services.languages.writing import locale_of
 from services.settings import Settings
 from services.utility_settings.choices import currencies, currency_in_words, time_zones
 from services.utility_settings.entry import checked
@@ -13,7 +14,8 @@ HELD = live_settings(Settings(), {})
 @pytest.mark.parametrize("currency", ["INR", "KES", "KWD", "JPY", "EUR"])
 def test_currencies_in_use_are_offered_by_name(currency: str) -> None:
     assert currency in currencies()
-    assert currency_in_words("INR") == "INR, Indian Rupee"
+    assert currency_in_words("INR", locale_of("en")) == "INR, Indian Rupee"
+    assert currency_in_words("INR", locale_of("es")) == "INR, rupia india"
 
 
 def test_every_choice_is_one_that_can_be_stored() -> None:
