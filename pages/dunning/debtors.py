@@ -13,9 +13,14 @@ _KEY = "debtors"
 
 
 def show_debtors(principal: Principal) -> None:
-    """Accounts with overdue bills, those that owe for the longest first."""
+    """Accounts with overdue bills, those that owe for the longest first, then with charges."""
     rows, after = services().dunning.debtors(principal=principal, now=now(), after=place_in(_KEY))
-    st.caption(_("Accounts with overdue bills, those that owe for the longest first."))
+    st.caption(
+        _(
+            "Accounts with overdue bills, those that owe for the longest first, then those that "
+            "owe fees and other charges alone."
+        )
+    )
     if not rows:
         st.info(_("Nobody owes anything overdue."), icon=":material/done_all:")
     with st.container(gap="small"):
@@ -30,14 +35,26 @@ def _show(debtor: Debtor) -> None:
             customer_link(debtor.customer_id, debtor.customer_name, debtor.account_no)
             if debtor.held:
                 st.badge(_("On hold"), color="orange")
-        st.markdown(
-            _(
-                "**{amount}** of {bills} · since {day}",
-                amount=escaped(money(debtor.overdue_minor, debtor.currency)),
-                bills=count(debtor.bills, "bill"),
-                day=debtor.since,
+        if debtor.bills:
+            st.markdown(
+                _(
+                    "**{amount}** of {bills} · since {day}",
+                    amount=escaped(money(debtor.overdue_minor, debtor.currency)),
+                    bills=count(debtor.bills, "bill"),
+                    day=debtor.since,
+                )
             )
-        )
+        if debtor.charges_minor:
+            charges = escaped(money(debtor.charges_minor, debtor.currency))
+            st.markdown(
+                _("**{amount}** of fees and other charges", amount=charges)
+                if debtor.bills
+                else _(
+                    "**{amount}** of fees and other charges · since {day}",
+                    amount=charges,
+                    day=debtor.since,
+                )
+            )
         last = debtor.last
         st.caption(
             _("Last: {step}, {day}", step=STEPS_IN_TEXT[last.action], day=last.taken_on)

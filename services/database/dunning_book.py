@@ -119,9 +119,17 @@ class DunningBook(Queries):
         )
         return int(answer["count"]), answer["after"]
 
-    def arrears(self, *, bill_id: str, today: date) -> Arrears:
-        """What the account of a bill owes overdue on a local date in the bill's currency."""
-        answer = self._call("arrears_of_bill", bill_id=bill_id, today=today.isoformat())
+    def arrears(self, *, bill_id: str, today: date, customer_id: str = "") -> Arrears:
+        """What the account of a bill owes overdue on a local date in the bill's currency.
+
+        Without a `bill_id` the account of `customer_id`, in its own.
+        """
+        answer = self._call(
+            "arrears_of_bill",
+            bill_id=bill_id or None,
+            customer_id=customer_id or None,
+            today=today.isoformat(),
+        )
         return Arrears.model_validate(answer)
 
     def note_notices_given(self, *, actor: str, run: RunRef, zone: str) -> int:
@@ -157,7 +165,7 @@ class DunningBook(Queries):
     def debtors(
         self, *, today: date, after: RowsAfter | None, limit: int
     ) -> tuple[list[Debtor], RowsAfter | None]:
-        """Accounts with overdue bills, those that owe for the longest first."""
+        """Accounts with overdue bills, those that owe for the longest first, then with charges."""
         answer = self._call("arrears_page", today=today.isoformat(), after=_key(after), limit=limit)
         return _rows(answer, Debtor)
 

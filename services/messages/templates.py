@@ -112,7 +112,9 @@ class WriteMessage:
         today = self.today()
         said = {**facts, "today": today.isoformat()}
         if DUNNING in facts:
-            arrears = self.database.dunning.arrears(bill_id=bill.id, today=today)
+            arrears = self.database.dunning.arrears(
+                bill_id=bill.id, customer_id=bill.customer_id, today=today
+            )
             said[IN_ARREARS] = language.money(bill.money(arrears.overdue_minor))
             said[BILLS_IN_ARREARS] = str(arrears.bills)
             said[CUT_FROM] = language.day(today + timedelta(days=int(facts[NOTICE_DAYS])))

@@ -112,7 +112,7 @@ CREATE TABLE public.dunning_actions (
     id uuid NOT NULL,
     customer_id uuid NOT NULL,
     currency text NOT NULL,
-    bill_id uuid NOT NULL,
+    bill_id uuid,
     occasion text DEFAULT ''::text NOT NULL,
     step text NOT NULL,
     action text NOT NULL,
@@ -134,6 +134,8 @@ CREATE TABLE public.dunning_actions (
 
 COMMENT ON TABLE public.dunning_actions IS 'Each step of the ladder that was taken, once for a debt. The debt is that of a bill: of a reminder and an overdue notice their own, of the other steps the oldest unpaid bill of the account, with which the debt began.';
 
+COMMENT ON COLUMN public.dunning_actions.bill_id IS 'Null for charges of an account that has no bill.';
+
 COMMENT ON COLUMN public.dunning_actions.occasion IS 'After a sparing or a plan has ended the debt is one of its own: the id of that, else empty.';
 
 COMMENT ON COLUMN public.dunning_actions.policy_id IS 'The version by which it was taken; null of the default.';
@@ -153,6 +155,8 @@ ALTER TABLE ONLY public.dunning_actions
 CREATE INDEX dunning_actions_customer ON public.dunning_actions USING btree (customer_id, taken_on DESC);
 
 CREATE INDEX dunning_actions_day ON public.dunning_actions USING btree (taken_on, id);
+
+CREATE UNIQUE INDEX dunning_actions_of_account ON public.dunning_actions USING btree (customer_id, occasion, step) WHERE (bill_id IS NULL);
 
 CREATE INDEX dunning_actions_to_order ON public.dunning_actions USING btree (customer_id) WHERE ((action = 'disconnection'::text) AND (ordered_at IS NULL));
 
@@ -1042,7 +1046,7 @@ CREATE FUNCTION public.arrears_of_bill(p jsonb) RETURNS jsonb
     select jsonb_build_object(
         'overdue_minor', t.overdue_minor, 'bills', t.bills, 'since', t.since,
         'charges_minor', coalesce(c.open_minor, 0), 'charges_since', c.due_date)
-    from public.bills x
+    from private.message_subject((p ->> 'bill_id')::uuid, (p ->> 'customer_id')::uuid) x
     cross join lateral (
         select coalesce(sum(b.total_minor - b.amount_paid_minor), 0)::bigint as overdue_minor, count(*) as bills, min(b.due_date) as since
         from public.bills b
@@ -1052,10 +1056,9 @@ CREATE FUNCTION public.arrears_of_bill(p jsonb) RETURNS jsonb
         select y.open_minor, y.due_date
         from private.due_charges_of(array[x.customer_id], coalesce((p ->> 'today')::date, current_date)) y
         where y.currency = x.currency) c on true
-    where x.id = (p ->> 'bill_id')::uuid
 $$;
 
-COMMENT ON FUNCTION public.arrears_of_bill(p jsonb) IS 'What the account of a bill owes overdue in its currency: {bill_id, today?} -> {overdue_minor: of bills, bills, since, charges_minor: of charges that are due, charges_since}.';
+COMMENT ON FUNCTION public.arrears_of_bill(p jsonb) IS 'What the account of a bill, or an account without one, owes overdue in its currency: {bill_id, or null and customer_id, today?} -> {overdue_minor: of bills, bills, since, charges_minor: of charges that are due, charges_since}.';
 
 REVOKE ALL ON FUNCTION public.arrears_of_bill(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.arrears_of_bill(p jsonb) TO service_role;
@@ -1171,7 +1174,7 @@ begin
         select a.bill_id, a.occasion, a.action, a.day, a.taken_on, a.given_on, a.fee_minor
         from public.dunning_actions a
         where a.customer_id = any (array(select d.customer_id from debts d where d.of_charges)) and a.occasion like 'charges-%'
-          and a.bill_id <> all (v_dunned)
+          and (a.bill_id is null or a.bill_id <> all (v_dunned))
     ), accounts as materialized (
         select d.customer_id, d.currency,
                sum(d.open_minor)::bigint + case when bool_or(d.of_charges) then 0 else coalesce(max(c.open_minor), 0) end as amount,
@@ -1386,158 +1389,6 @@ COMMENT ON FUNCTION public.dunning_of_account(p jsonb) IS 'How dunning of an acc
 REVOKE ALL ON FUNCTION public.dunning_of_account(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.dunning_of_account(p jsonb) TO service_role;
 
-CREATE FUNCTION public.dunning_preview(p jsonb) RETURNS jsonb
-    LANGUAGE plpgsql STABLE
-    SET search_path TO ''
-    SET enable_seqscan TO 'off'
-    AS $$
-declare
-    v_today constant date := (p ->> 'today')::date;
-    v_part constant text := p ->> 'part';
-    v_limit constant integer := (p ->> 'limit')::integer;
-    -- As many at once as the jobs look at; most of them have nothing due.
-    v_page constant integer := 500;
-    v_date date := coalesce((p #>> '{after,due_date}')::date, '-infinity');
-    v_id uuid := coalesce(p #>> '{after,id}', '00000000-0000-0000-0000-000000000000')::uuid;
-    v_until constant date := v_today + (public.days_of_reminders('{}') ->> 'days')::integer;
-    v_found uuid[];
-    v_rows jsonb := '[]';
-    v_more boolean := true;
-begin
-    for n in 1 .. 20 loop
-        if v_part = 'ladder' then
-            v_found := private.accounts_in_arrears(v_id, v_page);
-            v_rows := v_rows || coalesce((select jsonb_agg(to_jsonb(d) order by d.customer_id, d.bill_id)
-                                          from private.dunning_due(v_found, v_today) d), '[]');
-        elsif v_part = 'overdue' then
-            v_found := array(
-                select b.id from public.bills b
-                where b.status = 'issued' and b.amount_paid_minor < b.total_minor and b.overdue_since is null
-                  and b.due_date < v_today and (b.due_date, b.id) > (v_date, v_id)
-                order by b.due_date, b.id limit v_page);
-            v_rows := v_rows || coalesce((select jsonb_agg(to_jsonb(d) order by d.due_date, d.bill_id)
-                                          from private.overdue_notices_due(private.dunned_of(v_found), v_today) d), '[]');
-        else
-            v_found := array(
-                select b.id from public.bills b
-                where b.status = 'issued' and b.amount_paid_minor < b.total_minor and b.overdue_since is null
-                  and (b.due_date, b.id) > (greatest(v_date, v_today - 1), v_id) and b.due_date >= v_today and b.due_date <= v_until
-                order by b.due_date, b.id limit v_page);
-            v_rows := v_rows || coalesce((select jsonb_agg(to_jsonb(d) order by d.due_date, d.bill_id)
-                                          from private.reminders_due(private.dunned_of(v_found), v_today) d), '[]');
-        end if;
-        v_more := cardinality(v_found) = v_page;
-        exit when not v_more;
-        v_id := v_found[v_page];
-        v_date := case when v_part = 'ladder' then null else (select b.due_date from public.bills b where b.id = v_id) end;
-        exit when jsonb_array_length(v_rows) >= v_limit;
-    end loop;
-    if jsonb_array_length(v_rows) > v_limit then
-        -- The page ends with a row, and goes on after it; of an account all rows are on one page.
-        v_id := (v_rows -> (v_limit - 1) ->> case when v_part = 'ladder' then 'customer_id' else 'bill_id' end)::uuid;
-        v_date := case when v_part = 'ladder' then null else (v_rows -> (v_limit - 1) ->> 'due_date')::date end;
-        v_rows := (select jsonb_agg(x.value order by x.ordinality) from jsonb_array_elements(v_rows) with ordinality x
-                   where x.ordinality <= v_limit or v_part = 'ladder' and (x.value ->> 'customer_id')::uuid = v_id);
-        v_more := true;
-    end if;
-    return jsonb_build_object(
-        'rows', coalesce((
-            select jsonb_agg(x.value || jsonb_build_object('account_no', c.account_no, 'customer_name', c.name, 'bill_number', b.number)
-                             order by x.ordinality)
-            from jsonb_array_elements(v_rows) with ordinality x
-            join public.customers c on c.id = (x.value ->> 'customer_id')::uuid
-            join public.bills b on b.id = (x.value ->> 'bill_id')::uuid), '[]'),
-        'after', case when v_more then jsonb_build_object('due_date', v_date, 'id', v_id) end);
-end $$;
-
-COMMENT ON FUNCTION public.dunning_preview(p jsonb) IS 'What a night''s jobs would do, and nothing of it: {today, part: reminders|overdue|ladder, after?, limit} -> {rows, after: where the next page begins, null at the end}. At most 10,000 bills or accounts are looked at; credit that lies open is not taken into account.';
-
-REVOKE ALL ON FUNCTION public.dunning_preview(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.dunning_preview(p jsonb) TO service_role;
-
-CREATE FUNCTION public.arrears_page(p jsonb) RETURNS jsonb
-    LANGUAGE plpgsql STABLE
-    SET search_path TO ''
-    SET enable_seqscan TO 'off'
-    SET enable_hashjoin TO 'off'
-    SET enable_mergejoin TO 'off'
-    AS $$
-declare
-    v_limit constant integer := (p ->> 'limit')::integer;
-    v_date constant date := coalesce((p #>> '{after,due_date}')::date, '-infinity');
-    v_id constant uuid := coalesce(p #>> '{after,id}', '00000000-0000-0000-0000-000000000000')::uuid;
-    v_oldest uuid[];
-begin
-    v_oldest := array(
-        select b.id from public.bills b
-        where b.status = 'issued' and b.amount_paid_minor < b.total_minor and b.overdue_since is not null
-          and (b.due_date, b.id) > (v_date, v_id)
-          and not exists (select 1 from public.bills o
-                          where o.customer_id = b.customer_id and o.status = 'issued' and o.amount_paid_minor < o.total_minor
-                            and o.overdue_since is not null and (o.due_date, o.id) < (b.due_date, b.id) and o.currency = b.currency
-                          offset 0)
-        order by b.due_date, b.id limit v_limit);
-    return jsonb_build_object('rows', coalesce((
-        select jsonb_agg(jsonb_build_object(
-            'customer_id', b.customer_id, 'account_no', c.account_no, 'customer_name', c.name, 'currency', b.currency,
-            'bill_id', b.id, 'since', b.due_date, 'overdue_minor', t.overdue_minor, 'bills', t.bills,
-            'last', l.last, 'held', private.held_of(array[b.customer_id], (p ->> 'today')::date) <> '{}') order by x.place)
-        from unnest(v_oldest) with ordinality x(id, place)
-        join public.bills b on b.id = x.id
-        join public.customers c on c.id = b.customer_id
-        cross join lateral (
-            select sum(y.total_minor - y.amount_paid_minor)::bigint as overdue_minor, count(*)::integer as bills from public.bills y
-            where y.customer_id = b.customer_id and y.currency = b.currency and y.status = 'issued'
-              and y.amount_paid_minor < y.total_minor and y.overdue_since is not null) t
-        left join lateral (
-            select to_jsonb(a) as last from public.dunning_actions a
-            where a.customer_id = b.customer_id and a.currency = b.currency and a.action <> 'reminder'
-            order by a.taken_on desc, a.day desc limit 1) l on true), '[]'),
-        'after', (select jsonb_build_object('due_date', b.due_date, 'id', b.id) from public.bills b
-                  where cardinality(v_oldest) = v_limit and b.id = v_oldest[v_limit]));
-end $$;
-
-COMMENT ON FUNCTION public.arrears_page(p jsonb) IS 'Accounts with overdue bills, those that owe for the longest first: {today, after?, limit} -> {rows: [{customer_id, account_no, customer_name, currency, bill_id: the oldest, since, overdue_minor, bills, last: the last step that was taken, held}], after}.';
-
-REVOKE ALL ON FUNCTION public.arrears_page(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.arrears_page(p jsonb) TO service_role;
-
-CREATE FUNCTION public.dunning_history(p jsonb) RETURNS jsonb
-    LANGUAGE plpgsql STABLE
-    SET search_path TO ''
-    AS $$
-declare
-    v_limit constant integer := (p ->> 'limit')::integer;
-    v_on constant date := coalesce((p #>> '{after,taken_on}')::date, 'infinity');
-    v_id constant uuid := coalesce(p #>> '{after,id}', 'ffffffff-ffff-ffff-ffff-ffffffffffff')::uuid;
-    v_found uuid[];
-begin
-    if p ->> 'customer_id' is not null then
-        v_found := array(select a.id from public.dunning_actions a where a.customer_id = (p ->> 'customer_id')::uuid
-                         and (a.taken_on, a.id) < (v_on, v_id) order by a.taken_on desc, a.id desc limit v_limit);
-    elsif coalesce((p ->> 'not_given')::boolean, false) then
-        v_found := array(select a.id from public.dunning_actions a where a.action = 'notice' and a.given_on is null
-                         and (a.taken_on, a.id) < (v_on, v_id) order by a.taken_on desc, a.id desc limit v_limit);
-    else
-        v_found := array(select a.id from public.dunning_actions a
-                         where (a.taken_on, a.id) < (v_on, v_id) order by a.taken_on desc, a.id desc limit v_limit);
-    end if;
-    return jsonb_build_object('rows', coalesce((
-        select jsonb_agg(to_jsonb(a) || jsonb_build_object('account_no', c.account_no, 'customer_name', c.name, 'bill_number', b.number)
-                         order by a.taken_on desc, a.id desc)
-        from public.dunning_actions a
-        join public.customers c on c.id = a.customer_id
-        join public.bills b on b.id = a.bill_id
-        where a.id = any (v_found)), '[]'),
-        'after', (select jsonb_build_object('taken_on', a.taken_on, 'id', a.id) from public.dunning_actions a
-                  where cardinality(v_found) = v_limit and a.id = v_found[v_limit]));
-end $$;
-
-COMMENT ON FUNCTION public.dunning_history(p jsonb) IS 'Steps that were taken, the last first: {customer_id?, not_given?: disconnection notices that reached nobody, after?, limit} -> {rows, after}.';
-
-REVOKE ALL ON FUNCTION public.dunning_history(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.dunning_history(p jsonb) TO service_role;
-
 CREATE FUNCTION private.is_owed_still(p_actions uuid[], p_today date) RETURNS uuid[]
     LANGUAGE plpgsql STABLE
     SET search_path TO ''
@@ -1646,39 +1497,6 @@ COMMENT ON FUNCTION public.dunning_totals(p jsonb) IS 'What a night''s jobs woul
 REVOKE ALL ON FUNCTION public.dunning_totals(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.dunning_totals(p jsonb) TO service_role;
 
-CREATE FUNCTION private.due_charges_of(p_customers uuid[], p_today date) RETURNS TABLE(customer_id uuid, currency text, occasion text, due_date date, open_minor bigint, bill_id uuid)
-    LANGUAGE plpgsql STABLE
-    SET search_path TO ''
-    AS $$
-#variable_conflict use_column
-begin
-    return query
-    with charges as materialized (
-        select e.customer_id, e.currency, e.id, e.on_date, e.entry_no, o.open_minor
-        from public.ledger_entries e
-        join public.open_items o on o.entry_id = e.id and o.open_minor > 0
-        where e.customer_id = any (p_customers) and e.book = 'account' and e.kind in ('fee', 'opening_balance') and e.amount_minor > 0
-    ), first as materialized (
-        select distinct on (c.customer_id, c.currency) c.* from charges c order by c.customer_id, c.currency, c.on_date, c.entry_no
-    ), anchors as materialized (
-        -- Messages hang on a bill: on the one that was there when the charge was made, else on the next.
-        select f.customer_id, f.currency, f.id as entry_id, b.id, b.term
-        from first f
-        cross join lateral (
-            select x.id, greatest(0, x.due_date - x.issued_on) as term from public.bills x
-            where x.customer_id = f.customer_id and x.currency = f.currency and x.status = 'issued'
-            order by x.issued_on <= f.on_date desc, abs(x.issued_on - f.on_date), x.id limit 1) b)
-    select c.customer_id, c.currency, 'charges-' || a.entry_id, min(c.on_date) + a.term, sum(c.open_minor)::bigint, a.id
-    from charges c join anchors a on a.customer_id = c.customer_id and a.currency = c.currency
-    where c.on_date + a.term < p_today
-    group by c.customer_id, c.currency, a.entry_id, a.term, a.id;
-end $$;
-
-COMMENT ON FUNCTION private.due_charges_of(p_customers uuid[], p_today date) IS 'What is open and due on some accounts beside their bills, such as fees and opening balances: as one debt, which is that of the oldest of them. A charge is due after as many days as the account''s bills are. Accounts without a bill have none: there is nothing that a message could hang on.';
-
-REVOKE ALL ON FUNCTION private.due_charges_of(p_customers uuid[], p_today date) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.due_charges_of(p_customers uuid[], p_today date) TO service_role;
-
 CREATE FUNCTION private.why_charges_unsaid(p_customer uuid, p_currency text, p_today date) RETURNS text
     LANGUAGE sql STABLE
     SET search_path TO ''
@@ -1724,7 +1542,7 @@ begin
         from jsonb_to_recordset(p_rows) as r(customer_id uuid, currency text, bill_id uuid, occasion text, step text, action text,
                                              day integer, policy_id uuid, amount_minor bigint, fee_minor bigint, tax_minor bigint)
         order by r.bill_id, r.occasion, r.step
-        on conflict (bill_id, occasion, step) do nothing
+        on conflict do nothing
         returning id)
     select array(select n.id from new n) into v_new;
     v_fees := (
@@ -1738,8 +1556,8 @@ begin
     if v_fees is not null then
         perform private.post_entries(v_fees);
     end if;
-    insert into public.outbox (id, bill_id, kind, occasion, facts, steps, status, finished_at)
-    select gen_random_uuid(), a.bill_id,
+    insert into public.outbox (id, bill_id, customer_id, kind, occasion, facts, steps, status, finished_at)
+    select gen_random_uuid(), a.bill_id, case when a.bill_id is null then a.customer_id end,
            case when a.occasion like 'charges-%' then 'charges_overdue' when a.action = 'reminder' then 'payment_reminder' when a.action = 'notice' then 'disconnection_notice' else 'overdue_notice' end,
            -- The first of a kind is named as it was before there were several.
            concat_ws('/', nullif(a.occasion, ''), nullif(nullif(a.step, 'reminder'), 'overdue')),
@@ -1751,7 +1569,7 @@ begin
            p #> '{owed,steps}', p #>> '{owed,status}', case when p #>> '{owed,status}' <> 'open' then now() end
     from public.dunning_actions a
     where a.id = any (v_new) and a.action <> 'disconnection'
-    on conflict (bill_id, kind, occasion) do nothing;
+    on conflict do nothing;
     return cardinality(v_new);
 end $$;
 
@@ -1823,6 +1641,255 @@ COMMENT ON FUNCTION public.why_unsaid(p jsonb) IS 'Why a message that was owed i
 
 REVOKE ALL ON FUNCTION public.why_unsaid(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.why_unsaid(p jsonb) TO service_role;
+
+CREATE FUNCTION public.arrears_page(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    SET enable_seqscan TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    AS $$
+declare
+    v_limit constant integer := (p ->> 'limit')::integer;
+    v_today constant date := (p ->> 'today')::date;
+    -- Behind the bills come the charges, with a date that no bill is due on.
+    v_charges_on constant date := '9999-12-31';
+    v_date constant date := coalesce((p #>> '{after,due_date}')::date, '-infinity');
+    v_id constant uuid := coalesce(p #>> '{after,id}', '00000000-0000-0000-0000-000000000000')::uuid;
+    v_oldest uuid[] := '{}';
+    v_alone uuid[] := '{}';
+    v_debts jsonb;
+begin
+    if v_date < v_charges_on then
+        v_oldest := array(
+            select b.id from public.bills b
+            where b.status = 'issued' and b.amount_paid_minor < b.total_minor and b.overdue_since is not null
+              and (b.due_date, b.id) > (v_date, v_id)
+              and not exists (select 1 from public.bills o
+                              where o.customer_id = b.customer_id and o.status = 'issued' and o.amount_paid_minor < o.total_minor
+                                and o.overdue_since is not null and (o.due_date, o.id) < (b.due_date, b.id) and o.currency = b.currency
+                              offset 0)
+            order by b.due_date, b.id limit v_limit);
+    end if;
+    if cardinality(v_oldest) < v_limit then
+        v_alone := private.dunning_charges_alone(
+            case when v_date < v_charges_on then '00000000-0000-0000-0000-000000000000' else v_id end, v_today,
+            v_limit - cardinality(v_oldest));
+    end if;
+    v_debts := (
+        with charges as materialized (
+            select d.* from private.due_charges_of(
+                v_alone || array(select b.customer_id from public.bills b where b.id = any (v_oldest)), v_today) d
+        ), debts as (
+            select b.customer_id, b.currency, b.id as bill_id, b.due_date as since, t.overdue_minor, t.bills,
+                   coalesce(c.open_minor, 0) as charges_minor, x.place, b.customer_id as key
+            from unnest(v_oldest) with ordinality x(id, place)
+            join public.bills b on b.id = x.id
+            cross join lateral (
+                select sum(y.total_minor - y.amount_paid_minor)::bigint as overdue_minor, count(*)::integer as bills from public.bills y
+                where y.customer_id = b.customer_id and y.currency = b.currency and y.status = 'issued'
+                  and y.amount_paid_minor < y.total_minor and y.overdue_since is not null) t
+            left join charges c on c.customer_id = b.customer_id and c.currency = b.currency
+            union all
+            select c.customer_id, c.currency, c.bill_id, c.due_date, 0, 0, c.open_minor, v_limit + x.place, c.customer_id
+            from unnest(v_alone) with ordinality x(id, place)
+            join charges c on c.customer_id = x.id)
+        select jsonb_agg(jsonb_build_object(
+            'customer_id', d.customer_id, 'account_no', c.account_no, 'customer_name', c.name, 'currency', d.currency,
+            'bill_id', d.bill_id, 'since', d.since, 'overdue_minor', d.overdue_minor, 'bills', d.bills, 'charges_minor', d.charges_minor,
+            'last', l.last, 'held', private.held_of(array[d.customer_id], v_today) <> '{}') order by d.place, d.currency)
+        from debts d
+        join public.customers c on c.id = d.customer_id
+        left join lateral (
+            select to_jsonb(a) as last from public.dunning_actions a
+            where a.customer_id = d.customer_id and a.currency = d.currency and a.action <> 'reminder'
+            order by a.taken_on desc, a.day desc limit 1) l on true);
+    return jsonb_build_object('rows', coalesce(v_debts, '[]'), 'after', case
+        when cardinality(v_oldest) = v_limit then (
+            select jsonb_build_object('due_date', b.due_date, 'id', b.id) from public.bills b where b.id = v_oldest[v_limit])
+        when cardinality(v_oldest) + cardinality(v_alone) = v_limit then
+            jsonb_build_object('due_date', v_charges_on, 'id', v_alone[cardinality(v_alone)]) end);
+end $$;
+
+COMMENT ON FUNCTION public.arrears_page(p jsonb) IS 'Accounts that owe something overdue: those with overdue bills, that owe for the longest first, then by id those with charges alone that are due: {today, after?, limit} -> {rows: [{customer_id, account_no, customer_name, currency, bill_id: the oldest, null of charges of who was never billed, since, overdue_minor: of bills, bills, charges_minor: of charges beside or alone, last: the last step that was taken, held}], after}.';
+
+REVOKE ALL ON FUNCTION public.arrears_page(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.arrears_page(p jsonb) TO service_role;
+
+CREATE FUNCTION private.due_charges_of(p_customers uuid[], p_today date) RETURNS TABLE(customer_id uuid, currency text, occasion text, due_date date, open_minor bigint, bill_id uuid)
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+#variable_conflict use_column
+begin
+    return query
+    with charges as materialized (
+        select e.customer_id, e.currency, e.id, e.on_date, e.entry_no, o.open_minor
+        from public.ledger_entries e
+        join public.open_items o on o.entry_id = e.id and o.open_minor > 0
+        where e.customer_id = any (p_customers) and e.book = 'account' and e.kind in ('fee', 'opening_balance') and e.amount_minor > 0
+    ), first as materialized (
+        select distinct on (c.customer_id, c.currency) c.* from charges c order by c.customer_id, c.currency, c.on_date, c.entry_no
+    ), anchors as materialized (
+        -- Messages hang on a bill: on the one that was there when the charge was made, else on the next.
+        select f.customer_id, f.currency, f.id as entry_id, b.id,
+               -- As bills would be, where there is none.
+               coalesce(b.term, (select (s.settings ->> 'due_days')::integer from public.utility_settings s
+                                 order by s.version desc limit 1), 15) as term
+        from first f
+        left join lateral (
+            select x.id, greatest(0, x.due_date - x.issued_on) as term from public.bills x
+            where x.customer_id = f.customer_id and x.currency = f.currency and x.status = 'issued'
+            order by x.issued_on <= f.on_date desc, abs(x.issued_on - f.on_date), x.id limit 1) b on true)
+    select c.customer_id, c.currency, 'charges-' || a.entry_id, min(c.on_date) + a.term, sum(c.open_minor)::bigint, a.id
+    from charges c join anchors a on a.customer_id = c.customer_id and a.currency = c.currency
+    where c.on_date + a.term < p_today
+    group by c.customer_id, c.currency, a.entry_id, a.term, a.id;
+end $$;
+
+COMMENT ON FUNCTION private.due_charges_of(p_customers uuid[], p_today date) IS 'What is open and due on some accounts beside their bills, such as fees and opening balances: as one debt, which is that of the oldest of them. A charge is due after as many days as the account''s bills are, or would be: bill_id is null where it has none.';
+
+REVOKE ALL ON FUNCTION private.due_charges_of(p_customers uuid[], p_today date) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.due_charges_of(p_customers uuid[], p_today date) TO service_role;
+
+CREATE FUNCTION public.dunning_history(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+declare
+    v_limit constant integer := (p ->> 'limit')::integer;
+    v_on constant date := coalesce((p #>> '{after,taken_on}')::date, 'infinity');
+    v_id constant uuid := coalesce(p #>> '{after,id}', 'ffffffff-ffff-ffff-ffff-ffffffffffff')::uuid;
+    v_found uuid[];
+begin
+    if p ->> 'customer_id' is not null then
+        v_found := array(select a.id from public.dunning_actions a where a.customer_id = (p ->> 'customer_id')::uuid
+                         and (a.taken_on, a.id) < (v_on, v_id) order by a.taken_on desc, a.id desc limit v_limit);
+    elsif coalesce((p ->> 'not_given')::boolean, false) then
+        v_found := array(select a.id from public.dunning_actions a where a.action = 'notice' and a.given_on is null
+                         and (a.taken_on, a.id) < (v_on, v_id) order by a.taken_on desc, a.id desc limit v_limit);
+    else
+        v_found := array(select a.id from public.dunning_actions a
+                         where (a.taken_on, a.id) < (v_on, v_id) order by a.taken_on desc, a.id desc limit v_limit);
+    end if;
+    return jsonb_build_object('rows', coalesce((
+        select jsonb_agg(to_jsonb(a) || jsonb_build_object('account_no', c.account_no, 'customer_name', c.name, 'bill_number', b.number)
+                         order by a.taken_on desc, a.id desc)
+        from public.dunning_actions a
+        join public.customers c on c.id = a.customer_id
+        left join public.bills b on b.id = a.bill_id
+        where a.id = any (v_found)), '[]'),
+        'after', (select jsonb_build_object('taken_on', a.taken_on, 'id', a.id) from public.dunning_actions a
+                  where cardinality(v_found) = v_limit and a.id = v_found[v_limit]));
+end $$;
+
+COMMENT ON FUNCTION public.dunning_history(p jsonb) IS 'Steps that were taken, the last first: {customer_id?, not_given?: disconnection notices that reached nobody, after?, limit} -> {rows, after}.';
+
+REVOKE ALL ON FUNCTION public.dunning_history(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.dunning_history(p jsonb) TO service_role;
+
+CREATE FUNCTION public.dunning_preview(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    SET enable_seqscan TO 'off'
+    AS $$
+declare
+    v_today constant date := (p ->> 'today')::date;
+    v_part constant text := p ->> 'part';
+    v_limit constant integer := (p ->> 'limit')::integer;
+    -- As many at once as the jobs look at; most of them have nothing due.
+    v_page constant integer := 500;
+    v_date date := coalesce((p #>> '{after,due_date}')::date, '-infinity');
+    v_id uuid := coalesce(p #>> '{after,id}', '00000000-0000-0000-0000-000000000000')::uuid;
+    v_until constant date := v_today + (public.days_of_reminders('{}') ->> 'days')::integer;
+    v_found uuid[];
+    v_rows jsonb := '[]';
+    v_more boolean := true;
+begin
+    for n in 1 .. 20 loop
+        if v_part = 'ladder' then
+            v_found := private.accounts_in_arrears(v_id, v_page);
+            v_rows := v_rows || coalesce((select jsonb_agg(to_jsonb(d) order by d.customer_id, d.bill_id)
+                                          from private.dunning_due(v_found, v_today) d), '[]');
+        elsif v_part = 'overdue' then
+            v_found := array(
+                select b.id from public.bills b
+                where b.status = 'issued' and b.amount_paid_minor < b.total_minor and b.overdue_since is null
+                  and b.due_date < v_today and (b.due_date, b.id) > (v_date, v_id)
+                order by b.due_date, b.id limit v_page);
+            v_rows := v_rows || coalesce((select jsonb_agg(to_jsonb(d) order by d.due_date, d.bill_id)
+                                          from private.overdue_notices_due(private.dunned_of(v_found), v_today) d), '[]');
+        else
+            v_found := array(
+                select b.id from public.bills b
+                where b.status = 'issued' and b.amount_paid_minor < b.total_minor and b.overdue_since is null
+                  and (b.due_date, b.id) > (greatest(v_date, v_today - 1), v_id) and b.due_date >= v_today and b.due_date <= v_until
+                order by b.due_date, b.id limit v_page);
+            v_rows := v_rows || coalesce((select jsonb_agg(to_jsonb(d) order by d.due_date, d.bill_id)
+                                          from private.reminders_due(private.dunned_of(v_found), v_today) d), '[]');
+        end if;
+        v_more := cardinality(v_found) = v_page;
+        exit when not v_more;
+        v_id := v_found[v_page];
+        v_date := case when v_part = 'ladder' then null else (select b.due_date from public.bills b where b.id = v_id) end;
+        exit when jsonb_array_length(v_rows) >= v_limit;
+    end loop;
+    if jsonb_array_length(v_rows) > v_limit then
+        -- The page ends with a row, and goes on after it; of an account all rows are on one page.
+        v_id := (v_rows -> (v_limit - 1) ->> case when v_part = 'ladder' then 'customer_id' else 'bill_id' end)::uuid;
+        v_date := case when v_part = 'ladder' then null else (v_rows -> (v_limit - 1) ->> 'due_date')::date end;
+        v_rows := (select jsonb_agg(x.value order by x.ordinality) from jsonb_array_elements(v_rows) with ordinality x
+                   where x.ordinality <= v_limit or v_part = 'ladder' and (x.value ->> 'customer_id')::uuid = v_id);
+        v_more := true;
+    end if;
+    return jsonb_build_object(
+        'rows', coalesce((
+            select jsonb_agg(x.value || jsonb_build_object('account_no', c.account_no, 'customer_name', c.name, 'bill_number', b.number)
+                             order by x.ordinality)
+            from jsonb_array_elements(v_rows) with ordinality x
+            join public.customers c on c.id = (x.value ->> 'customer_id')::uuid
+            left join public.bills b on b.id = (x.value ->> 'bill_id')::uuid), '[]'),
+        'after', case when v_more then jsonb_build_object('due_date', v_date, 'id', v_id) end);
+end $$;
+
+COMMENT ON FUNCTION public.dunning_preview(p jsonb) IS 'What a night''s jobs would do, and nothing of it: {today, part: reminders|overdue|ladder, after?, limit} -> {rows, after: where the next page begins, null at the end}. At most 10,000 bills or accounts are looked at; credit that lies open is not taken into account.';
+
+REVOKE ALL ON FUNCTION public.dunning_preview(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.dunning_preview(p jsonb) TO service_role;
+
+CREATE FUNCTION private.dunning_charges_alone(p_after uuid, p_today date, p_limit integer) RETURNS uuid[]
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    SET enable_seqscan TO 'off'
+    AS $$
+declare
+    v_after uuid := p_after;
+    v_some uuid[];
+    v_found uuid[] := '{}';
+begin
+    -- Some at a time, by the index of charges: whether they are due is worked out for all of these together.
+    loop
+        v_some := array(
+            select distinct e.customer_id from public.ledger_entries e
+            where e.book = 'account' and e.kind in ('fee', 'opening_balance') and e.amount_minor > 0 and e.customer_id > v_after
+              and exists (select 1 from public.open_items o where o.entry_id = e.id and o.open_minor > 0 offset 0)
+            order by 1 limit 500);
+        v_found := v_found || array(
+            select distinct c.customer_id from private.due_charges_of(v_some, p_today) c
+            where not exists (select 1 from public.bills b
+                              where b.customer_id = c.customer_id and b.status = 'issued' and b.amount_paid_minor < b.total_minor
+                                and b.overdue_since is not null offset 0)
+            order by 1);
+        exit when cardinality(v_some) < 500 or cardinality(v_found) >= p_limit;
+        v_after := v_some[500];
+    end loop;
+    return v_found[1:p_limit];
+end $$;
+
+COMMENT ON FUNCTION private.dunning_charges_alone(p_after uuid, p_today date, p_limit integer) IS 'The next accounts, by id, that owe charges that are due and no overdue bill.';
+
+REVOKE ALL ON FUNCTION private.dunning_charges_alone(p_after uuid, p_today date, p_limit integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.dunning_charges_alone(p_after uuid, p_today date, p_limit integer) TO service_role;
 
 CREATE TRIGGER not_overdue AFTER INSERT ON public.plan_bills REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.take_mark_away();
 

@@ -99,7 +99,7 @@ class DueStep(Record):
     account_no: str
     customer_name: str
     currency: str
-    bill_id: str
+    bill_id: str | None
     bill_number: int | None = None
     occasion: str = ""
     step: str
@@ -151,7 +151,7 @@ class DunningAction(Record):
     id: str
     customer_id: str
     currency: str
-    bill_id: str
+    bill_id: str | None
     bill_number: int | None = None
     account_no: str = ""
     customer_name: str = ""
@@ -173,16 +173,20 @@ class DunningAction(Record):
 
 
 class Debtor(Record):
-    """An account that owes something overdue: since when, how much, and the last step taken."""
+    """An account that owes something overdue: since when, how much, and the last step taken.
+
+    `overdue_minor` is of so many bills, `charges_minor` of fees and other charges that are due.
+    """
 
     customer_id: str
     account_no: str
     customer_name: str
     currency: str
-    bill_id: str
+    bill_id: str | None
     since: date
     overdue_minor: int
     bills: int
+    charges_minor: int = 0
     last: DunningAction | None = None
     held: bool = False
 

@@ -2,7 +2,7 @@
 overdue, once, and never so far that somebody is cut off."""
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from uuid import uuid4
 
@@ -13,6 +13,7 @@ from services.languages.language import ENGLISH_LANGUAGE
 from services.messages import discord, sms, whatsapp
 from services.messages.templates import TemplateWriter, WriteMessage
 from services.records.bills import Bill
+from services.records.dunning.policy import Debtor
 from tests.integration.money.test_dunning_ladder import Nights
 from tests.integration.utility import ADMIN, Utility, make_utility
 
@@ -148,3 +149,113 @@ def test_jobs_that_run_again_take_no_step_of_charges_twice(nights: Nights) -> No
     assert nights.utility.submit("M1", 1217).bill is not None
     after(nights, 2)
     assert steps(nights, bill) == ["overdue"]
+
+
+def never_billed(nights: Nights, serial: str = "N1", amount: str = "250.00") -> str:
+    """A customer with a fee and no bill; their id."""
+    nights.utility.add_meter(serial)
+    services = nights.utility.services
+    (found,) = services.database.search(
+        text=f"A-{serial}", bill_number=None, amount_minor=None, limit=5
+    ).customers
+    services.account_adjustments.adjust(
+        entry_id=str(uuid4()),
+        customer_id=found.id,
+        body={"kind": "fee", "amount": amount, "note": "Connection"},
+        principal=ADMIN,
+        now=nights.utility.now,
+    )
+    return found.id
+
+
+def debtors(nights: Nights, today: date, limit: int = 50) -> list[Debtor]:
+    """All that are listed on a day, however many a page has."""
+    found: list[Debtor] = []
+    after = None
+    while True:
+        rows, after = nights.database.dunning.debtors(today=today, after=after, limit=limit)
+        found += rows
+        if after is None:
+            return found
+
+
+def test_who_was_never_billed_is_sent_messages_about_charges_once(nights: Nights) -> None:
+    due = nights.utility.today + timedelta(days=TERM)
+    customer = never_billed(nights)
+    nights.run(due)
+    assert nights.database.dunning.history(customer_id=customer, limit=9)[0] == []
+    assert debtors(nights, due) == []
+    for _ in range(2):
+        nights.run(due + timedelta(days=1))
+    (taken,), _ = nights.database.dunning.history(customer_id=customer, limit=9)
+    assert (taken.step, taken.bill_id, taken.amount_minor) == ("overdue", None, 25_000)
+    for day in (7, 8, 14, 30, 31):
+        nights.run(due + timedelta(days=day))
+    rows, _ = nights.database.dunning.history(customer_id=customer, limit=9)
+    assert sorted(row.step for row in rows) == ["demand+7", "overdue"], "nobody is cut off for it"
+    claimed = nights.database.claim_outbox(owner="x", lease_seconds=60, limit=50)
+    works = [one for one in claimed if one.kind == "charges_overdue"]
+    assert len({one.occasion for one in works}) == len(works) == 2
+    assert all(one.account and one.account.customer_id == customer for one in works)
+    (debtor,) = debtors(nights, due + timedelta(days=31))
+    assert (debtor.customer_id, debtor.bill_id, debtor.bills) == (customer, None, 0)
+    assert (debtor.overdue_minor, debtor.charges_minor) == (0, 25_000)
+    assert debtor.since == due
+    assert debtor.last is not None
+    assert debtor.last.step == "demand+7"
+
+
+def test_the_words_for_who_was_never_billed_name_the_account(nights: Nights) -> None:
+    customer = never_billed(nights)
+    after(nights, TERM + 1)
+    claimed = nights.database.claim_outbox(owner="x", lease_seconds=60, limit=9, lane="messages")
+    (work,) = [one for one in claimed if one.kind == "charges_overdue"]
+    subject = work.subject
+    assert subject is not None
+    today = nights.utility.today
+    writing = WriteMessage(nights.database, TemplateWriter(lambda: "Mill"), lambda: today)
+    facts = {**work.facts, "occasion": work.occasion}
+    said = writing(bill=subject, kind="charges_overdue", facts=facts).facts["text"]
+    assert "₹250.00 of fees and other charges on your electricity account A-N1" in said
+    facts = dict(writing.as_of_today(subject, facts, ENGLISH_LANGUAGE))
+    assert "₹250.00" in sms.text_of(subject, "charges_overdue", facts, sender="Mill")
+    assert whatsapp.parameters(subject, "charges_overdue", facts)[:2] == ("A-N1", "₹250.00")
+    note = discord.whole_bill(bill=subject, kind="charges_overdue", text=said, facts=facts)
+    assert "A-N1" in discord.as_text(note)
+    credit = {"kind": "credit", "amount": "250.00", "note": "Waived"}
+    nights.utility.services.account_adjustments.adjust(
+        entry_id=str(uuid4()),
+        customer_id=customer,
+        body=credit,
+        principal=ADMIN,
+        now=nights.utility.now,
+    )
+    assert writing.why_unsaid(bill=subject, kind="charges_overdue", facts=facts)
+
+
+def test_who_is_billed_after_a_message_gets_it_no_second_time(nights: Nights) -> None:
+    due = nights.utility.today + timedelta(days=TERM)
+    customer = never_billed(nights)
+    nights.run(due + timedelta(days=1))
+    assert nights.utility.submit("N1", 1100).bill is not None
+    nights.run(due + timedelta(days=2))
+    rows, _ = nights.database.dunning.history(customer_id=customer, limit=9)
+    assert [row.step for row in rows] == ["overdue"]
+
+
+def test_who_owes_lists_bills_then_charges_page_by_page(nights: Nights) -> None:
+    overdue = nights.bill("M1")
+    charge(nights, overdue, "30.00")
+    nights.nights(overdue, 1, 1)
+    alone = {never_billed(nights, f"N{n}") for n in range(4)}
+    paid = nights.bill("M2")
+    nights.pay(paid, paid.total_minor)
+    charge(nights, paid)
+    today = nights.utility.today + timedelta(days=2 * TERM + 2)
+    for limit in (1, 2, 50):
+        found = debtors(nights, today, limit)
+        assert found[0].customer_id == overdue.customer_id
+        assert (found[0].bills, found[0].charges_minor) == (1, 3_000)
+        others = [one.customer_id for one in found[1:]]
+        assert sorted(others) == others
+        assert set(others) == alone | {paid.customer_id}
