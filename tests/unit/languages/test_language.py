@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from services.languages.catalogues import OFFERED
 from services.languages.language import Language, own_name, wanted
-from services.languages.sentence import nsentence, sentence, sentence_of
+from services.languages.sentence import joined, joined_by_and, nsentence, sentence, sentence_of
+from services.languages.writing import DayOfYear, Month
 from services.quantities.money import Money, exponent
 
 for offered in OFFERED:
@@ -144,6 +145,22 @@ def test_a_sentence_within_a_sentence_is_said_too() -> None:
     inner = sentence("The phone number")
     said = sentence("{field} {problem}", field=inner, problem=sentence("is empty."))
     assert Language.of("es").say(said) == "El número de teléfono está vacío."
+
+
+def test_parts_are_said_one_after_the_other() -> None:
+    days = [nsentence("{count} day", "{count} days", 3), "{x}", Month(3)]
+    said, several = joined(days, "; "), sentence("{all}", all=joined_by_and(days))
+    assert (str(said), str(several)) == ("3 days; {x}; Mar", "3 days and {x} and Mar")
+    spanish = Language.of("es")
+    assert spanish.say(said) == "3 días; {x}; mar"
+    assert spanish.say(several) == "3 días y {x} y mar"
+    assert (joined([]), joined_by_and(["one"])) == ("", "one")
+
+
+def test_days_and_months_of_every_year_have_none() -> None:
+    said = sentence("{day}, {month}", day=DayOfYear(date(2000, 2, 29)), month=Month(9, full=True))
+    assert said == "29 Feb, September"
+    assert Language.of("fr").say(said) == "29 févr., septembre"
 
 
 def test_moments_are_local() -> None:
