@@ -8,6 +8,7 @@ import pytest
 
 from services.history.entries import Detail, Entry
 from services.history.words import KINDS, TABLES, entries_of, tables_of
+from services.languages.language import Language
 from services.records.details import Change, ChangePage
 
 ZONE = ZoneInfo("Asia/Kolkata")
@@ -446,3 +447,29 @@ def test_every_kind_has_tables_and_every_table_a_kind_to_choose() -> None:
     assert {kind for kind, _ in TABLES.values()} == set(KINDS)
     assert tables_of("note") == ["customer_notes"]
     assert tables_of("of nobody") == []
+
+
+def test_what_happened_is_said_in_other_languages_with_their_numbers_and_days() -> None:
+    spanish = Language.of("es")
+    bill = entry("bills", "update", before={"status": "draft"}, after=ISSUED, inserted=NEW_BILL)
+    assert spanish.write(bill.said.what) == "Factura INV-000117 emitida: 540,35\xa0INR"
+    assert spanish.write(bill.said.more) == (
+        "12 oct 2026 – 12 nov 2026 · 117 kWh · vence el 1 dic 2026"
+    )
+    added = entry("customers", after={"id": CUSTOMER, "name": "Meera", "one_statement": True})
+    assert [spanish.write(one.label) for one in added.said.details] == [
+        "Nombre",
+        "Un solo estado de cuenta",
+    ]
+    assert spanish.write(added.said.details[1].after) == "sí"
+    # What somebody wrote stays as it is, also where it is a word of ours.
+    note = entry("customer_notes", after={"note": "Paid"}, actor="system:mailbox")
+    assert (spanish.write(note.said.what), spanish.write(note.said.more)) == ("Nota", "Paid")
+    assert spanish.write(note.by) == "el buzón"
+
+
+@pytest.mark.parametrize("tag", ["es", "fr", "hi", "ar", "sw"])
+def test_every_kind_has_its_name_in_each_language(tag: str) -> None:
+    names = [Language.of(tag).gettext(name) for name in KINDS.values()]
+    assert len(set(names)) == len(KINDS)
+    assert tag == "fr" or set(names).isdisjoint(KINDS.values())
