@@ -6,7 +6,7 @@ from typing import Final
 import streamlit as st
 
 from pages.dunning.words import STEP_COLORS, STEPS, attempt
-from pages.languages.words import _, ngettext, say
+from pages.languages.words import _, language, ngettext, say
 from pages.shared.form_ids import form_id
 from pages.shared.format import escaped, grouped, money
 from pages.shared.number_field import number_field
@@ -37,7 +37,7 @@ def show_policy(principal: Principal) -> None:
         _("Currency"),
         known,
         index=known.index(usual),
-        format_func=currency_in_words,
+        format_func=lambda code: currency_in_words(code, language().locale),
         key="policy-currency",
     )
     found = services().dunning.policy(currency=currency, principal=principal, now=now())

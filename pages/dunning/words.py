@@ -79,7 +79,7 @@ def customer_link(customer_id: str, name: str, account_no: str) -> None:
     """The way to a customer's dunning."""
     page_link(
         CUSTOMER,
-        label=f"{escaped(name)}, {escaped(account_no)}",
+        label=_("{name}, {account_no}", name=escaped(name), account_no=escaped(account_no)),
         query_params={"id": customer_id, "view": _("Dunning")},
     )
 
