@@ -13,6 +13,7 @@ from fractions import Fraction
 from itertools import pairwise
 from typing import Any, Final, Literal
 
+from services.languages.sentence import nsentence, sentence
 from services.metering.recent_use import HIGH_USE_FACTOR, day_text, kwh_text, tenths_text
 from services.metering.register_arithmetic import capacity_wh, consumption_wh, is_a_fall
 from services.metering.use_limits import WINDOW_DAYS, windows_of
@@ -82,9 +83,14 @@ def estimate(facts: EstimateFacts, *, on: date, most_in_a_row: int) -> Estimate:
     found = meter.by_same_season() or meter.by_recent_periods() or meter.by_class()
     if found is None:
         raise CannotEstimate(
-            f"The use of meter {facts.serial} cannot be estimated: it has no two actual readings "
-            f"{WINDOW_DAYS} days apart, and fewer than {LEAST_IN_CLASS} meters on its tariff were "
-            "billed at this time of the year. Read the meter."
+            sentence(
+                "The use of meter {meter} cannot be estimated: it has no two actual readings "
+                "{window_days} days apart, and fewer than {least_in_class} meters on its "
+                "tariff were billed at this time of the year. Read the meter.",
+                meter=facts.serial,
+                window_days=WINDOW_DAYS,
+                least_in_class=LEAST_IN_CLASS,
+            )
         )
     return found
 
@@ -93,23 +99,45 @@ def _check(facts: EstimateFacts, on: date, most_in_a_row: int) -> None:
     """Raise CannotEstimate where a read is there, or only a person can get one."""
     serial = facts.serial
     if facts.last.read_on >= on or facts.later_on is not None:
-        read_on = day_text(facts.later_on or facts.last.read_on)
-        raise CannotEstimate(f"Meter {serial} was read on {read_on}: bill up to that reading.")
+        read_on = facts.later_on or facts.last.read_on
+        raise CannotEstimate(
+            sentence(
+                "Meter {meter} was read on {read_on}: bill up to that reading.",
+                meter=serial,
+                read_on=read_on,
+            )
+        )
     if facts.waiting_on is not None:
         raise CannotEstimate(
-            f"The reading of {day_text(facts.waiting_on)} of meter {serial} waits for review: "
-            "decide on that first."
+            sentence(
+                "The reading of {waiting_on} of meter {meter} waits for review: decide on "
+                "that first.",
+                waiting_on=facts.waiting_on,
+                meter=serial,
+            )
         )
     if facts.disconnected:
-        raise CannotEstimate(f"The supply at meter {serial} was cut: there is nothing to estimate.")
+        raise CannotEstimate(
+            sentence(
+                "The supply at meter {meter} was cut: there is nothing to estimate.", meter=serial
+            )
+        )
     if facts.registers:
         raise CannotEstimate(
-            f"Meter {serial} has more registers than the total, and those cannot be estimated. "
-            "Read the meter."
+            sentence(
+                "Meter {meter} has more registers than the total, and those cannot be "
+                "estimated. Read the meter.",
+                meter=serial,
+            )
         )
     if facts.in_a_row >= most_in_a_row:
-        times = count(facts.in_a_row, "time")
-        raise TooManyInARow(f"Estimated {times} in a row, read the meter.")
+        raise TooManyInARow(
+            nsentence(
+                "Estimated {count} time in a row, read the meter.",
+                "Estimated {count} times in a row, read the meter.",
+                facts.in_a_row,
+            )
+        )
 
 
 def check_total_is_enough(tariffs: Iterable[Tariff]) -> None:
@@ -117,8 +145,11 @@ def check_total_is_enough(tariffs: Iterable[Tariff]) -> None:
     for tariff in tariffs:
         if tariff.net_metering or any(map(_needs_more, tariff.charges)):
             raise CannotEstimate(
-                f"Tariff {tariff.code} needs more than a meter's total, and only that can be "
-                "estimated. Read the meter."
+                sentence(
+                    "Tariff {tariff} needs more than a meter's total, and only that can be "
+                    "estimated. Read the meter.",
+                    tariff=tariff.code,
+                )
             )
 
 

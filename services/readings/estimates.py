@@ -13,9 +13,10 @@ from services.identity.audit_reason import given_reason
 from services.identity.auth import Principal, require
 from services.identity.permissions import Permission
 from services.integrations.deadline import Deadline
+from services.languages.sentence import sentence
 from services.metering.estimation import CannotEstimate, Estimate, estimate
 from services.outbox.outbox import Outbox
-from services.quantities.period import local_date, written_day
+from services.quantities.period import local_date
 from services.readings.assessment import ReadingAssessment, ReadingAssessor
 from services.readings.reading_to_bill import OUTSIDE_SECONDS
 from services.records.readings import EstimateFacts, Read, Reading
@@ -201,14 +202,21 @@ class ReadingEstimates:
         agreement = context.meter.agreement_id
         if agreement is None:
             raise CannotEstimate(
-                f"Nobody is supplied by meter {meter_serial} on {written_day(on)}: "
-                "there is nobody to bill."
+                sentence(
+                    "Nobody is supplied by meter {meter_serial} on {day}: there is nobody to bill.",
+                    meter_serial=meter_serial,
+                    day=on,
+                )
             )
         facts = self.database.estimate_facts(at={agreement: on})
         if not facts or facts[0].meter_id != context.meter.id:
             raise CannotEstimate(
-                f"Meter {meter_serial} was not yet, or is no longer, where it is billed on "
-                f"{written_day(on)}."
+                sentence(
+                    "Meter {meter_serial} was not yet, or is no longer, where it is billed on "
+                    "{day}.",
+                    meter_serial=meter_serial,
+                    day=on,
+                )
             )
         known = facts[0]
         if known.waiting_on is not None and known.waiting_on == replaced_on:
@@ -239,7 +247,7 @@ def instant_of(on: date, *, now: datetime, zone: ZoneInfo) -> datetime:
     """
     today = local_date(now, zone)
     if on > today:
-        raise CannotEstimate(f"{written_day(on)} has not come yet: give a day up to today.")
+        raise CannotEstimate(sentence("{day} has not come yet: give a day up to today.", day=on))
     if on == today:
         return now
     return datetime.combine(on, _NOON, tzinfo=zone).astimezone(UTC)

@@ -25,6 +25,7 @@ from services.database.errors import (
 from services.database.service import DatabaseService
 from services.identity.auth import Principal, require
 from services.identity.permissions import Permission
+from services.languages.sentence import sentence
 from services.metering.recent_use import UnableToCompareReads
 from services.metering.register_arithmetic import ReadingTooLong
 from services.metering.validation import ExpectedRange
@@ -99,7 +100,7 @@ def parse_visit(body: object, *, now: datetime) -> Visit:
     except ValidationError as error:
         raise InvalidReading(_problem(error)) from None
     if not EARLIEST <= visit.missed_at <= now + CLOCK_ALLOWANCE:
-        raise InvalidReading("The visit is dated in the future, or too long ago.")
+        raise InvalidReading(sentence("The visit is dated in the future, or too long ago."))
     return visit
 
 
@@ -248,7 +249,9 @@ class ReadingRound:
         require(principal, Permission.DECIDE_READINGS)
         reason = reason.strip()
         if not 0 < len(reason) <= 500:
-            raise InvalidReading("Say in 1 to 500 characters why the meter is to be read again.")
+            raise InvalidReading(
+                sentence("Say in 1 to 500 characters why the meter is to be read again.")
+            )
         return self.database.request_reading(
             actor=principal.user,
             request_id=request_id,
@@ -273,7 +276,11 @@ class ReadingRound:
         """
         require(principal, Permission.DECIDE_READINGS)
         if len(meter_ids) > ASKED_AT_ONCE:
-            raise InvalidReading(f"Choose at most {ASKED_AT_ONCE} meters at once.")
+            raise InvalidReading(
+                sentence(
+                    "Choose at most {asked_at_once} meters at once.", asked_at_once=ASKED_AT_ONCE
+                )
+            )
         return [
             self.ask_again(
                 request_id=str(uuid5(UUID(form_id), meter_id)),

@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import date
 from typing import Any, Final
 
+from services.languages.sentence import N_, sentence
 from services.metering.outcomes import Validation
 from services.metering.register_arithmetic import consumption_wh
 from services.metering.segments import segments_between
@@ -26,6 +27,15 @@ from services.supply.reads import ReadAtChange
 
 # A meter whose supply is cut stands still.
 _EXPECTED: Final = frozenset({"zero_use", "low_use"})
+
+_WITHOUT_A_FEE: Final = N_(
+    "{customer} is billed up to {day}, beyond {beyond}: reconnect them without a fee instead, or "
+    "void that bill first."
+)
+_AGAIN: Final = N_(
+    "{customer} is billed up to {day}, beyond {beyond}: disconnect them again instead, or void "
+    "that bill first."
+)
 
 
 def plan_disconnection(
@@ -50,13 +60,18 @@ def _plan_disconnect(change: Disconnect, planning: Planning) -> SupplyPlan:
     last = place.disconnection
     if last is not None and last.reconnected_on is None:
         raise CannotChangeSupply(
-            f"{place.point.code} has been disconnected since {written_day(last.disconnected_on)} "
-            "already."
+            sentence(
+                "{place} has been disconnected since {day} already.",
+                place=place.point.code,
+                day=last.disconnected_on,
+            )
         )
     if last is not None and last.reconnected_on is not None and change.on < last.reconnected_on:
         raise CannotChangeSupply(
-            f"They were reconnected on {written_day(last.reconnected_on)}: "
-            "give that day or a later one."
+            sentence(
+                "They were reconnected on {day}: give that day or a later one.",
+                day=last.reconnected_on,
+            )
         )
     _check_not_billed(agreement, change.on)
     read = planning.read_of(place, planning.meter_of(place), change.on, change.read)
@@ -80,8 +95,10 @@ def _plan_reconnect(change: Reconnect, planning: Planning) -> SupplyPlan:
     last = _disconnected(place)
     if change.on < last.disconnected_on:
         raise CannotChangeSupply(
-            f"They were disconnected on {written_day(last.disconnected_on)}: "
-            "give that day or a later one."
+            sentence(
+                "They were disconnected on {day}: give that day or a later one.",
+                day=last.disconnected_on,
+            )
         )
     _check_not_billed(agreement, change.on)
     read = planning.read_of(place, planning.meter_of(place), change.on, change.read)
@@ -115,7 +132,7 @@ def _plan_not_disconnected(change: NotDisconnected, planning: Planning) -> Suppl
     place = planning.database.place(change.service_point_id)
     last = _disconnected(place)
     agreement = planning.agreement_of(place, on=last.disconnected_on)
-    _check_not_billed_over(agreement, last.disconnected_on, "reconnect them without a fee")
+    _check_not_billed_over(agreement, last.disconnected_on, _WITHOUT_A_FEE)
     chain = planning.chain(agreement, since=last.disconnected_on)
     on = last.disconnected_on
     return _plan(
@@ -133,10 +150,12 @@ def _plan_not_reconnected(change: NotReconnected, planning: Planning) -> SupplyP
     place = planning.database.place(change.service_point_id)
     last = place.disconnection
     if last is None or last.reconnected_on is None:
-        raise CannotChangeSupply(f"Nobody was reconnected at {place.point.code}.")
+        raise CannotChangeSupply(
+            sentence("Nobody was reconnected at {place}.", place=place.point.code)
+        )
     on = last.reconnected_on
     agreement = planning.agreement_of(place, on=on)
-    _check_not_billed_over(agreement, on, "disconnect them again")
+    _check_not_billed_over(agreement, on, _AGAIN)
     chain = planning.chain(agreement, since=on)
     plan = _plan(
         place,
@@ -181,7 +200,7 @@ def _disconnected(place: Place) -> Disconnection:
     """The disconnection that lasts; raises CannotChangeSupply where there is none."""
     last = place.disconnection
     if last is None or last.reconnected_on is not None:
-        raise CannotChangeSupply(f"{place.point.code} is not disconnected.")
+        raise CannotChangeSupply(sentence("{place} is not disconnected.", place=place.point.code))
     return last
 
 
@@ -189,8 +208,12 @@ def _check_not_billed(agreement: ServiceAgreement, on: date) -> None:
     until = agreement.billed_until
     if until is not None and on < until:
         raise CannotChangeSupply(
-            f"{agreement.customer_name} is billed up to {written_day(until)}: give that day or a "
-            "later one, or void that bill first."
+            sentence(
+                "{customer} is billed up to {day}: give that day or a later one, or void "
+                "that bill first.",
+                customer=agreement.customer_name,
+                day=until,
+            )
         )
 
 
@@ -198,8 +221,7 @@ def _check_not_billed_over(agreement: ServiceAgreement, on: date, instead: str) 
     until = agreement.billed_until
     if until is not None and on < until:
         raise CannotChangeSupply(
-            f"{agreement.customer_name} is billed up to {written_day(until)}, beyond "
-            f"{written_day(on)}: {instead} instead, or void that bill first."
+            sentence(instead, customer=agreement.customer_name, day=until, beyond=on)
         )
 
 
@@ -221,9 +243,13 @@ def _check_not_below(segment: Segment) -> None:
     opening, closing = segment.opening, segment.closing
     if closing.register_wh < opening.register_wh and not closing.rolled_over:
         raise CannotChangeSupply(
-            f"The meter showed {format_kwh(opening.register_wh)} kWh on "
-            f"{written_day(opening.read_on)}, while it was disconnected: a reading below that is "
-            "wrong, unless the register rolled over. Check it, or say that it did."
+            sentence(
+                "The meter showed {kwh} kWh on {day}, while it was disconnected: a reading "
+                "below that is wrong, unless the register rolled over. Check it, or say that "
+                "it did.",
+                kwh=format_kwh(opening.register_wh),
+                day=opening.read_on,
+            )
         )
 
 

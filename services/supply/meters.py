@@ -6,9 +6,8 @@ from typing import Any
 
 from services.importing.report import ImportProblem
 from services.importing.table import Cells
-from services.quantities.counting import count
+from services.languages.sentence import nsentence, sentence
 from services.quantities.energy import parse_multiplier
-from services.quantities.period import written_day
 from services.records.corrections import BillChain
 from services.records.imports import MeterReads
 from services.records.readings import Installation, Read
@@ -59,12 +58,16 @@ def plan_multiplier(change: OtherMultiplier, planning: Planning) -> SupplyPlan:
     meter = planning.meter_of(place)
     multiplier_milli = parse_multiplier(change.multiplier.strip())
     if multiplier_milli == meter.multiplier_milli:
-        raise CannotChangeSupply(f"Meter {meter.serial} has this multiplier already.")
+        raise CannotChangeSupply(
+            sentence("Meter {meter} has this multiplier already.", meter=meter.serial)
+        )
     read = planning.read_of(place, meter, change.on, change.read)
     if read.read.read_at <= meter.installed_at:
         raise CannotChangeSupply(
-            "That is the day on which the meter was installed: give a later day, or correct what "
-            "was entered then."
+            sentence(
+                "That is the day on which the meter was installed: give a later day, or "
+                "correct what was entered then."
+            )
         )
     rows: dict[str, Any] = {
         "service_point_id": place.point.id,
@@ -151,9 +154,11 @@ def _new_meter(
 ) -> tuple[str, dict[str, Any] | None, tuple[str, ...]]:
     """The meter's id, its row where it is not known yet, and its further registers."""
     if not serial:
-        raise CannotChangeSupply("Give the serial of the new meter.")
+        raise CannotChangeSupply(sentence("Give the serial of the new meter."))
     if serial == old.serial:
-        raise CannotChangeSupply(f"Meter {serial} is the one that is there already.")
+        raise CannotChangeSupply(
+            sentence("Meter {meter} is the one that is there already.", meter=serial)
+        )
     if not known:
         meter_id = planning.new_id("meter")
         row: dict[str, Any] = {"id": meter_id, "serial": serial, "kind": change.kind}
@@ -161,10 +166,19 @@ def _new_meter(
         return meter_id, row, tuple(change.first.registers)
     if any(one.until is None for one in known[0].installed):
         raise CannotChangeSupply(
-            f"Meter {serial} is installed at another place: remove it there first."
+            sentence(
+                "Meter {meter} is installed at another place: remove it there first.", meter=serial
+            )
         )
     if known[0].dials != change.dials:
-        raise CannotChangeSupply(f"Meter {serial} is known, with {count(known[0].dials, 'digit')}.")
+        raise CannotChangeSupply(
+            nsentence(
+                "Meter {meter} is known, with {count} digit.",
+                "Meter {meter} is known, with {count} digits.",
+                known[0].dials,
+                meter=serial,
+            )
+        )
     return known[0].id, None, known[0].registers
 
 
@@ -173,6 +187,10 @@ def _check_not_billed(place: Place, old: PlacedMeter, on: date) -> None:
     if agreement and agreement.billed_until and on < agreement.billed_until:
         until = agreement.billed_until
         raise CannotChangeSupply(
-            f"Meter {old.serial} is billed up to {written_day(until)} by a reading after that "
-            "day: correct or void that bill first, or give that day or a later one."
+            sentence(
+                "Meter {meter} is billed up to {day} by a reading after that day: correct or "
+                "void that bill first, or give that day or a later one.",
+                meter=old.serial,
+                day=until,
+            )
         )

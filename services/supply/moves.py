@@ -7,7 +7,8 @@ from services.database.errors import NotFound
 from services.importing.report import ImportProblem
 from services.importing.rows import customer_row, meter_row
 from services.importing.table import Cells
-from services.quantities.period import local_date, written_day
+from services.languages.sentence import sentence
+from services.quantities.period import local_date
 from services.quantities.typed import plain_kwh
 from services.records.ledger import Account
 from services.records.supply import ServiceAgreement
@@ -33,7 +34,9 @@ def plan_move_out(change: MoveOut, planning: Planning) -> SupplyPlan:
     drafts = [b for b in chain.bills if b.status == "draft" and b.period_end <= change.on]
     if drafts:
         raise CannotChangeSupply(
-            "A draft bill of this agreement waits for approval: issue it or send it back first."
+            sentence(
+                "A draft bill of this agreement waits for approval: issue it or send it back first."
+            )
         )
     changes, bills = planning.bills_until(chain, read.read)
     rows: dict[str, Any] = {
@@ -97,7 +100,9 @@ def plan_stay(change: Stay, planning: Planning) -> SupplyPlan:
     place = planning.place(change.service_point_id, on=today)
     last = place.agreements[0] if place.agreements else None
     if last is None or last.ends_on is None:
-        raise CannotChangeSupply(f"Nobody has moved out of {place.point.code} since it was let.")
+        raise CannotChangeSupply(
+            sentence("Nobody has moved out of {place} since it was let.", place=place.point.code)
+        )
     chain = planning.chain(last, since=last.ends_on)
     rows = {
         "service_point_id": place.point.id,
@@ -127,7 +132,9 @@ def plan_tariff(change: OtherTariff, planning: Planning) -> SupplyPlan:
     chain = planning.chain(agreement, since=day_before, tariff_code=tariff.code)
     after = chain.on_tariff(tariff.tariff_id, since=change.on)
     if after.spans == chain.spans:
-        raise CannotChangeSupply(f"It is on tariff {tariff.code} since then already.")
+        raise CannotChangeSupply(
+            sentence("It is on tariff {tariff} since then already.", tariff=tariff.code)
+        )
     changes = planning.on_other_tariff(chain, after, since=change.on)
     rows = {
         "service_point_id": place.point.id,
@@ -177,15 +184,24 @@ def plan_connect(change: Connect, planning: Planning) -> SupplyPlan:
         raise CannotChangeSupply(_in_words(problems[0]))
     account = _account(values["account_no"], planning)
     if account is None and change.known:
-        raise CannotChangeSupply(f"No customer has the account number {values['account_no']}.")
+        raise CannotChangeSupply(
+            sentence("No customer has the account number {account}.", account=values["account_no"])
+        )
     if account is not None and not change.known:
         raise CannotChangeSupply(
-            f"Account {account.account_no} is that of {account.name} already: say that it is known."
+            sentence(
+                "Account {account} is that of {customer} already: say that it is known.",
+                account=account.account_no,
+                customer=account.name,
+            )
         )
     if planning.database.meter_reads(serials=[values["serial"]]):
         raise CannotChangeSupply(
-            f"There is a meter with the serial {values['serial']} already. One that was removed "
-            "elsewhere comes here by an exchange."
+            sentence(
+                "There is a meter with the serial {meter} already. One that was removed "
+                "elsewhere comes here by an exchange.",
+                meter=values["serial"],
+            )
         )
     tariff = planning.tariff(change.tariff_code, currency=account.currency if account else None)
     if change.on == local_date(planning.now, planning.issuer.zone):
@@ -222,7 +238,11 @@ def _new_customer(change: MoveIn, address: str, planning: Planning) -> dict[str,
     account = _account(values["account_no"], planning)
     if account is not None:
         raise CannotChangeSupply(
-            f"Account {account.account_no} is that of {account.name} already: look them up instead."
+            sentence(
+                "Account {account} is that of {customer} already: look them up instead.",
+                account=account.account_no,
+                customer=account.name,
+            )
         )
     return row
 
@@ -231,14 +251,19 @@ def _check_vacant(agreements: tuple[ServiceAgreement, ...], change: MoveIn) -> N
     for one in agreements:
         if one.ends_on is None:
             raise CannotChangeSupply(
-                f"{one.customer_name} has had an agreement here since "
-                f"{written_day(one.starts_on)}: "
-                "move them out first."
+                sentence(
+                    "{customer} has had an agreement here since {day}: move them out first.",
+                    customer=one.customer_name,
+                    day=one.starts_on,
+                )
             )
         if change.on < one.ends_on:
             raise CannotChangeSupply(
-                f"{one.customer_name} was supplied here until {written_day(one.ends_on)}: "
-                "give that day or a later one."
+                sentence(
+                    "{customer} was supplied here until {day}: give that day or a later one.",
+                    customer=one.customer_name,
+                    day=one.ends_on,
+                )
             )
 
 

@@ -12,7 +12,8 @@ from services.billing.pricing import nets_on
 from services.corrections.affected_bills import CannotRebill, past_of_bill, reissue, reissued
 from services.corrections.bill_changes import AffectedBills, BillChange
 from services.database.service import DatabaseService
-from services.quantities.period import EmptyPeriod, written_day
+from services.languages.sentence import sentence
+from services.quantities.period import EmptyPeriod
 from services.rating import UnableToPriceBill
 from services.records.bills import NewBill
 from services.records.corrections import BillChain, ChainBill, looks_back
@@ -53,7 +54,9 @@ class Planning:
     def meter_of(self, place: Place) -> PlacedMeter:
         """The meter that is there; raises CannotChangeSupply where there is none."""
         if place.meter is None:
-            raise CannotChangeSupply(f"No meter is installed at {place.point.code}.")
+            raise CannotChangeSupply(
+                sentence("No meter is installed at {place}.", place=place.point.code)
+            )
         return place.meter
 
     def agreement_of(self, place: Place, *, on: date) -> ServiceAgreement:
@@ -62,17 +65,25 @@ class Planning:
         if agreement is None:
             last = place.agreements[0] if place.agreements else None
             if last is None or last.ends_on is None:
-                raise CannotChangeSupply(f"Nobody has an agreement for {place.point.code}.")
+                raise CannotChangeSupply(
+                    sentence("Nobody has an agreement for {place}.", place=place.point.code)
+                )
             raise CannotChangeSupply(
-                f"{last.customer_name} moved out of {place.point.code} on "
-                f"{written_day(last.ends_on)} "
-                "already, and nobody has moved in since."
+                sentence(
+                    "{customer} moved out of {place} on {day} already, and nobody has moved in "
+                    "since.",
+                    customer=last.customer_name,
+                    place=place.point.code,
+                    day=last.ends_on,
+                )
             )
         if on <= agreement.starts_on:
             raise CannotChangeSupply(
-                f"The agreement of {agreement.customer_name} began on "
-                f"{written_day(agreement.starts_on)}: "
-                "give a later day."
+                sentence(
+                    "The agreement of {customer} began on {day}: give a later day.",
+                    customer=agreement.customer_name,
+                    day=agreement.starts_on,
+                )
             )
         return agreement
 
@@ -116,10 +127,15 @@ class Planning:
         """A version of a tariff; raises CannotChangeSupply for an unknown one."""
         found = next((v for v in self.database.tariff_versions() if v.code == code), None)
         if found is None:
-            raise CannotChangeSupply(f"There is no tariff {code}.")
+            raise CannotChangeSupply(sentence("There is no tariff {tariff}.", tariff=code))
         if currency not in (None, found.currency):
             raise CannotChangeSupply(
-                f"Tariff {code} is in {found.currency}, the account in {currency}."
+                sentence(
+                    "Tariff {tariff} is in {currency}, the account in {currency_2}.",
+                    tariff=code,
+                    currency=found.currency,
+                    currency_2=currency,
+                )
             )
         return found
 
@@ -135,7 +151,9 @@ class Planning:
         beyond = [bill for bill in chain.bills if bill.period_end > closing.read_on]
         opening = chain.read(beyond[0].opening_reading_id if beyond else chain.tail_id)
         if opening is None:
-            raise CannotChangeSupply("The readings of this place changed: look at it again.")
+            raise CannotChangeSupply(
+                sentence("The readings of this place changed: look at it again.")
+            )
         made = self._drawn_up(chain, beyond, opening, closing)
         return tuple(_changes(beyond, opening, closing, made)), tuple(made[1:] if beyond else made)
 

@@ -7,11 +7,12 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from services.database.service import DatabaseService
+from services.languages.sentence import sentence
 from services.metering.outcomes import Validation
 from services.metering.register_arithmetic import check_fits_dials, is_a_fall
 from services.metering.registers import check_registers, parse_registers, plain_registers
 from services.quantities.energy import format_kwh
-from services.quantities.period import local_date, written_day
+from services.quantities.period import local_date
 from services.quantities.typed import typed_kwh
 from services.readings.assessment import ReadingAssessor
 from services.records.readings import Read
@@ -61,8 +62,11 @@ class ChangeReads:
         self.check_day(on, now=now)
         if on < meter.installed_on:
             raise CannotChangeSupply(
-                f"Meter {meter.serial} has been here since {written_day(meter.installed_on)}: "
-                "give that day or a later one."
+                sentence(
+                    "Meter {meter} has been here since {day}: give that day or a later one.",
+                    meter=meter.serial,
+                    day=meter.installed_on,
+                )
             )
         stored = [
             read
@@ -77,13 +81,21 @@ class ChangeReads:
                 return ReadAtChange(read, None, Validation(()))
         if stored:
             raise CannotChangeSupply(
-                f"Meter {meter.serial} was read on {written_day(on)}: "
-                f"{format_kwh(stored[0].register_wh)} kWh. "
-                "Leave the reading empty to use that one, or correct it first."
+                sentence(
+                    "Meter {meter} was read on {day}: {kwh} kWh. Leave the reading empty to use "
+                    "that one, or correct it first.",
+                    meter=meter.serial,
+                    day=on,
+                    kwh=format_kwh(stored[0].register_wh),
+                )
             )
         if value is None:
             raise CannotChangeSupply(
-                f"Meter {meter.serial} was not read on {written_day(on)}: give what it showed."
+                sentence(
+                    "Meter {meter} was not read on {day}: give what it showed.",
+                    meter=meter.serial,
+                    day=on,
+                )
             )
         at = max(self.instant(on, now=now), meter.installed_at + _MOMENT)
         if after is not None and local_date(after, self.zone) == on:
@@ -106,7 +118,9 @@ class ChangeReads:
     ) -> ReadAtChange:
         """The read at which a meter is installed."""
         if not typed.kwh.strip():
-            raise CannotChangeSupply(f"Say what meter {serial} showed when it was installed.")
+            raise CannotChangeSupply(
+                sentence("Say what meter {meter} showed when it was installed.", meter=serial)
+            )
         value = typed_kwh(typed.kwh)
         check_fits_dials(value, dials)
         shown = parse_registers(plain_registers(typed.registers))
@@ -132,8 +146,9 @@ class ChangeReads:
         """Raise CannotChangeSupply for a day that has not come."""
         if on > local_date(now, self.zone):
             raise CannotChangeSupply(
-                f"{written_day(on)} has not come yet: enter this on the day, "
-                "when the meter is read."
+                sentence(
+                    "{day} has not come yet: enter this on the day, when the meter is read.", day=on
+                )
             )
 
     def _typed(
@@ -178,9 +193,15 @@ def _check_in_order(meter: PlacedMeter, before: Read | None, after: Read | None)
     if not is_a_fall(opening_wh=opening_wh, closing_wh=closing_wh, dials=meter.dials):
         return
     raise CannotChangeSupply(
-        f"Meter {meter.serial} showed {format_kwh(opening_wh)} kWh on "
-        f"{written_day(before.read_on)} and cannot show {format_kwh(closing_wh)} kWh on "
-        f"{written_day(after.read_on)}: check what was typed, or correct the other reading first."
+        sentence(
+            "Meter {meter} showed {opening_wh} kWh on {day} and cannot show {closing_wh} "
+            "kWh on {day_2}: check what was typed, or correct the other reading first.",
+            meter=meter.serial,
+            opening_wh=format_kwh(opening_wh),
+            day=before.read_on,
+            closing_wh=format_kwh(closing_wh),
+            day_2=after.read_on,
+        )
     )
 
 

@@ -13,6 +13,7 @@ from services.database.service import DatabaseService
 from services.identity.audit_reason import ReasonMissing
 from services.identity.auth import Principal, require
 from services.identity.permissions import Permission
+from services.languages.sentence import sentence
 from services.outbox.outbox import Outbox
 from services.quantities.period import local_date
 from services.readings.assessment import ReadingAssessor
@@ -137,7 +138,7 @@ class Supply:
         require(principal, Permission.CHANGE_SUPPLY)
         why = reason.strip()
         if not why:
-            raise ReasonMissing("Say why: the reason is kept with the place.")
+            raise ReasonMissing(sentence("Say why: the reason is kept with the place."))
 
         done = self.database.supply_change(change_id)
         if done is not None:
@@ -147,13 +148,19 @@ class Supply:
             plan = self.plan(change, change_id=change_id, principal=principal, now=now, reason=why)
             if plan.fingerprint != previewed:
                 raise FiguresChanged(
-                    "Something changed since you looked at this: a reading came, or somebody else "
-                    "changed it. Nothing was changed; look at it as it is now."
+                    sentence(
+                        "Something changed since you looked at this: a reading came, or somebody "
+                        "else changed it. Nothing was changed; look at it as it is now."
+                    )
                 )
             if plan.warning and not acknowledged:
-                raise NotAcknowledged(f"{plan.warning} Say that you have seen this.")
+                raise NotAcknowledged(
+                    sentence("{warning} Say that you have seen this.", warning=plan.warning)
+                )
             if plan.doubts and not acknowledged:
-                raise NotAcknowledged("Say that the readings are right, whatever the rules doubt.")
+                raise NotAcknowledged(
+                    sentence("Say that the readings are right, whatever the rules doubt.")
+                )
             pass_or_ask_for(
                 plan,
                 change,
@@ -192,7 +199,7 @@ class Supply:
         """
         require(principal, Permission.CHANGE_SUPPLY)
         if not reason.strip():
-            raise ReasonMissing("Say why: the reason is kept with the place.")
+            raise ReasonMissing(sentence("Say why: the reason is kept with the place."))
         return self.database.undo_supply_change(
             actor=principal.user, change_id=change_id, undo_id=undo_id, reason=reason.strip()
         )
