@@ -15,7 +15,6 @@ from pages.shared.session import called, may, now, require_permission, services,
 from services.history import terms
 from services.identity.auth import Principal
 from services.identity.permissions import Permission
-from services.languages.sentence import N_
 from services.messages.letters import AT_ONCE, NothingToPrint
 from services.records.customers.letters import LetterBatch, UnreachedAfter, UnreachedMessage
 
@@ -86,7 +85,7 @@ def _show(row: UnreachedMessage) -> None:
                     account_no=escaped(row.account_no),
                 ),
                 icon=":material/person:",
-                query_params={"id": row.customer_id, "view": N_("Messages")},
+                query_params={"id": row.customer_id, "view": _("Messages")},
             )
             if not row.address:
                 st.badge(_("No address"), color="red")

@@ -6,7 +6,7 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from services.billing.draw_up import draw_up_bills
-from services.languages.sentence import sentence
+from services.languages.sentence import N_, sentence
 from services.outbox.outbox import Outbox
 from services.quantities.period import local_date
 from services.rating import UnableToPriceBill
@@ -15,7 +15,7 @@ from services.records.outbox import TELLS_OF
 from services.records.readings import Read
 from services.records.submissions import ReadingContext
 
-SENT_WITH_NEXT = "in the message about the bill after it"
+SENT_WITH_NEXT = N_("in the message about the bill after it")
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,7 +50,7 @@ from services.records.corrections import BillChain, ChainBill, Correction, name_
 from services.records.drafts import ApprovalRequest
 from services.records.readings import Reading
 
-SENT_WITH_CORRECTION: Final = "in the message about the correction"
+SENT_WITH_CORRECTION: Final = N_("in the message about the correction")
 _VOID: Final = N_("This bill is void already.")
 
 

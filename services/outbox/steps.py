@@ -39,9 +39,9 @@ WAITS = "waits for"
 
 _STATE: dict[StepStatus, str] = {
     "done": "",
-    "running": "under way",
-    "skipped": "skipped",
-    "failed": "failed",
+    "running": N_("under way"),
+    "skipped": N_("skipped"),
+    "failed": N_("failed"),
 }
 
 FINAL: frozenset[StepStatus] = frozenset({"done", "skipped", "failed"})
