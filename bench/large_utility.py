@@ -14,6 +14,10 @@ BILLED_ON: Final = "2026-11-15"
 _FIRST_BILLED: Final = date(2026, 9, 1)
 # Neither audited nor checked row by row: the rows are right, and not what is measured.
 _UNCHECKED: Final = "set session_replication_role = replica"
+# As the system makes them: they begin with when the meter was read.
+_READ_IDS: Final = """
+    create function pg_temp.read_id(month integer, n integer) returns uuid language sql return
+        (lpad(to_hex(4096 + month), 12, '0') || substr(md5(month || '/' || n), 13))::uuid"""
 _SURNAMES: Final = """array[
     'Nair', 'Menon', 'Pillai', 'Thomas', 'Iyer', 'Varma', 'Kurup', 'Das', 'Mathew', 'Panicker',
     'Warrier', 'Jacob', 'Shenoy', 'Rao', 'Bhat', 'Joseph', 'Nambiar', 'Kamath', 'Paul', 'George']"""
@@ -52,7 +56,7 @@ _METERS: Final = f"""
 _READINGS: Final = """
     insert into readings (id, meter_id, read_at, read_on, register_wh, source, status, is_opening,
                           submitted_by, created_at)
-    select md5('r' || m || '/' || n)::uuid, md5('m' || n)::uuid,
+    select pg_temp.read_id(m, n), md5('m' || n)::uuid,
            '2026-08-31 18:30:00+00'::timestamptz + interval '1 month' * m,
            ('2026-09-01'::date + interval '1 month' * m)::date,
            {opened_wh} + m * (100000 + n % 1000 * 100),
@@ -69,18 +73,18 @@ _PLACES: Final = f"""
                                      multiplier_milli, opening_reading_id)
     select md5('i' || n)::uuid, md5('p' || n)::uuid, md5('m' || n)::uuid,
            '{{since}}'::timestamp at time zone 'Asia/Kolkata', '{{since}}', 1000,
-           md5('r{{first}}/' || n)::uuid {_EACH};
+           pg_temp.read_id({{first}}, n) {_EACH};
     insert into service_agreements (id, service_point_id, customer_id, starts_on, ends_on,
                                     opening_reading_id, closing_reading_id, billing_day)
     select md5('a' || n)::uuid, md5('p' || n)::uuid, md5('c' || n)::uuid, '{{since}}',
-           case when n % 1000 = 1 then '2026-10-01'::date end, md5('r{{first}}/' || n)::uuid,
-           case when n % 1000 = 1 then md5('r1/' || n)::uuid end, n % 28 + 1
+           case when n % 1000 = 1 then '2026-10-01'::date end, pg_temp.read_id({{first}}, n),
+           case when n % 1000 = 1 then pg_temp.read_id(1, n) end, n % 28 + 1
     {_EACH} where n % 1000 <> 2;
     insert into agreement_tariffs (id, agreement_id, starts_on, tariff_id)
     select md5('g' || n)::uuid, md5('a' || n)::uuid, '{{since}}', md5('t' || ({_TARIFF_OF}))::uuid
     {_EACH} where n % 1000 <> 2;
     insert into disconnections (id, agreement_id, disconnected_on, disconnect_reading_id)
-    select md5('d' || n)::uuid, md5('a' || n)::uuid, '2026-11-01', md5('r2/' || n)::uuid
+    select md5('d' || n)::uuid, md5('a' || n)::uuid, '2026-11-01', pg_temp.read_id(2, n)
     {_EACH} where n % 1000 = 3"""
 _LATEST: Final = f"""
     insert into latest_reads (service_point_id, read_on, is_first, route, by_hand)
@@ -100,7 +104,7 @@ _BILLS: Final = f"""
            case when not {{draft}} then {{months_before}} * {{customers}} + n end,
            case when not {{draft}} then 'issued' else 'draft' end, md5('m' || n)::uuid,
            md5('c' || n)::uuid, md5('v' || ({_TARIFF_OF}))::uuid,
-           md5('r{{opens_at}}/' || n)::uuid, md5('r{{closes_at}}/' || n)::uuid,
+           pg_temp.read_id({{opens_at}}, n), pg_temp.read_id({{closes_at}}, n),
            d.period_start, d.period_end, {{opened_wh}} + {{opens_at}} * w.used_wh,
            {{opened_wh}} + {{closes_at}} * w.used_wh, w.used_wh,
            'INR', jsonb_build_array(jsonb_build_object('code', 'energy', 'description', 'Energy',
@@ -181,7 +185,7 @@ _AUDIT: Final = f"""
            jsonb_build_object('account_no', 'A' || n, 'name', 'N' || n) {_EACH};
     insert into audit_log (at, actor, action, table_name, row_id, meter_id, after)
     select '2026-10-01'::timestamptz + n * interval '1 second', 'bench', 'insert', 'readings',
-           md5('r1/' || n)::uuid, md5('m' || n)::uuid,
+           pg_temp.read_id(1, n), md5('m' || n)::uuid,
            jsonb_build_object('meter_id', md5('m' || n)::uuid, 'read_on', '2026-10-01',
                               'register_wh', 1100000, 'source', 'field', 'status', 'accepted')
     {_EACH}"""
@@ -237,6 +241,7 @@ def fill(
     and commits each statement.
     """
     connection.execute(_UNCHECKED)
+    connection.execute(_READ_IDS)
     indexes = _dropped_indexes(connection)
     since = _months_before(_FIRST_BILLED, months - 1)
     values: dict[str, Any] = {

@@ -12,7 +12,7 @@ from services.metering.bill_periods import BillLength, closing_reads, why_held
 from services.metering.measured import Metering
 from services.metering.segments import segments_between
 from services.metering.usage_snapshot import usage_snapshot
-from services.quantities.named_ids import named_id
+from services.quantities.named_ids import ordered_named_id
 from services.rating import RatedBill
 from services.records.bills import Issue, NewBill, PastBill, PricingInputs
 from services.records.corrections import looks_back, past_of
@@ -23,9 +23,10 @@ from services.records.tariffs import TariffVersion, version_in_force, versions_w
 BILL_NAMESPACE = uuid5(NAMESPACE_URL, "electricity-billing/bill")
 
 
-def bill_id(*, meter_id: str, opening_reading_id: str, reissue_no: int) -> str:
+def bill_id(opening: Read, *, reissue_no: int) -> str:
     """The id of the bill that opens at this read, the `reissue_no`-th time it is made."""
-    return named_id(BILL_NAMESPACE, f"{meter_id}/{opening_reading_id}/{reissue_no}")
+    name = f"{opening.meter_id}/{opening.id}/{reissue_no}"
+    return ordered_named_id(opening.read_at, BILL_NAMESPACE, name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +73,7 @@ class MeasuredBill:
         metering, opening = self.metering, self.opening
         within = versions_within(self.tariffs, period=metering.period)
         return NewBill(
-            id=bill_id(
-                meter_id=opening.meter_id,
-                opening_reading_id=opening.id,
-                reissue_no=self.reissue_no,
-            ),
+            id=bill_id(opening, reissue_no=self.reissue_no),
             agreement_id=self.agreement_id,
             segments=self.segments,
             segments_wh=metering.segments_wh,

@@ -239,11 +239,7 @@ def _bill(plain: _Plain, rated: RatedBill, issue: Issue | None) -> NewBill:
     candidate, closing = plain.candidate, plain.closing
     opening, constants = candidate.opening, candidate.constants
     return NewBill(
-        id=bill_id(
-            meter_id=opening.meter_id,
-            opening_reading_id=opening.id,
-            reissue_no=candidate.reissue_no,
-        ),
+        id=bill_id(opening, reissue_no=candidate.reissue_no),
         agreement_id=candidate.agreement_id,
         segments=(Segment(constants, opening, closing),),
         segments_wh=(plain.wh,),

@@ -29,7 +29,7 @@ from services.outbox.steps import (
     WaitsForTurn,
     unobserved,
 )
-from services.quantities.named_ids import named_id
+from services.quantities.named_ids import named_id_beside
 from services.records.bills import Bill
 from services.records.outbox import (
     NOT_CONFIGURED,
@@ -122,7 +122,8 @@ class Outbox:
             skipped = {"status": "skipped", "detail": unsaid}
             plan["steps"] = {**plan["steps"], **dict.fromkeys(map(str, MESSAGE_STEPS), skipped)}
             plan["status"] = _status(plan["steps"])
-        plan["id"] = named_id(NAMESPACE_URL, f"electricity-billing/owed/{bill_id}/{kind}")
+        name = f"electricity-billing/owed/{bill_id}/{kind}"
+        plan["id"] = named_id_beside(bill_id, NAMESPACE_URL, name)
         if leased and plan["status"] == "open":
             plan |= {"lease_owner": self.owner, "lease_seconds": self.lease_seconds}
         return plan

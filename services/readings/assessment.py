@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import Any, Literal, Protocol
-from uuid import uuid4
 
 from services.ai.answers import AiVerdict, DialReading, NoAiAnswer
 from services.ai.questions import is_computed
@@ -25,6 +24,7 @@ from services.metering.validation import validate_reading
 from services.quantities.counting import count
 from services.quantities.energy import format_kwh
 from services.quantities.money import Money
+from services.quantities.named_ids import ordered_id
 from services.rating import UnableToPriceBill
 from services.readings.submission import InvalidReading
 from services.records.bills import NewBill
@@ -271,7 +271,7 @@ class ReadingAssessor:
         """
         validation = self.judge(context=context, read=read)
         closing = Read(
-            id=reading_id or str(uuid4()),
+            id=reading_id or ordered_id(read.read_at),
             meter_id=context.meter.id,
             read_at=read.read_at,
             read_on=read.read_on,

@@ -554,6 +554,24 @@ COMMENT ON FUNCTION private.check_maker() IS 'A new bill names who makes it, whi
 REVOKE ALL ON FUNCTION private.check_maker() FROM PUBLIC;
 GRANT ALL ON FUNCTION private.check_maker() TO service_role;
 
+CREATE FUNCTION private.ordered_id() RETURNS uuid
+    LANGUAGE sql PARALLEL SAFE
+    AS $$
+    select encode(set_bit(set_bit(overlay(uuid_send(gen_random_uuid())
+                                          placing substring(int8send((extract(epoch from clock_timestamp()) * 1000)::bigint) from 3) from 1),
+                                  52, 1), 53, 1), 'hex')::uuid
+$$;
+
+COMMENT ON FUNCTION private.ordered_id() IS 'A new id that begins with the time to the millisecond (RFC 9562, version 7), so that indexes by id grow at their end.';
+
+
+SET default_tablespace = '';
+
+SET default_table_access_method = heap;
+
+REVOKE ALL ON FUNCTION private.ordered_id() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.ordered_id() TO service_role;
+
 CREATE TRIGGER by_triggers_alone BEFORE INSERT ON public.audit_log FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_audit_by_hand();
 
 CREATE TRIGGER refuse_delete BEFORE DELETE ON public.audit_log FOR EACH ROW WHEN ((old.at > (now() - '5 years'::interval))) EXECUTE FUNCTION private.refuse_delete();

@@ -51,7 +51,7 @@ ALTER TABLE public.transformers ENABLE ROW LEVEL SECURITY;
 GRANT SELECT,INSERT,REFERENCES,MAINTAIN,UPDATE ON TABLE public.transformers TO service_role;
 
 CREATE TABLE public.supplies (
-    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    id uuid DEFAULT private.ordered_id() NOT NULL,
     transformer_id uuid NOT NULL,
     period_start date NOT NULL,
     period_end date NOT NULL,
@@ -265,7 +265,7 @@ begin
         from jsonb_to_record(p -> 'start') as x(
             id uuid, customer_id uuid, starts_on date, opening_reading_id uuid, billing_day smallint);
         insert into public.agreement_tariffs (id, agreement_id, starts_on, tariff_id)
-        select gen_random_uuid(), x.id, x.starts_on, x.tariff_id
+        select private.ordered_id(), x.id, x.starts_on, x.tariff_id
         from jsonb_to_record(p -> 'start') as x(id uuid, starts_on date, tariff_id uuid);
         update public.customers c set currency = t.currency
         from public.tariffs t

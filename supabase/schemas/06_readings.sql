@@ -256,7 +256,7 @@ ALTER TABLE public.photo_contents ENABLE ROW LEVEL SECURITY;
 GRANT SELECT,INSERT,DELETE ON TABLE public.photo_contents TO service_role;
 
 CREATE TABLE public.meter_photos (
-    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    id uuid DEFAULT private.ordered_id() NOT NULL,
     meter_id uuid NOT NULL,
     taken_by text NOT NULL,
     key text NOT NULL,

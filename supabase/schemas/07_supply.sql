@@ -180,7 +180,7 @@ ALTER TABLE public.billing_cycles ENABLE ROW LEVEL SECURITY;
 GRANT SELECT,INSERT ON TABLE public.billing_cycles TO service_role;
 
 CREATE TABLE public.reading_routes (
-    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    id uuid DEFAULT private.ordered_id() NOT NULL,
     route text NOT NULL,
     billing_day smallint NOT NULL,
     CONSTRAINT reading_routes_billing_day_check CHECK (((billing_day >= 1) AND (billing_day <= 28))),
@@ -727,7 +727,7 @@ CREATE FUNCTION private.set_tariff(p_agreement_id uuid, p_from date, p_tariff_id
     AS $$
 begin
     insert into public.agreement_tariffs (id, agreement_id, starts_on, tariff_id)
-    values (gen_random_uuid(), p_agreement_id,
+    values (private.ordered_id(), p_agreement_id,
             greatest(p_from, (select starts_on from public.service_agreements where id = p_agreement_id)), p_tariff_id)
     on conflict (agreement_id, starts_on) do update set tariff_id = excluded.tariff_id
     where agreement_tariffs.tariff_id <> excluded.tariff_id;
@@ -1442,7 +1442,7 @@ begin
     if c.details ? 'before' then
         delete from public.agreement_tariffs where agreement_id = c.agreement_id and starts_on >= c.effective_on;
         insert into public.agreement_tariffs (id, agreement_id, starts_on, tariff_id)
-        select gen_random_uuid(), c.agreement_id, b.starts_on, t.id
+        select private.ordered_id(), c.agreement_id, b.starts_on, t.id
         from jsonb_to_recordset(c.details -> 'before') as b(starts_on date, code text) join public.tariffs t on t.code = b.code
         where b.starts_on >= c.effective_on;
     elsif (select count(*) from public.agreement_tariffs t where t.agreement_id = c.agreement_id) < 2 then

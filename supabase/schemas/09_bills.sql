@@ -1898,7 +1898,7 @@ begin
                    order by x.place);
     v_issued := case when p ->> 'skip' is null then private.issue_drafts(private.with_address(v_ids, p), p) else '{}' end;
     insert into public.outbox (id, bill_id, kind, steps, status, finished_at)
-    select gen_random_uuid(), i, 'bill_issued', p #> '{owed,steps}', p #>> '{owed,status}',
+    select private.ordered_id(), i, 'bill_issued', p #> '{owed,steps}', p #>> '{owed,status}',
            case when p #>> '{owed,status}' <> 'open' then now() end
     from unnest(v_issued) i
     on conflict (bill_id, kind, occasion) do nothing;

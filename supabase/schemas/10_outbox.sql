@@ -831,7 +831,7 @@ begin
         return;
     end if;
     insert into public.outbox (id, bill_id, kind, steps, status, finished_at)
-    select gen_random_uuid(), b, 'balance_changed', v_owed -> 'steps', v_owed ->> 'status',
+    select private.ordered_id(), b, 'balance_changed', v_owed -> 'steps', v_owed ->> 'status',
            case when v_owed ->> 'status' <> 'open' then now() end
     from (select distinct b from unnest(p_bills) b order by b) x
     -- Whoever is at it has looked at the old balance: their lease ends, and it is done again.

@@ -53,7 +53,7 @@ ALTER TABLE public.accounts ENABLE ROW LEVEL SECURITY;
 GRANT SELECT,INSERT,UPDATE ON TABLE public.accounts TO service_role;
 
 CREATE TABLE public.ledger_entries (
-    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    id uuid DEFAULT private.ordered_id() NOT NULL,
     customer_id uuid NOT NULL,
     book text NOT NULL,
     currency text NOT NULL,
@@ -1020,7 +1020,7 @@ CREATE FUNCTION private.undo_entry(p_entry_id uuid, p_kind text, p_on date, p_no
     AS $$
 declare
     e public.ledger_entries;
-    v_id uuid := gen_random_uuid();
+    v_id uuid := private.ordered_id();
 begin
     select * into e from public.ledger_entries where id = p_entry_id;
     perform private.take_back(e.id, 9000000000000000000, null);
@@ -1945,7 +1945,7 @@ begin
     -- Shared by all who post; who closes a month has it alone.
     perform pg_advisory_xact_lock_shared(hashtext('ledger'));
     with incoming as materialized (
-        select coalesce(e.id, gen_random_uuid()) as id, e.customer_id, coalesce(e.book, 'account') as book, e.currency,
+        select coalesce(e.id, private.ordered_id()) as id, e.customer_id, coalesce(e.book, 'account') as book, e.currency,
                e.kind, e.amount_minor, e.bill_id, e.payment_id, e.return_id, e.undoes_id,
                greatest(e.on_date, v_open_from) as on_date,
                coalesce(e.order_on, e.on_date) as order_on, coalesce(e.note, '') as note,

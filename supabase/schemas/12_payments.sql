@@ -1089,44 +1089,6 @@ COMMENT ON FUNCTION public.import_past_payments(p jsonb) IS 'Keeps payments that
 REVOKE ALL ON FUNCTION public.import_past_payments(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.import_past_payments(p jsonb) TO service_role;
 
-CREATE FUNCTION private.post_return(r public.payment_returns) RETURNS void
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-declare
-    v_paid public.open_items;
-    v_id uuid := gen_random_uuid();
-begin
-    if r.customer_id is null then
-        return;
-    end if;
-    select o.* into v_paid from public.ledger_entries e join public.open_items o on o.entry_id = e.id
-    where e.payment_id = r.payment_id and e.kind = 'payment' and e.book = 'account';
-    if found and -v_paid.open_minor < r.amount_minor then
-        perform private.take_back(v_paid.entry_id, r.amount_minor + v_paid.open_minor, array['bill', 'fee', 'opening_balance']);
-        select * into v_paid from public.open_items where entry_id = v_paid.entry_id;
-    end if;
-    perform private.post_entries(jsonb_build_array(jsonb_build_object(
-        'id', v_id, 'customer_id', r.customer_id, 'book', r.book, 'currency', r.currency, 'kind', r.kind,
-        'amount_minor', r.amount_minor, 'payment_id', r.payment_id, 'return_id', r.id, 'on_date', r.on_date,
-        'note', r.reason)));
-    if v_paid.entry_id is null then
-        perform private.pay_from_credit(v_id);
-    elsif v_paid.open_minor < 0 then
-        perform private.allocate(jsonb_build_array(jsonb_build_object(
-            'credit', v_paid.entry_id, 'debit', v_id, 'amount', least(-v_paid.open_minor, r.amount_minor))));
-    end if;
-    perform private.settle(array[r.customer_id]);
-    if r.kind in ('refund', 'dispute') and v_paid.entry_id is not null then
-        perform private.spare_reopened(r, v_paid.entry_id);
-    end if;
-end $$;
-
-COMMENT ON FUNCTION private.post_return(r public.payment_returns) IS 'Counts money that went back: from what is open of its payment first, then from the bills it paid, the last first. What the payment no longer has, the customer owes.';
-
-REVOKE ALL ON FUNCTION private.post_return(r public.payment_returns) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.post_return(r public.payment_returns) TO service_role;
-
 CREATE FUNCTION private.match_bank_lines(p_rows jsonb) RETURNS TABLE(id uuid, status text, matched_by text, why text, detail text, customer_id uuid, bill_id uuid, expected_minor bigint)
     LANGUAGE sql STABLE
     SET search_path TO ''
@@ -1198,6 +1160,44 @@ COMMENT ON FUNCTION private.match_bank_lines(p_rows jsonb) IS 'Whose payments li
 
 REVOKE ALL ON FUNCTION private.match_bank_lines(p_rows jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.match_bank_lines(p_rows jsonb) TO service_role;
+
+CREATE FUNCTION private.post_return(r public.payment_returns) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_paid public.open_items;
+    v_id uuid := private.ordered_id();
+begin
+    if r.customer_id is null then
+        return;
+    end if;
+    select o.* into v_paid from public.ledger_entries e join public.open_items o on o.entry_id = e.id
+    where e.payment_id = r.payment_id and e.kind = 'payment' and e.book = 'account';
+    if found and -v_paid.open_minor < r.amount_minor then
+        perform private.take_back(v_paid.entry_id, r.amount_minor + v_paid.open_minor, array['bill', 'fee', 'opening_balance']);
+        select * into v_paid from public.open_items where entry_id = v_paid.entry_id;
+    end if;
+    perform private.post_entries(jsonb_build_array(jsonb_build_object(
+        'id', v_id, 'customer_id', r.customer_id, 'book', r.book, 'currency', r.currency, 'kind', r.kind,
+        'amount_minor', r.amount_minor, 'payment_id', r.payment_id, 'return_id', r.id, 'on_date', r.on_date,
+        'note', r.reason)));
+    if v_paid.entry_id is null then
+        perform private.pay_from_credit(v_id);
+    elsif v_paid.open_minor < 0 then
+        perform private.allocate(jsonb_build_array(jsonb_build_object(
+            'credit', v_paid.entry_id, 'debit', v_id, 'amount', least(-v_paid.open_minor, r.amount_minor))));
+    end if;
+    perform private.settle(array[r.customer_id]);
+    if r.kind in ('refund', 'dispute') and v_paid.entry_id is not null then
+        perform private.spare_reopened(r, v_paid.entry_id);
+    end if;
+end $$;
+
+COMMENT ON FUNCTION private.post_return(r public.payment_returns) IS 'Counts money that went back: from what is open of its payment first, then from the bills it paid, the last first. What the payment no longer has, the customer owes.';
+
+REVOKE ALL ON FUNCTION private.post_return(r public.payment_returns) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.post_return(r public.payment_returns) TO service_role;
 
 CREATE FUNCTION public.import_bank_statements(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql
@@ -1439,7 +1439,7 @@ CREATE FUNCTION private.owe_thanks(p_payment_id uuid, p_owed jsonb) RETURNS void
     SET search_path TO ''
     AS $$
     insert into public.outbox (id, bill_id, kind, occasion, facts, steps, status, finished_at)
-    select gen_random_uuid(), b.id, 'payment_received', y.id::text,
+    select private.ordered_id(), b.id, 'payment_received', y.id::text,
            jsonb_strip_nulls(jsonb_build_object(
                'payment_id', y.id, 'amount_minor', y.amount_minor::text, 'currency', y.currency, 'received_on', y.received_on,
                'on_account', case when b.how = 'latest' then 'yes' end)),

@@ -2,7 +2,7 @@
 -- To change something, add a file to supabase/migrations.
 
 CREATE TABLE public.spared_bills (
-    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    id uuid DEFAULT private.ordered_id() NOT NULL,
     bill_id uuid NOT NULL,
     reason text NOT NULL,
     source text NOT NULL,
@@ -1253,6 +1253,42 @@ COMMENT ON FUNCTION private.dunning_due(p_customers uuid[], p_today date) IS 'Of
 REVOKE ALL ON FUNCTION private.dunning_due(p_customers uuid[], p_today date) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.dunning_due(p_customers uuid[], p_today date) TO service_role;
 
+CREATE FUNCTION public.dunning_of_account(p jsonb) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select jsonb_build_object(
+        'due', coalesce((
+            select jsonb_agg(to_jsonb(d) || jsonb_build_object('account_no', c.account_no, 'customer_name', c.name, 'bill_number', b.number)
+                             order by d.due_date, d.bill_id)
+            from (select * from private.dunning_due(array[(p ->> 'customer_id')::uuid], (p ->> 'today')::date)
+                  union all
+                  select r.* from private.reminders_due(private.dunned_of(array(
+                      select x.id from public.bills x
+                      where x.customer_id = (p ->> 'customer_id')::uuid and x.status = 'issued' and x.amount_paid_minor < x.total_minor
+                        and x.overdue_since is null and x.due_date >= (p ->> 'today')::date)), (p ->> 'today')::date) r
+                  union all
+                  select n.* from private.overdue_notices_due(private.dunned_of(array(
+                      select x.id from public.bills x
+                      where x.customer_id = (p ->> 'customer_id')::uuid and x.status = 'issued' and x.amount_paid_minor < x.total_minor
+                        and x.overdue_since is null and x.due_date < (p ->> 'today')::date)), (p ->> 'today')::date) n) d
+            join public.customers c on c.id = d.customer_id
+            join public.bills b on b.id = d.bill_id), '[]'),
+        'arrears', coalesce((
+            select jsonb_agg(to_jsonb(a) order by a.currency)
+            from (select b.currency, min(b.due_date) as since, sum(b.total_minor - b.amount_paid_minor)::bigint as overdue_minor,
+                         count(*)::integer as bills
+                  from public.bills b
+                  where b.customer_id = (p ->> 'customer_id')::uuid and b.status = 'issued' and b.amount_paid_minor < b.total_minor
+                    and b.overdue_since is not null
+                  group by 1) a), '[]'))
+$$;
+
+COMMENT ON FUNCTION public.dunning_of_account(p jsonb) IS 'How dunning of an account stands: {customer_id, today} -> {due: what the jobs would do now, arrears: [{currency, since, overdue_minor, bills}]}.';
+
+REVOKE ALL ON FUNCTION public.dunning_of_account(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.dunning_of_account(p jsonb) TO service_role;
+
 CREATE FUNCTION public.follow_work_orders(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -1277,7 +1313,7 @@ begin
     v_still := private.is_owed_still(v_actions, v_today);
     with new as (
         insert into public.work_orders (id, kind, customer_id, agreement_id, service_point_id, meter_id, action_id, ordered_on)
-        select gen_random_uuid(), 'disconnect', x.customer_id, x.agreement_id, x.service_point_id, x.meter_id, x.action_id, v_today
+        select private.ordered_id(), 'disconnect', x.customer_id, x.agreement_id, x.service_point_id, x.meter_id, x.action_id, v_today
         from (select distinct on (g.id) a.customer_id, g.id as agreement_id, g.service_point_id, i.meter_id, a.id as action_id
               from public.dunning_actions a
               join public.bills b on b.customer_id = a.customer_id and b.currency = a.currency and b.status = 'issued'
@@ -1325,7 +1361,7 @@ begin
         order by w.id limit 500
     ), new as (
         insert into public.work_orders (id, kind, customer_id, agreement_id, service_point_id, meter_id, ordered_on)
-        select gen_random_uuid(), 'reconnect', d.customer_id, d.agreement_id, d.service_point_id, i.meter_id, v_today
+        select private.ordered_id(), 'reconnect', d.customer_id, d.agreement_id, d.service_point_id, i.meter_id, v_today
         from paid d
         cross join lateral (select x.meter_id from public.meter_installations x
                             where x.service_point_id = d.service_point_id and x.removed_at is null order by x.installed_at desc limit 1) i
@@ -1352,42 +1388,6 @@ COMMENT ON FUNCTION public.follow_work_orders(p jsonb) IS 'Orders the disconnect
 
 REVOKE ALL ON FUNCTION public.follow_work_orders(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.follow_work_orders(p jsonb) TO service_role;
-
-CREATE FUNCTION public.dunning_of_account(p jsonb) RETURNS jsonb
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    AS $$
-    select jsonb_build_object(
-        'due', coalesce((
-            select jsonb_agg(to_jsonb(d) || jsonb_build_object('account_no', c.account_no, 'customer_name', c.name, 'bill_number', b.number)
-                             order by d.due_date, d.bill_id)
-            from (select * from private.dunning_due(array[(p ->> 'customer_id')::uuid], (p ->> 'today')::date)
-                  union all
-                  select r.* from private.reminders_due(private.dunned_of(array(
-                      select x.id from public.bills x
-                      where x.customer_id = (p ->> 'customer_id')::uuid and x.status = 'issued' and x.amount_paid_minor < x.total_minor
-                        and x.overdue_since is null and x.due_date >= (p ->> 'today')::date)), (p ->> 'today')::date) r
-                  union all
-                  select n.* from private.overdue_notices_due(private.dunned_of(array(
-                      select x.id from public.bills x
-                      where x.customer_id = (p ->> 'customer_id')::uuid and x.status = 'issued' and x.amount_paid_minor < x.total_minor
-                        and x.overdue_since is null and x.due_date < (p ->> 'today')::date)), (p ->> 'today')::date) n) d
-            join public.customers c on c.id = d.customer_id
-            join public.bills b on b.id = d.bill_id), '[]'),
-        'arrears', coalesce((
-            select jsonb_agg(to_jsonb(a) order by a.currency)
-            from (select b.currency, min(b.due_date) as since, sum(b.total_minor - b.amount_paid_minor)::bigint as overdue_minor,
-                         count(*)::integer as bills
-                  from public.bills b
-                  where b.customer_id = (p ->> 'customer_id')::uuid and b.status = 'issued' and b.amount_paid_minor < b.total_minor
-                    and b.overdue_since is not null
-                  group by 1) a), '[]'))
-$$;
-
-COMMENT ON FUNCTION public.dunning_of_account(p jsonb) IS 'How dunning of an account stands: {customer_id, today} -> {due: what the jobs would do now, arrears: [{currency, since, overdue_minor, bills}]}.';
-
-REVOKE ALL ON FUNCTION public.dunning_of_account(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.dunning_of_account(p jsonb) TO service_role;
 
 CREATE FUNCTION private.is_owed_still(p_actions uuid[], p_today date) RETURNS uuid[]
     LANGUAGE plpgsql STABLE
@@ -1537,7 +1537,7 @@ begin
     with new as (
         insert into public.dunning_actions (id, customer_id, currency, bill_id, occasion, step, action, day, policy_id, taken_on,
                                             amount_minor, fee_minor, tax_minor)
-        select gen_random_uuid(), r.customer_id, r.currency, r.bill_id, r.occasion, r.step, r.action, r.day, r.policy_id, v_today,
+        select private.ordered_id(), r.customer_id, r.currency, r.bill_id, r.occasion, r.step, r.action, r.day, r.policy_id, v_today,
                r.amount_minor, r.fee_minor, r.tax_minor
         from jsonb_to_recordset(p_rows) as r(customer_id uuid, currency text, bill_id uuid, occasion text, step text, action text,
                                              day integer, policy_id uuid, amount_minor bigint, fee_minor bigint, tax_minor bigint)
@@ -1557,7 +1557,7 @@ begin
         perform private.post_entries(v_fees);
     end if;
     insert into public.outbox (id, bill_id, customer_id, kind, occasion, facts, steps, status, finished_at)
-    select gen_random_uuid(), a.bill_id, case when a.bill_id is null then a.customer_id end,
+    select private.ordered_id(), a.bill_id, case when a.bill_id is null then a.customer_id end,
            case when a.occasion like 'charges-%' then 'charges_overdue' when a.action = 'reminder' then 'payment_reminder' when a.action = 'notice' then 'disconnection_notice' else 'overdue_notice' end,
            -- The first of a kind is named as it was before there were several.
            concat_ws('/', nullif(a.occasion, ''), nullif(nullif(a.step, 'reminder'), 'overdue')),

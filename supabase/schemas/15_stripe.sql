@@ -358,7 +358,7 @@ declare
 begin
     insert into public.payment_returns (id, payment_id, customer_id, book, kind, amount_minor, currency, method, reason,
                                         status, provider_id, on_date, created_by)
-    values (gen_random_uuid(), y.id, y.customer_id, y.book, p_kind, p_amount, y.currency, 'stripe', p_reason,
+    values (private.ordered_id(), y.id, y.customer_id, y.book, p_kind, p_amount, y.currency, 'stripe', p_reason,
             'done', p_provider_id, p_on, current_setting('billing.actor'))
     returning * into r;
     perform private.post_return(r);

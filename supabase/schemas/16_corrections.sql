@@ -723,7 +723,7 @@ CREATE FUNCTION private.owe_correction(p_id uuid, p_owed jsonb) RETURNS void
     SET search_path TO ''
     AS $$
     insert into public.outbox (id, bill_id, kind, occasion, facts, steps, status, finished_at)
-    select gen_random_uuid(), t.bill_id, 'bill_corrected', k.id::text,
+    select private.ordered_id(), t.bill_id, 'bill_corrected', k.id::text,
            jsonb_build_object(
                'voided', (select string_agg(private.invoice_reference(number), ', ' order by number)
                           from (select distinct o.number from public.corrected_bills x join public.bills o on o.id = x.void_bill_id

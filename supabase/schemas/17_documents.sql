@@ -275,45 +275,6 @@ COMMENT ON VIEW public.credit_note_list IS 'Credit notes with the bill that each
 
 GRANT ALL ON TABLE public.credit_note_list TO service_role;
 
-CREATE FUNCTION private.give_credit_notes() RETURNS trigger
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    SET enable_hashjoin TO 'off'
-    SET enable_mergejoin TO 'off'
-    AS $$
-declare
-    v_settings public.utility_settings;
-    v_number bigint;
-    v_base bigint;
-begin
-    select count(*) into v_number from new_rows n where n.kind = 'bill_void';
-    if v_number = 0 then
-        return null;
-    end if;
-    select * into v_settings from public.utility_settings s order by s.version desc limit 1;
-    if not coalesce((v_settings.settings ->> 'credit_notes')::boolean, false) then
-        return null;
-    end if;
-    -- Whoever voids has the lock on the customer by now; the series comes after that, as the bills' does.
-    update public.counters set last_number = last_number + v_number where name = 'credit_note'
-    returning last_number - v_number into v_base;
-    insert into public.credit_notes (id, number, prefix, bill_id, entry_id, customer_id, on_date, reason, currency, subtotal_minor,
-                                     tax_minor, total_minor, customer_name, address, tax_number, settings_version, created_by)
-    select gen_random_uuid(), v_base + row_number() over (order by n.posting_no),
-           coalesce(v_settings.settings ->> 'credit_note_prefix', 'CN-'), n.bill_id, n.id, n.customer_id, n.on_date, n.note,
-           n.currency, b.subtotal_minor, b.tax_minor, b.total_minor, c.name, c.address, c.tax_number, v_settings.version, n.actor
-    from new_rows n
-    join public.bills b on b.id = n.bill_id
-    join public.customers c on c.id = n.customer_id
-    where n.kind = 'bill_void';
-    return null;
-end $$;
-
-COMMENT ON FUNCTION private.give_credit_notes() IS 'Gives each voided bill its credit note, in the statement that posts the void, where the utility gives them.';
-
-REVOKE ALL ON FUNCTION private.give_credit_notes() FROM PUBLIC;
-GRANT ALL ON FUNCTION private.give_credit_notes() TO service_role;
-
 CREATE FUNCTION public.credit_note_document(p jsonb) RETURNS jsonb
     LANGUAGE sql STABLE
     SET search_path TO ''
@@ -342,6 +303,45 @@ COMMENT ON FUNCTION public.keep_credit_note_document(p jsonb) IS 'Keeps the PDF 
 
 REVOKE ALL ON FUNCTION public.keep_credit_note_document(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.keep_credit_note_document(p jsonb) TO service_role;
+
+CREATE FUNCTION private.give_credit_notes() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    AS $$
+declare
+    v_settings public.utility_settings;
+    v_number bigint;
+    v_base bigint;
+begin
+    select count(*) into v_number from new_rows n where n.kind = 'bill_void';
+    if v_number = 0 then
+        return null;
+    end if;
+    select * into v_settings from public.utility_settings s order by s.version desc limit 1;
+    if not coalesce((v_settings.settings ->> 'credit_notes')::boolean, false) then
+        return null;
+    end if;
+    -- Whoever voids has the lock on the customer by now; the series comes after that, as the bills' does.
+    update public.counters set last_number = last_number + v_number where name = 'credit_note'
+    returning last_number - v_number into v_base;
+    insert into public.credit_notes (id, number, prefix, bill_id, entry_id, customer_id, on_date, reason, currency, subtotal_minor,
+                                     tax_minor, total_minor, customer_name, address, tax_number, settings_version, created_by)
+    select private.ordered_id(), v_base + row_number() over (order by n.posting_no),
+           coalesce(v_settings.settings ->> 'credit_note_prefix', 'CN-'), n.bill_id, n.id, n.customer_id, n.on_date, n.note,
+           n.currency, b.subtotal_minor, b.tax_minor, b.total_minor, c.name, c.address, c.tax_number, v_settings.version, n.actor
+    from new_rows n
+    join public.bills b on b.id = n.bill_id
+    join public.customers c on c.id = n.customer_id
+    where n.kind = 'bill_void';
+    return null;
+end $$;
+
+COMMENT ON FUNCTION private.give_credit_notes() IS 'Gives each voided bill its credit note, in the statement that posts the void, where the utility gives them.';
+
+REVOKE ALL ON FUNCTION private.give_credit_notes() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.give_credit_notes() TO service_role;
 
 CREATE FUNCTION public.list_credit_notes(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql STABLE

@@ -96,7 +96,7 @@ ALTER TABLE public.aged_changes ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY
 GRANT ALL ON SEQUENCE public.aged_changes_id_seq TO service_role;
 
 CREATE TABLE public.ledger_checks (
-    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    id uuid DEFAULT private.ordered_id() NOT NULL,
     began_at timestamp with time zone NOT NULL,
     finished_at timestamp with time zone NOT NULL,
     checked_by text NOT NULL,

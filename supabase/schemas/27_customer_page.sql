@@ -2,7 +2,7 @@
 -- To change something, add a file to supabase/migrations.
 
 CREATE TABLE public.customer_pages (
-    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    id uuid DEFAULT private.ordered_id() NOT NULL,
     customer_id uuid NOT NULL,
     generation integer DEFAULT 0 NOT NULL,
     links_ended_at timestamp with time zone,

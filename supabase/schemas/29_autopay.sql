@@ -113,7 +113,7 @@ ALTER TABLE public.autopay_mandates ENABLE ROW LEVEL SECURITY;
 GRANT SELECT,INSERT,UPDATE ON TABLE public.autopay_mandates TO service_role;
 
 CREATE TABLE public.autopay_charges (
-    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    id uuid DEFAULT private.ordered_id() NOT NULL,
     mandate_id uuid NOT NULL,
     customer_id uuid NOT NULL,
     currency text NOT NULL,
@@ -165,7 +165,7 @@ ALTER TABLE public.autopay_charges ENABLE ROW LEVEL SECURITY;
 GRANT SELECT,INSERT,UPDATE ON TABLE public.autopay_charges TO service_role;
 
 CREATE TABLE public.autopay_charge_bills (
-    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    id uuid DEFAULT private.ordered_id() NOT NULL,
     charge_id uuid NOT NULL,
     bill_id uuid NOT NULL,
     live boolean DEFAULT true NOT NULL
@@ -280,7 +280,7 @@ CREATE FUNCTION private.owe_autopay_message(p_kind text, p_bill uuid, p_occasion
     SET search_path TO ''
     AS $$
     insert into public.outbox (id, bill_id, kind, occasion, facts, steps, status, finished_at)
-    select gen_random_uuid(), p_bill, p_kind, p_occasion, jsonb_strip_nulls(p_facts), p_owed -> 'steps', p_owed ->> 'status',
+    select private.ordered_id(), p_bill, p_kind, p_occasion, jsonb_strip_nulls(p_facts), p_owed -> 'steps', p_owed ->> 'status',
            case when p_owed ->> 'status' <> 'open' then now() end
     where p_bill is not null and p_owed is not null and p_owed <> 'null'::jsonb
     on conflict (bill_id, kind, occasion) do nothing
@@ -541,61 +541,6 @@ COMMENT ON FUNCTION public.end_autopay_attempt(p jsonb) IS 'Keeps what Stripe an
 
 REVOKE ALL ON FUNCTION public.end_autopay_attempt(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.end_autopay_attempt(p jsonb) TO service_role;
-
-CREATE FUNCTION public.begin_autopay(p jsonb) RETURNS jsonb
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    SET enable_seqscan TO 'off'
-    AS $$
-declare
-    v_limit constant integer := (p ->> 'limit')::integer;
-    v_today constant date := (p ->> 'today')::date;
-    v_found uuid[];
-    v_due uuid[];
-    v_rows jsonb;
-    v_new uuid[];
-begin
-    perform private.set_actor(p);
-    perform private.check_run(p -> 'run');
-    perform private.set_owed(p);
-    v_found := array(
-        select c.id from public.autopay_charges c
-        where c.status in ('announced', 'waiting') and c.charge_on <= v_today
-          and c.id > coalesce((p ->> 'after')::uuid, '00000000-0000-0000-0000-000000000000')
-        order by c.id limit v_limit);
-    perform private.lock_customers(array(select distinct c.customer_id from public.autopay_charges c where c.id = any (v_found)));
-    v_due := array(select c.id from public.autopay_charges c
-                   where c.id = any (v_found) and c.status in ('announced', 'waiting') and c.charge_on <= v_today order by c.id for update);
-    -- Credit pays first, as before a reminder.
-    perform private.pay_from_credit_of(array(select x.bill_id from public.autopay_charge_bills x where x.charge_id = any (v_due) and x.live))
-    where v_due <> '{}';
-    v_rows := coalesce((select jsonb_agg(to_jsonb(r)) from private.autopay_rows(v_due, v_today) r), '[]');
-    perform private.drop_autopay(v_rows, p -> 'owed');
-    -- On hold, or for more than was announced: another notice comes first.
-    update public.autopay_charges c set status = 'planned', notice_on = v_today
-    where c.id = any (array(select (x ->> 'id')::uuid from jsonb_array_elements(v_rows) x where x ->> 'what' in ('held', 'announce')));
-    with tried as (
-        update public.autopay_charges c
-        set status = 'charging', attempts = c.attempts + 1, first_try_on = coalesce(c.first_try_on, v_today), bill_id = x.bill_id
-        from jsonb_to_recordset(v_rows) as x(id uuid, bill_id uuid, amount_minor bigint, bills jsonb, what text)
-        where c.id = x.id and x.what = 'charge'
-        returning c.id, c.mandate_id, c.customer_id, c.currency, c.attempts, x.amount_minor, x.bills
-    ), new as (
-        insert into public.autopay_attempts (id, charge_id, mandate_id, customer_id, number, amount_minor, currency, bills, started_on, owner, look_at)
-        select gen_random_uuid(), t.id, t.mandate_id, t.customer_id, t.attempts, t.amount_minor, t.currency, t.bills, v_today, p ->> 'owner',
-               now() + make_interval(secs => (p ->> 'lease_seconds')::integer)
-        from tried t
-        returning id
-    ) select array(select n.id from new n) into v_new;
-    perform private.note_progress(p || jsonb_build_object('done', cardinality(v_new)));
-    return jsonb_build_object('attempts', private.autopay_to_ask(v_new),
-                              'after', case when cardinality(v_found) = v_limit then v_found[v_limit] end);
-end $$;
-
-COMMENT ON FUNCTION public.begin_autopay(p jsonb) IS 'Begins the tries that are due of a page of charges, each as a row that is stored before Stripe is asked: {actor, run, today, limit, after?, owner, lease_seconds, owed: {autopay_failed, balance_changed}} -> {attempts, after}.';
-
-REVOKE ALL ON FUNCTION public.begin_autopay(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.begin_autopay(p jsonb) TO service_role;
 
 CREATE FUNCTION public.claim_autopay(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql
@@ -1173,11 +1118,6 @@ $$;
 
 COMMENT ON FUNCTION private.autopay_charge_json(p_id uuid) IS 'A charge as it is shown; amount_minor is what it comes to now, of one that is over what came.';
 
-
-SET default_tablespace = '';
-
-SET default_table_access_method = heap;
-
 REVOKE ALL ON FUNCTION private.autopay_charge_json(p_id uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.autopay_charge_json(p_id uuid) TO service_role;
 
@@ -1581,7 +1521,7 @@ begin
         join public.ledger_entries c on c.payment_id = p.id and c.kind = 'payment'
         where p.amount_minor > p.upto - p.part));
     insert into public.outbox (id, bill_id, kind, occasion, facts, steps, status, finished_at)
-    select gen_random_uuid(), y.bill_id, 'payment_received', y.id::text,
+    select private.ordered_id(), y.bill_id, 'payment_received', y.id::text,
            jsonb_build_object('payment_id', y.id, 'amount_minor', y.amount_minor::text, 'currency', y.currency, 'received_on', y.received_on),
            p_owed #> '{payment_received,steps}', p_owed #>> '{payment_received,status}',
            case when p_owed #>> '{payment_received,status}' <> 'open' then now() end
@@ -1602,6 +1542,61 @@ COMMENT ON FUNCTION private.take_autopay_together(p_results jsonb, p_owed jsonb)
 
 REVOKE ALL ON FUNCTION private.take_autopay_together(p_results jsonb, p_owed jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.take_autopay_together(p_results jsonb, p_owed jsonb) TO service_role;
+
+CREATE FUNCTION public.begin_autopay(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    SET enable_seqscan TO 'off'
+    AS $$
+declare
+    v_limit constant integer := (p ->> 'limit')::integer;
+    v_today constant date := (p ->> 'today')::date;
+    v_found uuid[];
+    v_due uuid[];
+    v_rows jsonb;
+    v_new uuid[];
+begin
+    perform private.set_actor(p);
+    perform private.check_run(p -> 'run');
+    perform private.set_owed(p);
+    v_found := array(
+        select c.id from public.autopay_charges c
+        where c.status in ('announced', 'waiting') and c.charge_on <= v_today
+          and c.id > coalesce((p ->> 'after')::uuid, '00000000-0000-0000-0000-000000000000')
+        order by c.id limit v_limit);
+    perform private.lock_customers(array(select distinct c.customer_id from public.autopay_charges c where c.id = any (v_found)));
+    v_due := array(select c.id from public.autopay_charges c
+                   where c.id = any (v_found) and c.status in ('announced', 'waiting') and c.charge_on <= v_today order by c.id for update);
+    -- Credit pays first, as before a reminder.
+    perform private.pay_from_credit_of(array(select x.bill_id from public.autopay_charge_bills x where x.charge_id = any (v_due) and x.live))
+    where v_due <> '{}';
+    v_rows := coalesce((select jsonb_agg(to_jsonb(r)) from private.autopay_rows(v_due, v_today) r), '[]');
+    perform private.drop_autopay(v_rows, p -> 'owed');
+    -- On hold, or for more than was announced: another notice comes first.
+    update public.autopay_charges c set status = 'planned', notice_on = v_today
+    where c.id = any (array(select (x ->> 'id')::uuid from jsonb_array_elements(v_rows) x where x ->> 'what' in ('held', 'announce')));
+    with tried as (
+        update public.autopay_charges c
+        set status = 'charging', attempts = c.attempts + 1, first_try_on = coalesce(c.first_try_on, v_today), bill_id = x.bill_id
+        from jsonb_to_recordset(v_rows) as x(id uuid, bill_id uuid, amount_minor bigint, bills jsonb, what text)
+        where c.id = x.id and x.what = 'charge'
+        returning c.id, c.mandate_id, c.customer_id, c.currency, c.attempts, x.amount_minor, x.bills
+    ), new as (
+        insert into public.autopay_attempts (id, charge_id, mandate_id, customer_id, number, amount_minor, currency, bills, started_on, owner, look_at)
+        select private.ordered_id(), t.id, t.mandate_id, t.customer_id, t.attempts, t.amount_minor, t.currency, t.bills, v_today, p ->> 'owner',
+               now() + make_interval(secs => (p ->> 'lease_seconds')::integer)
+        from tried t
+        returning id
+    ) select array(select n.id from new n) into v_new;
+    perform private.note_progress(p || jsonb_build_object('done', cardinality(v_new)));
+    return jsonb_build_object('attempts', private.autopay_to_ask(v_new),
+                              'after', case when cardinality(v_found) = v_limit then v_found[v_limit] end);
+end $$;
+
+COMMENT ON FUNCTION public.begin_autopay(p jsonb) IS 'Begins the tries that are due of a page of charges, each as a row that is stored before Stripe is asked: {actor, run, today, limit, after?, owner, lease_seconds, owed: {autopay_failed, balance_changed}} -> {attempts, after}.';
+
+REVOKE ALL ON FUNCTION public.begin_autopay(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.begin_autopay(p jsonb) TO service_role;
 
 CREATE TRIGGER plan_autopay AFTER INSERT ON public.bills REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.plan_autopay_of_bills();
 
