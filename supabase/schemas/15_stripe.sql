@@ -64,13 +64,17 @@ COMMENT ON COLUMN public.stripe_events.outcome IS 'applied: it counted, or had c
 ALTER TABLE ONLY public.stripe_events
     ADD CONSTRAINT stripe_events_pkey PRIMARY KEY (id);
 
-CREATE INDEX stripe_events_created ON public.stripe_events USING btree (created_at DESC, id);
+CREATE INDEX stripe_events_by_outcome ON public.stripe_events USING btree (outcome, created_at DESC, id DESC);
+
+CREATE INDEX stripe_events_by_type ON public.stripe_events USING btree (type, created_at DESC, id DESC);
 
 CREATE INDEX stripe_events_intent ON public.stripe_events USING btree (payment_intent, created_at) WHERE (payment_intent IS NOT NULL);
 
 CREATE INDEX stripe_events_object ON public.stripe_events USING btree (object_id);
 
 CREATE INDEX stripe_events_payment ON public.stripe_events USING btree (payment_id) WHERE (payment_id IS NOT NULL);
+
+CREATE INDEX stripe_events_recent ON public.stripe_events USING btree (created_at DESC, id DESC);
 
 ALTER TABLE public.stripe_events ENABLE ROW LEVEL SECURITY;
 
@@ -121,34 +125,6 @@ ALTER TABLE ONLY public.payment_links
 ALTER TABLE ONLY public.stripe_events
     ADD CONSTRAINT stripe_events_payment_id_fkey FOREIGN KEY (payment_id) REFERENCES public.payments(id);
 
-CREATE VIEW public.stripe_event_list WITH (security_invoker='true') AS
- SELECT e.id,
-    e.type,
-    e.created_at,
-    e.received_at,
-    e.arrived_by,
-    e.livemode,
-    e.object_id,
-    e.payment_intent,
-    e.effect,
-    e.outcome,
-    e.detail,
-    e.payment_id,
-    y.amount_minor AS payment_minor,
-    y.currency AS payment_currency,
-    y.bill_id,
-    b.number AS bill_number,
-    c.account_no,
-    lower(concat_ws(' '::text, e.id, e.type, e.object_id, e.payment_intent, private.invoice_reference(b.number), c.account_no)) AS search
-   FROM (((public.stripe_events e
-     LEFT JOIN public.payments y ON ((y.id = e.payment_id)))
-     LEFT JOIN public.bills b ON ((b.id = y.bill_id)))
-     LEFT JOIN public.customers c ON ((c.id = y.customer_id)));
-
-COMMENT ON VIEW public.stripe_event_list IS 'Events of Stripe with the payment that each is about.';
-
-GRANT SELECT ON TABLE public.stripe_event_list TO service_role;
-
 CREATE VIEW public.stripe_payment_list WITH (security_invoker='true') AS
  SELECT y.id,
     y.provider_id AS payment_intent,
@@ -168,6 +144,33 @@ CREATE VIEW public.stripe_payment_list WITH (security_invoker='true') AS
 COMMENT ON VIEW public.stripe_payment_list IS 'Our payments that came by Stripe, with what went back by it.';
 
 GRANT SELECT ON TABLE public.stripe_payment_list TO service_role;
+
+CREATE VIEW public.stripe_event_list WITH (security_invoker='true') AS
+ SELECT e.id,
+    e.type,
+    e.created_at,
+    e.received_at,
+    e.arrived_by,
+    e.livemode,
+    e.object_id,
+    e.payment_intent,
+    e.effect,
+    e.outcome,
+    e.detail,
+    e.payment_id,
+    y.amount_minor AS payment_minor,
+    y.currency AS payment_currency,
+    y.bill_id,
+    b.number AS bill_number,
+    c.account_no
+   FROM (((public.stripe_events e
+     LEFT JOIN public.payments y ON ((y.id = e.payment_id)))
+     LEFT JOIN public.bills b ON ((b.id = y.bill_id)))
+     LEFT JOIN public.customers c ON ((c.id = y.customer_id)));
+
+COMMENT ON VIEW public.stripe_event_list IS 'Events of Stripe with the payment that each is about.';
+
+GRANT ALL ON TABLE public.stripe_event_list TO service_role;
 
 CREATE FUNCTION public.close_payment_link(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql
@@ -730,6 +733,40 @@ COMMENT ON FUNCTION private.lock_stripe_payments(p_intents text[]) IS 'One at a 
 
 REVOKE ALL ON FUNCTION private.lock_stripe_payments(p_intents text[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.lock_stripe_payments(p_intents text[]) TO service_role;
+
+CREATE FUNCTION private.stripe_event_is(p_word text) RETURNS text
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $_$
+declare
+    v_types text[];
+    v_payments uuid[];
+    v_bill constant text := private.names_a_bill(lower(p_word), 'b.number');
+begin
+    -- The few types that there are, each found once by the index.
+    with recursive types as (
+        (select e.type from public.stripe_events e order by e.type limit 1)
+        union all
+        select (select e.type from public.stripe_events e where e.type > t.type order by e.type limit 1) from types t where t.type is not null
+    )
+    select array_agg(t.type) into v_types from types t where position(lower(p_word) in t.type) > 0;
+    v_payments := array(
+        select y.id from public.customers c join public.payments y on y.customer_id = c.id
+        where private.identifier_key(c.account_no) = private.identifier_key(p_word));
+    -- Without a whole number it would be any bill.
+    if v_bill like '%=%' then
+        execute 'select $1 || array(select y.id from public.bills b join public.payments y on y.bill_id = b.id where false' || v_bill || ')'
+        into v_payments using v_payments;
+    end if;
+    return format('(e.id = %1$L or e.object_id = %1$L or e.payment_intent = %1$L%2$s%3$s)', p_word,
+        case when v_types <> '{}' then format(' or e.type = any (%L)', v_types) end,
+        case when v_payments <> '{}' then format(' or e.payment_id = any (%L)', v_payments) end);
+end $_$;
+
+COMMENT ON FUNCTION private.stripe_event_is(p_word text) IS 'The condition that an event e has a word: its whole id, object or payment intent, a part of its type, the number of the bill or of the account whose payment it is about.';
+
+REVOKE ALL ON FUNCTION private.stripe_event_is(p_word text) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.stripe_event_is(p_word text) TO service_role;
 
 CREATE TRIGGER audit_insert AFTER INSERT ON public.payment_links REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.audit();
 

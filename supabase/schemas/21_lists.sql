@@ -1475,3 +1475,31 @@ CREATE INDEX credit_notes_search ON public.credit_notes USING gin (private.credi
 
 REVOKE ALL ON FUNCTION private.credit_note_search_text(p_prefix text, p_number bigint, p_customer_name text) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.credit_note_search_text(p_prefix text, p_number bigint, p_customer_name text) TO service_role;
+
+CREATE FUNCTION public.list_stripe_events(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $_$
+declare
+    v_where constant text := array_to_string(
+        array['true',
+              case when p ->> 'outcome' is not null then 'e.outcome = $1 ->> ''outcome''' end,
+              case when p ->> 'arrived_by' is not null then 'e.arrived_by = $1 ->> ''arrived_by''' end,
+              case when p ->> 'payment_id' is not null then 'e.payment_id = ($1 ->> ''payment_id'')::uuid' end]
+        || array(select private.stripe_event_is(w) from regexp_split_to_table(p ->> 'text', '\s+') w where w <> '' limit 6), ' and ');
+    v_ids text[];
+    v_total integer;
+begin
+    execute 'select array(select e.id from public.stripe_events e where ' || v_where
+        || ' order by e.created_at desc, e.id desc offset ($1 ->> ''offset'')::integer limit ($1 ->> ''limit'')::integer)'
+    into v_ids using p;
+    execute 'select count(*) from (select from public.stripe_events e where ' || v_where || ' limit ($1 ->> ''count_to'')::integer + 1) x'
+    into v_total using p;
+    return jsonb_build_object('total', v_total, 'rows', (
+        select coalesce(jsonb_agg(to_jsonb(l) order by l.created_at desc, l.id desc), '[]') from public.stripe_event_list l where l.id = any (v_ids)));
+end $_$;
+
+COMMENT ON FUNCTION public.list_stripe_events(p jsonb) IS 'Events of Stripe, the newest first: {text, outcome?, arrived_by?, payment_id?, offset, limit, count_to} -> {total: count_to + 1 at most, rows of stripe_event_list}. Each word of the text is as private.stripe_event_is says.';
+
+REVOKE ALL ON FUNCTION public.list_stripe_events(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.list_stripe_events(p jsonb) TO service_role;

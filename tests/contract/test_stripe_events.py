@@ -64,3 +64,30 @@ def test_events_are_found_by_what_became_of_them(over: Over) -> None:
     assert over.same("stripe_events", text="cus_1").total == 1
     assert over.same("stripe_events", arrived_by="reconciliation").total == 0
     assert over.same("last_stripe_event_at") == AT + timedelta(seconds=60)
+
+
+def test_an_event_is_found_by_what_is_known_of_its_payment(over: Over) -> None:
+    bill = bill_of(over)
+    take(over, completed(bill, "pi_1"))
+    take(over, refunded("pi_2", 100, at=60))
+    take(over, event("customer.created", {"id": "cus_1", "object": "customer"}))
+    (paid,) = over.same("stripe_events", text="pi_1").items
+    account_no = over.here.account(bill.customer_id).account_no
+    for text in (
+        paid.id,
+        paid.object_id,
+        "INV-000001",
+        "1",
+        account_no,
+        account_no.lower(),
+        f"  completed  {account_no} ",
+        "session.COMPLETED",
+    ):
+        assert over.same("stripe_events", text=text).items == (paid,), text
+    (back,) = over.same("stripe_events", text="refunded").items
+    assert back.payment_intent == "pi_2"
+    for text in ("pi_", "INV-000002", "refunded INV-000001", "%", "cus_1' or true --", "inv-"):
+        assert over.same("stripe_events", text=text).items == (), text
+    assert over.same("stripe_events", text="c", page_size=1, page=2).total == 3
+    assert len(over.same("stripe_events", page_size=2, page=2).items) == 1
+    assert over.same("stripe_events", page_size=2, page=3).items == ()

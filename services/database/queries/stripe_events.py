@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from services.database.queries.base import Queries, search_filters
+from services.database.queries.base import Queries
 from services.database.transport import Filter
-from services.records.base import Page
+from services.records.base import COUNTED_TO, Page
 from services.records.reconciliation import AppliedEvent, ArrivedBy, EventOutcome, StripeEvent
 
 
@@ -51,18 +51,19 @@ class StripeQueries(Queries):
         page: int = 1,
         page_size: int = 25,
     ) -> Page[StripeEvent]:
-        """Events, the newest first; `text` finds ids, types, bills and accounts."""
-        filters = search_filters(text)
-        wanted = {"outcome": outcome, "arrived_by": arrived_by, "payment_id": payment_id}
-        filters += [Filter(c, "eq", v) for c, v in wanted.items() if v is not None]
-        rows, total = self._page(
-            "stripe_event_list",
-            filters=filters,
-            order=["created_at.desc", "id.desc"],
-            page=page,
-            page_size=page_size,
+        """Events, the newest first; `text` finds whole ids, types, bills and accounts."""
+        answer = self._call(
+            "list_stripe_events",
+            text=text,
+            outcome=outcome,
+            arrived_by=arrived_by,
+            payment_id=payment_id,
+            offset=(page - 1) * page_size,
+            limit=page_size,
+            count_to=COUNTED_TO,
         )
-        return Page(items=tuple(StripeEvent.model_validate(row) for row in rows), total=total)
+        items = tuple(StripeEvent.model_validate(row) for row in answer["rows"])
+        return Page(items=items, total=answer["total"])
 
     def last_stripe_event_at(self) -> datetime | None:
         """When the newest event of ours happened, by Stripe's clock; None before the first."""
