@@ -6,6 +6,7 @@ import signal
 from collections import Counter
 
 import pytest
+from hypothesis import settings
 from xdist.remote import Producer
 from xdist.scheduler import LoadFileScheduling
 
@@ -31,6 +32,13 @@ MOST_WORKERS = 4
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+
+# How long an example takes is the machine's to say, and no property of the code. What CI changes of
+# Hypothesis stays.
+settings.register_profile(
+    "not_timed", settings.get_profile(settings.get_current_profile_name()), deadline=None
+)
+settings.load_profile("not_timed")
 
 # Of the 800,000 objects that the tests and what they import are made of, none is garbage: looking
 # through them again and again takes a third of the time of collecting the tests.
