@@ -164,7 +164,10 @@ _NAMES: Final = (
         r"private|public|installation|counters|audit\w*|changed_columns|set_actor|keep_rows",
     ),
     ("jobs", r"expect_run|moved_agreements"),
-    ("access", r"refuse|refuse_delete\w*|refuse_change|never_changed|schema_version|fingerprint|ordered_id"),
+    (
+        "access",
+        r"refuse|refuse_delete\w*|refuse_change|never_changed|schema_version|fingerprint|ordered_id",
+    ),
     ("access", r"customer_behind|as_inserted|check_maker"),
     ("bills", r"billed_use|bills_made"),
     ("customers", r"\w*customer_notes?|meters_of_customer"),

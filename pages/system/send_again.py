@@ -12,8 +12,8 @@ from services.database.errors import IllegalChange
 from services.history import terms
 from services.identity.auth import Principal
 from services.identity.permissions import Permission
+from services.messages.account_texts.statements import ACCOUNT_STATEMENT
 from services.messages.letters import CHANNEL, NothingToPrint
-from services.messages.statement_texts import ACCOUNT_STATEMENT
 
 _OWN: Final = ("email", "sms", "whatsapp", "discord_customer", CHANNEL)
 

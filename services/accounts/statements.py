@@ -17,8 +17,8 @@ from services.database.service import DatabaseService
 from services.identity.auth import Principal, require
 from services.identity.permissions import Permission
 from services.languages.sentence import N_
+from services.messages.account_texts.statements import ACCOUNT_STATEMENT
 from services.messages.addresses import is_mailed
-from services.messages.statement_texts import ACCOUNT_STATEMENT
 from services.outbox.outbox import Outbox
 from services.records.bills import invoice_reference
 from services.records.ledger import AccountStatement, LedgerEntry

@@ -12,13 +12,13 @@ from services.integrations.mail import MailServer
 from services.languages.language import Language
 from services.languages.sentence import sentence
 from services.messages import addresses, discord, mail, sms, whatsapp
+from services.messages.account_texts.statements import ACCOUNT_STATEMENT, days_of
 from services.messages.bounces import ReturnAddress
 from services.messages.discord import Discord
 from services.messages.facts import CREDIT_NOTES
 from services.messages.mail import Attachment
 from services.messages.page_link import PageLink, with_link, with_short_link
 from services.messages.phones import InvalidPhone, e164, masked
-from services.messages.statement_texts import ACCOUNT_STATEMENT, days_of
 from services.messages.whatsapp import WhatsApp
 from services.records.bills import Bill
 from services.records.messages import CustomerContact

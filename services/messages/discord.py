@@ -21,7 +21,7 @@ from services.integrations.http import (
 )
 from services.languages.language import ENGLISH_LANGUAGE, Language
 from services.languages.sentence import sentence
-from services.messages.charge_texts import (
+from services.messages.account_texts.charges import (
     CHARGES_DUE,
     CHARGES_OVERDUE,
     CHARGES_SINCE,

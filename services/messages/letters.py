@@ -19,10 +19,10 @@ from services.identity.auth import Principal, require
 from services.identity.permissions import Permission
 from services.languages.language import Language
 from services.languages.sentence import sentence
+from services.messages.account_texts.charges import CHARGES_OVERDUE
+from services.messages.account_texts.statements import ACCOUNT_STATEMENT
 from services.messages.channels import credit_notes_of
-from services.messages.charge_texts import CHARGES_OVERDUE
 from services.messages.sending import notification_id
-from services.messages.statement_texts import ACCOUNT_STATEMENT
 from services.messages.templates import TemplateWriter, WriteMessage
 from services.messages.wording import HEADLINES
 from services.quantities.counting import count

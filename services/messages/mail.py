@@ -9,7 +9,7 @@ from email.message import EmailMessage
 from typing import Final
 
 from services.languages.language import Language
-from services.messages.charge_texts import subject_of
+from services.messages.account_texts.charges import subject_of
 from services.messages.wording import HEADLINES
 from services.records.bills import Bill
 from services.records.outbox import OutboxKind

@@ -22,8 +22,8 @@ from services.integrations.http import (
 )
 from services.languages.language import ENGLISH_LANGUAGE, Language
 from services.languages.sentence import sentence
-from services.messages.autopay_texts import AUTOPAY_KINDS, asks_to_pay, autopay_text
-from services.messages.charge_texts import brief_charges
+from services.messages.account_texts.autopay import AUTOPAY_KINDS, asks_to_pay, autopay_text
+from services.messages.account_texts.charges import brief_charges
 from services.messages.facts import BILLS_IN_ARREARS, CUT_FROM, IN_ARREARS, Correction, Received
 from services.messages.wording import how_to_pay, in_their_place
 from services.records.bills import Bill

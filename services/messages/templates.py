@@ -8,8 +8,8 @@ from typing import Final, Protocol
 from services.database.service import DatabaseService
 from services.languages.language import Language
 from services.languages.sentence import N_
-from services.messages.autopay_texts import CHARGE
-from services.messages.charge_texts import CHARGES_DUE, CHARGES_SINCE
+from services.messages.account_texts.autopay import CHARGE
+from services.messages.account_texts.charges import CHARGES_DUE, CHARGES_SINCE
 from services.messages.facts import (
     BILLS_IN_ARREARS,
     CUT_FROM,

@@ -23,9 +23,9 @@ from services.integrations.http import (
 )
 from services.languages.language import ENGLISH_LANGUAGE, Language
 from services.languages.sentence import N_, sentence
-from services.messages.autopay_texts import AUTOPAY_KINDS
-from services.messages.autopay_texts import parts as autopay_parts
-from services.messages.charge_texts import (
+from services.messages.account_texts.autopay import AUTOPAY_KINDS
+from services.messages.account_texts.autopay import parts as autopay_parts
+from services.messages.account_texts.charges import (
     CHARGES_DUE,
     CHARGES_OVERDUE,
     CHARGES_SINCE,

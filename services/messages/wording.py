@@ -6,14 +6,15 @@ from typing import Final
 
 from services.languages.language import ENGLISH_LANGUAGE, Language
 from services.languages.sentence import N_
-from services.messages.autopay_texts import (
+from services.messages.account_texts.autopay import (
     AUTOPAY_KINDS,
     asks_to_pay,
     autopay_text,
     is_autopaid,
     nothing_to_do,
 )
-from services.messages.charge_texts import CHARGES_OVERDUE, charges_beside, charges_text
+from services.messages.account_texts.charges import CHARGES_OVERDUE, charges_beside, charges_text
+from services.messages.account_texts.statements import ACCOUNT_STATEMENT, statement_text
 from services.messages.facts import (
     BILLS_IN_ARREARS,
     CUT_FROM,
@@ -23,7 +24,6 @@ from services.messages.facts import (
     Correction,
     Received,
 )
-from services.messages.statement_texts import ACCOUNT_STATEMENT, statement_text
 from services.quantities.energy import format_kwh
 from services.records.bills import Bill
 from services.records.outbox import OutboxKind

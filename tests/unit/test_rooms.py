@@ -12,7 +12,7 @@ from services.settings import PROJECT_FOLDER
 
 LARGEST_FOLDER = 25
 # Of modules that stand alone at the top.
-ALONE = {"test_dependencies.py", "test_rooms.py", "test_settings.py"}
+ALONE = {"test_dependencies.py", "test_office_texts.py", "test_rooms.py", "test_settings.py"}
 PAGES = {entry.script: entry for entry in vars(registry).values() if isinstance(entry, PageEntry)}
 # Imported by other pages, and runs by itself all the same: the first script of every visit.
 FIRST_SCRIPT = "main.py"

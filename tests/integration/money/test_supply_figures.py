@@ -55,11 +55,16 @@ def test_what_was_used_while_nobody_was_supplied(at: Supplied) -> None:
     # Of days that end before the second place was vacant it is the first alone.
     before = rows_of(services, catalogue.UNBILLED, Asked(at.day(50), at.day(20)))
     assert [(row["place"], row["kwh"]) for row in before] == [("M1", Decimal(25))]
-    page = services.reports.page(catalogue.UNBILLED, days, after=None, limit=1, principal=ADMIN)
-    others = services.reports.page(
-        catalogue.UNBILLED, days, after=page.following, limit=50, principal=ADMIN
-    )
-    assert len(page.rows) + len(others.rows) == 2
+    # Page by page, in whatever order the places are: of the third there is nothing to show.
+    rows, after = 0, None
+    for _ in range(4):
+        page = services.reports.page(
+            catalogue.UNBILLED, days, after=after, limit=1, principal=ADMIN
+        )
+        rows, after = rows + len(page.rows), page.following
+        if after is None:
+            break
+    assert (rows, after) == (2, None)
 
 
 def test_visits_in_vain_are_listed_by_their_day(at: Supplied) -> None:

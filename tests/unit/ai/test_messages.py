@@ -14,7 +14,7 @@ from services.ai.placeholders import PLACEHOLDERS
 from services.ai.prompt_files import Prompts
 from services.ai.questions import language_name
 from services.ai.service import AiService
-from services.messages.autopay_texts import AUTOPAY_KINDS
+from services.messages.account_texts.autopay import AUTOPAY_KINDS
 from services.messages.templates import Message, MessageWriter, TemplateWriter
 from services.records.ai import AiCall
 from services.records.bills import Bill

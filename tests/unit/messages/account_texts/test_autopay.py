@@ -4,7 +4,7 @@ from datetime import date
 
 import pytest
 
-from services.messages.autopay_texts import asks_to_pay
+from services.messages.account_texts.autopay import asks_to_pay
 from services.messages.sms import text_of
 from services.messages.templates import TemplateWriter
 from services.messages.whatsapp import TEMPLATES, parameters

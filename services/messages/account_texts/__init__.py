@@ -1,0 +1,1 @@
+"""What messages about an account say that are about no bill, or about more than one."""
