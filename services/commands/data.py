@@ -209,7 +209,7 @@ def _graph_rebuild(settings: Settings) -> int:
         try:
             graph.await_start(seconds=GRAPH_START_SECONDS)
             graph.rebuild(services.database)
-            nodes = graph.nodes(services.database)
+            nodes = graph.nodes()
         except (TemporaryFailure, FinalFailure, PassHalted) as failure:
             say(f"The graph was not rebuilt: {failure}")
             return 1

@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from fractions import Fraction
-from itertools import product
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from services.graph import cypher, pass_cypher
@@ -42,8 +41,8 @@ FOLLOWED_AT_ONCE: Final = 200
 FEW: Final = 20
 MOST_OF_A_TARIFF: Final = 200
 ACTOR: Final = "system:graph"
-# From so many rows on, a kind is added up in 16 stretches of ids, and in 256.
-STRETCHED_FROM: Final = (50_000, 800_000)
+# So many nodes of a kind are added up at once, in a second or so.
+ADDED_AT_ONCE: Final = 50_000
 # What step 8 says when it is done.
 SAVED: Final = "with its meter, readings and tariff"
 # What changes, and is always written: of two who look at it, the later must win.
@@ -224,7 +223,7 @@ class Graph:
         """
         found: list[GraphDifference] = []
         for what, expected in database.graph_sums().items():
-            nodes, total = self._totals(what, rows=expected["rows"])
+            nodes, total = self._totals(what)
             label = LABELS[what]
             pairs = (
                 ("nodes", nodes, expected["rows"]),
@@ -233,26 +232,24 @@ class Graph:
             found += [GraphDifference(label, of, a, b) for of, a, b in pairs if of and a != b]
         return found
 
-    def _totals(self, what: str, *, rows: int) -> tuple[int, int]:
-        """Number and sum, over stretches that the server adds up in a second or so each."""
-        digits = sum(rows > most for most in STRETCHED_FROM)
+    def _totals(self, what: str) -> tuple[int, int]:
+        """Number and sum, over stretches of so many ids as the server adds up soon."""
         query = pass_cypher.totals(LABELS[what], ADDED.get(what))
         nodes = total = 0
-        for prefix in map("".join, product("0123456789abcdef", repeat=digits)):
-            (row,) = self._bolt.read(query, after=prefix, last=f"{prefix}~")
-            nodes, total = nodes + row["found"], total + (row["total"] or 0)
+        after, found = "", ADDED_AT_ONCE
+        while found == ADDED_AT_ONCE:
+            (row,) = self._bolt.read(query, after=after, limit=ADDED_AT_ONCE)
+            after, found = row["last"], row["found"]
+            nodes, total = nodes + found, total + (row["total"] or 0)
         return nodes, total
 
     def was_rebuilt(self) -> bool:
         """Whether the graph was made from the whole database, in the shape of today."""
         return bool(self._bolt.read(cypher.LAST_REBUILD))
 
-    def nodes(self, database: GraphSource) -> dict[str, int]:
+    def nodes(self) -> dict[str, int]:
         """How many nodes there are by label; of any number, since it asks for stretches of them."""
-        rows = database.graph_totals()
-        return {
-            label: self._totals(what, rows=rows.get(what, 0))[0] for what, label in LABELS.items()
-        }
+        return {label: self._totals(what)[0] for what, label in LABELS.items()}
 
     def counts(self) -> GraphCounts:
         """How much the graph holds; of a large one the server has not the time to say it."""

@@ -50,11 +50,13 @@ def known_between(label: str) -> str:
 
 
 def totals(label: str, added: str | None) -> str:
-    """How many nodes a stretch of ids has, and the sum of a property if they have one to add up."""
+    """How many nodes come next in the order of ids, the last of them, and the sum of a property."""
     return f"""
         MATCH (node:{label})
-        WHERE node.id > $after AND node.id <= $last
-        RETURN count(node) AS found, {f"sum(node.{added})" if added else "count(node)"} AS total
+        WHERE node.id > $after
+        WITH node ORDER BY node.id LIMIT $limit
+        RETURN count(node) AS found, max(node.id) AS last,
+               {f"sum(node.{added})" if added else "count(node)"} AS total
     """
 
 

@@ -1,8 +1,11 @@
 """What the graph is made of, and what changed since it was updated."""
 
 from collections.abc import Sequence
+from typing import Final
 
 from services.database.queries.base import Json, Queries
+
+_ADDING_SECONDS: Final = 1800.0
 
 
 class GraphQueries(Queries):
@@ -30,9 +33,9 @@ class GraphQueries(Queries):
     def graph_sums(self) -> dict[str, dict[str, int]]:
         """By kind: {rows, sum}, the sum of register_wh, total_minor, amount_minor or energy_wh.
 
-        A kind with nothing to add up has no sum.
+        A kind with nothing to add up has no sum. All rows are read, minutes long of millions.
         """
-        answer: dict[str, dict[str, int]] = self._call("graph_totals")
+        answer: dict[str, dict[str, int]] = self._ask("graph_totals", {}, seconds=_ADDING_SECONDS)
         return answer
 
     def graph_changes(self, *, limit: int) -> tuple[list[Json], dict[str, list[Json]]]:

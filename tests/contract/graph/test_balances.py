@@ -109,7 +109,7 @@ def test_a_pass_over_the_graph_lets_none_be_kept(graph: Graph) -> None:
     rows["bills"][0] |= {"consumption_wh": 450}
     graph.rebuild(Kept(rows), thorough=False)
     assert billed(graph) == {("T1", 1): 450, ("T1", 2): 0, ("T2", 1): 500}
-    assert graph.nodes(Kept(rows))["Bill"] == 2
+    assert graph.nodes()["Bill"] == 2
 
 
 def test_the_scheduler_begins_with_what_is_not_kept(graph: Graph, new_story: NewStory) -> None:

@@ -107,11 +107,11 @@ def test_what_differs_is_mended_and_what_is_gone_vanishes(graph: Graph) -> None:
     assert whole(graph) == right
 
 
-@pytest.mark.parametrize("stretched_from", [(50_000, 800_000), (5, 14)])
+@pytest.mark.parametrize("at_once", [50_000, 7, 4, 1])
 def test_where_graph_and_database_disagree_is_said_and_mended(
-    graph: Graph, monkeypatch: pytest.MonkeyPatch, stretched_from: tuple[int, int]
+    graph: Graph, monkeypatch: pytest.MonkeyPatch, at_once: int
 ) -> None:
-    monkeypatch.setattr("services.graph.graph.STRETCHED_FROM", stretched_from)
+    monkeypatch.setattr("services.graph.graph.ADDED_AT_ONCE", at_once)
     rows = network()
     rows["meters"] = [meter(f"{n:02x}m") for n in range(8)]
     placed(rows)
