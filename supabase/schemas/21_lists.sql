@@ -635,99 +635,6 @@ COMMENT ON FUNCTION public.search(p jsonb) IS 'What fits a text: {text, bill_num
 REVOKE ALL ON FUNCTION public.search(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.search(p jsonb) TO service_role;
 
-CREATE FUNCTION private.text_conditions(p jsonb, p_sources jsonb[], p_bill text) RETURNS jsonb
-    LANGUAGE plpgsql STABLE
-    SET search_path TO ''
-    AS $$
-declare
-    v_words constant text[] := private.search_words(p ->> 'text');
-    v_limit constant integer := greatest(coalesce((p ->> 'count_to')::integer, 0), 1000) + 1;
-    v_within jsonb[] := p_sources;
-    -- Words of one or two letters alone are looked for in the texts themselves.
-    v_reads constant boolean := exists (select 1 from unnest(p_sources) s where not private.has_trigrams(s, v_words));
-    v_together boolean := false;
-    v_group text[];
-    v_named text;
-    v_sources jsonb;
-    v_all text[] := '{}';
-    v_many boolean;
-    v_found jsonb;
-begin
-    if cardinality(v_words) > 1 then
-        v_within := array(
-            select s from unnest(p_sources) s
-            where exists (select 1 from unnest(v_words) w
-                          where not private.has_trigrams(s, array[w]) or private.is_common(s, array[w])
-                             or private.ids_found(s, array[w], 1) <> '{}'));
-        -- Words that are all of one table are looked for together: few rows have them all.
-        v_together := cardinality(v_within) = 1
-            and (p_bill is null or not exists (select 1 from unnest(v_words) w where private.names_a_bill(w, p_bill) <> ''));
-    end if;
-    for n in 1 .. case when v_together then 1 else cardinality(v_words) end loop
-        v_group := case when v_together then v_words else v_words[n:n] end;
-        v_named := case when p_bill is not null and not v_together then private.names_a_bill(v_group[1], 'n.number') else '' end;
-        v_named := case
-            when v_named like '%is not null' then format('(select n.number from public.bills n where n.id = %s) is not null', p_bill)
-            -- Found once, by its index.
-            when v_named <> '' then format('%s = (select n.id from public.bills n where %s)', p_bill, substr(v_named, 5)) end;
-        select coalesce(jsonb_agg(f order by place) filter (where f ->> 'is' <> 'false'), '[{"is": "false", "many": false}]') into v_sources
-        from (select s || private.words_found(s, v_group, v_limit, v_reads), place from unnest(v_within) with ordinality as w (s, place)
-              union all
-              select jsonb_build_object('is', v_named, 'many', v_named like '%is not null'), 99 where v_named is not null) x (f, place);
-        v_all := v_all || (select '(' || string_agg(f ->> 'is', ' or ') || ')' from jsonb_array_elements(v_sources) f);
-        v_many := exists (select 1 from jsonb_array_elements(v_sources) f where (f ->> 'many')::boolean);
-        if (v_found is null or (v_found ->> 'many')::boolean and not v_many) and not exists (
-                select 1 from jsonb_array_elements(v_sources) f where (f ->> 'many')::boolean and f ->> 'found' is null) then
-            v_found := jsonb_build_object('many', v_many, 'sources', v_sources, 'place', cardinality(v_all));
-        end if;
-    end loop;
-    return jsonb_build_object('all', v_all, 'found', v_found, 'reads', v_reads);
-end $$;
-
-COMMENT ON FUNCTION private.text_conditions(p jsonb, p_sources jsonb[], p_bill text) IS 'What a list is filtered by for its text: {text, count_to}, the sources that each word may be in, and the column of a bill''s id, if a word may be its number -> {all: the conditions; found: of the one that is best found its place and its sources, null if none can be; reads: whether a source must be read for it}.';
-
-REVOKE ALL ON FUNCTION private.text_conditions(p jsonb, p_sources jsonb[], p_bill text) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.text_conditions(p jsonb, p_sources jsonb[], p_bill text) TO service_role;
-
-CREATE FUNCTION public.list_service_points(p jsonb) RETURNS jsonb
-    LANGUAGE plpgsql STABLE
-    SET search_path TO ''
-    AS $_$
-declare
-    v_page jsonb;
-    v_ids uuid[];
-    v_conditions text[];
-    v_text constant jsonb := private.text_conditions(p, array[
-        private.search_source('service_points', 's.id', 's.id', null),
-        private.search_source('meters', 's.id', '(select i.meter_id from public.meter_installations i where i.service_point_id = s.id and i.removed_at is null)', 'select i.service_point_id from public.meter_installations i where i.removed_at is null and i.meter_id = any ($1)'),
-        private.search_source('customers', 's.id', '(select a.customer_id from public.service_agreements a where a.service_point_id = s.id and a.ends_on is null)', 'select a.service_point_id from public.service_agreements a where a.ends_on is null and a.customer_id = any ($1)')], null);
-begin
-    v_conditions := array[
-        case when p ->> 'ids' is not null then 's.id in (select i::uuid from jsonb_array_elements_text($1 -> ''ids'') i)' end,
-        case when coalesce((p ->> 'vacant_only')::boolean, false) then
-            's.id in (select v.service_point_id from public.vacancies v where v.until is null)' end,
-        case when coalesce((p ->> 'disconnected_only')::boolean, false) then
-            's.id in (select a.service_point_id from public.disconnections d join public.service_agreements a on a.id = d.agreement_id'
-            ' where d.reconnected_on is null and not d.withdrawn and a.ends_on is null)' end,
-        case when coalesce((p ->> 'vacant_with_use')::boolean, false) then
-            's.id in (select u.service_point_id from public.unbilled_use_list u where u.until is null and u.wh > 0)' end,
-        case when coalesce((p ->> 'never_read')::boolean, false) then
-            's.id in (select r.service_point_id from public.latest_reads r where r.is_first)' end,
-        -- The day as a value of its own, so that the planner knows how many places there are.
-        case when p ->> 'last_read_by' is not null then format(
-            's.id in (select r.service_point_id from public.latest_reads r where r.read_on <= %L)', (p ->> 'last_read_by')::date) end];
-    v_page := private.page_by_key(p, 'public.service_points s', 's.id', 's.code', 'text', v_conditions, v_text);
-    v_ids := array(select (k ->> 1)::uuid from jsonb_array_elements(v_page -> 'keys') k);
-    return v_page || jsonb_build_object('rows', (
-        select coalesce(jsonb_agg(to_jsonb(l) order by array_position(v_ids, l.id)), '[]')
-        from public.service_point_list l where l.id = any (v_ids)));
-end $_$;
-
-COMMENT ON FUNCTION public.list_service_points(p jsonb) IS 'A page of the service points by code: {text?, vacant_only?, disconnected_only?, vacant_with_use?, never_read?, last_read_by?: a local date, ids?, sort: code, and what private.page_by_key takes} -> its answer, and rows. Each word of the text is part of the code, the address, the route, the meter''s serial, or of what a search finds its customer by.';
-
-REVOKE ALL ON FUNCTION public.list_service_points(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.list_service_points(p jsonb) TO service_role;
-
 CREATE FUNCTION private.page_by_key(p jsonb, p_source text, p_id text, p_key text, p_type text, p_conditions text[], p_text jsonb DEFAULT NULL::jsonb) RETURNS jsonb
     LANGUAGE plpgsql STABLE
     SET search_path TO ''
@@ -781,7 +688,7 @@ begin
         v_few := format('select %s as key, %s as id from %s where %s', p_key, p_id, v_found, v_found_where);
     end if;
     if v_others <> 'true' and v_words <> 'true' and coalesce((p_text #>> '{found,many}')::boolean, true) and private.by_index(format(
-        'select to_jsonb(count(*) < %1$s) from (select 1 from %2$s where %3$s limit %1$s) x', v_most, p_source, v_others), p, false)::boolean
+        'select to_jsonb(count(*) < %1$s) from (select 1 from %2$s where %3$s limit %1$s) x', greatest(v_most, v_most_looked_at), p_source, v_others), p, false)::boolean
     then
         -- Fewer are left by the other conditions: the words of each are looked at.
         v_few := format('select %1$s.list_key as key, %2$s as id from %3$s where %4$s', v_alias, p_id, format(v_list, ' offset 0'), v_words);
@@ -862,6 +769,45 @@ COMMENT ON FUNCTION private.page_by_key(p jsonb, p_source text, p_id text, p_key
 
 REVOKE ALL ON FUNCTION private.page_by_key(p jsonb, p_source text, p_id text, p_key text, p_type text, p_conditions text[], p_text jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.page_by_key(p jsonb, p_source text, p_id text, p_key text, p_type text, p_conditions text[], p_text jsonb) TO service_role;
+
+CREATE FUNCTION public.list_service_points(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $_$
+declare
+    v_page jsonb;
+    v_ids uuid[];
+    v_conditions text[];
+    v_text constant jsonb := private.text_conditions(p, array[
+        private.search_source('service_points', 's.id', 's.id', null),
+        private.search_source('meters', 's.id', '(select i.meter_id from public.meter_installations i where i.service_point_id = s.id and i.removed_at is null)', 'select i.service_point_id from public.meter_installations i where i.removed_at is null and i.meter_id = any ($1)'),
+        private.search_source('customers', 's.id', '(select a.customer_id from public.service_agreements a where a.service_point_id = s.id and a.ends_on is null)', 'select a.service_point_id from public.service_agreements a where a.ends_on is null and a.customer_id = any ($1)')], null);
+begin
+    v_conditions := array[
+        case when p ->> 'ids' is not null then 's.id in (select i::uuid from jsonb_array_elements_text($1 -> ''ids'') i)' end,
+        case when coalesce((p ->> 'vacant_only')::boolean, false) then
+            's.id in (select v.service_point_id from public.vacancies v where v.until is null)' end,
+        case when coalesce((p ->> 'disconnected_only')::boolean, false) then
+            's.id in (select a.service_point_id from public.disconnections d join public.service_agreements a on a.id = d.agreement_id'
+            ' where d.reconnected_on is null and not d.withdrawn and a.ends_on is null)' end,
+        case when coalesce((p ->> 'vacant_with_use')::boolean, false) then
+            's.id in (select u.service_point_id from public.unbilled_use_list u where u.until is null and u.wh > 0)' end,
+        case when coalesce((p ->> 'never_read')::boolean, false) then
+            's.id in (select r.service_point_id from public.latest_reads r where r.is_first)' end,
+        -- The day as a value of its own, so that the planner knows how many places there are.
+        case when p ->> 'last_read_by' is not null then format(
+            's.id in (select r.service_point_id from public.latest_reads r where r.read_on <= %L)', (p ->> 'last_read_by')::date) end];
+    v_page := private.page_by_key(p, 'public.service_points s', 's.id', 's.code', 'text', v_conditions, v_text);
+    v_ids := array(select (k ->> 1)::uuid from jsonb_array_elements(v_page -> 'keys') k);
+    return v_page || jsonb_build_object('rows', (
+        select coalesce(jsonb_agg(to_jsonb(l) order by array_position(v_ids, l.id)), '[]')
+        from public.service_point_list l where l.id = any (v_ids)));
+end $_$;
+
+COMMENT ON FUNCTION public.list_service_points(p jsonb) IS 'A page of the service points by code: {text?, vacant_only?, disconnected_only?, vacant_with_use?, never_read?, last_read_by?: a local date, ids?, sort: code, and what private.page_by_key takes} -> its answer, and rows. Each word of the text is part of the code, the address, the route, the meter''s serial, or of what a search finds its customer by.';
+
+REVOKE ALL ON FUNCTION public.list_service_points(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.list_service_points(p jsonb) TO service_role;
 
 CREATE FUNCTION public.find_meters(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql STABLE
@@ -1021,23 +967,13 @@ REVOKE ALL ON FUNCTION private.words_found(p_source jsonb, p_words text[], p_lim
 GRANT ALL ON FUNCTION private.words_found(p_source jsonb, p_words text[], p_limit integer, p_reads boolean) TO service_role;
 
 CREATE FUNCTION private.is_common(p_source jsonb, p_words text[]) RETURNS boolean
-    LANGUAGE plpgsql STABLE
+    LANGUAGE sql STABLE
     SET search_path TO ''
     AS $$
-declare
-    v_rows constant real := (select c.reltuples from pg_class c where c.oid = format('public.%I', p_source ->> 'table')::regclass);
-    v_common boolean;
-begin
-    -- Of fewer the trigrams answer soon.
-    if v_rows < 200000 then
-        return false;
-    end if;
-    execute format('select count(*) filter (where %s) * 25 > count(*) from public.%I x tablesample system (%s) repeatable (1)',
-                   private.words_in(p_source, p_words, 'x'), p_source ->> 'table', (200000 / v_rows)::numeric(8, 6)) into v_common;
-    return v_common;
-end $$;
+    select private.share_of_words(p_source, p_words) > 0.04
+$$;
 
-COMMENT ON FUNCTION private.is_common(p_source jsonb, p_words text[]) IS 'Whether of a sample of some 2,000 rows of a large source more than every 25th has all words.';
+COMMENT ON FUNCTION private.is_common(p_source jsonb, p_words text[]) IS 'Whether of a large source more than every 25th row has all words.';
 
 REVOKE ALL ON FUNCTION private.is_common(p_source jsonb, p_words text[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.is_common(p_source jsonb, p_words text[]) TO service_role;
@@ -1461,6 +1397,28 @@ COMMENT ON FUNCTION public.list_drafts(p jsonb) IS 'Drafts, the newest period fi
 REVOKE ALL ON FUNCTION public.list_drafts(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.list_drafts(p jsonb) TO service_role;
 
+CREATE FUNCTION private.share_of_words(p_source jsonb, p_words text[]) RETURNS real
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+declare
+    v_rows constant real := (select c.reltuples from pg_class c where c.oid = format('public.%I', p_source ->> 'table')::regclass);
+    v_share real;
+begin
+    -- Of fewer the trigrams answer soon.
+    if v_rows < 200000 then
+        return 0;
+    end if;
+    execute format('select (count(*) filter (where %s))::real / greatest(count(*), 1) from public.%I x tablesample system (%s) repeatable (1)',
+                   private.words_in(p_source, p_words, 'x'), p_source ->> 'table', (200000 / v_rows)::numeric(8, 6)) into v_share;
+    return v_share;
+end $$;
+
+COMMENT ON FUNCTION private.share_of_words(p_source jsonb, p_words text[]) IS 'Which part of a large source''s rows has all words, by a sample of some 2,000; 0 of one that is not large.';
+
+REVOKE ALL ON FUNCTION private.share_of_words(p_source jsonb, p_words text[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.share_of_words(p_source jsonb, p_words text[]) TO service_role;
+
 CREATE FUNCTION private.credit_note_search_text(p_prefix text, p_number bigint, p_customer_name text) RETURNS text
     LANGUAGE plpgsql IMMUTABLE COST 1000
     SET search_path TO ''
@@ -1503,3 +1461,59 @@ COMMENT ON FUNCTION public.list_stripe_events(p jsonb) IS 'Events of Stripe, the
 
 REVOKE ALL ON FUNCTION public.list_stripe_events(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.list_stripe_events(p jsonb) TO service_role;
+
+CREATE FUNCTION private.text_conditions(p jsonb, p_sources jsonb[], p_bill text) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+declare
+    v_words constant text[] := private.search_words(p ->> 'text');
+    v_limit constant integer := greatest(coalesce((p ->> 'count_to')::integer, 0), 1000) + 1;
+    v_within jsonb[] := p_sources;
+    -- Words of one or two letters alone are looked for in the texts themselves.
+    v_reads constant boolean := exists (select 1 from unnest(p_sources) s where not private.has_trigrams(s, v_words));
+    v_together boolean := false;
+    v_group text[];
+    v_named text;
+    v_sources jsonb;
+    v_all text[] := '{}';
+    v_many boolean;
+    v_share real;
+    v_found jsonb;
+begin
+    if cardinality(v_words) > 1 then
+        v_within := array(
+            select s from unnest(p_sources) s
+            where exists (select 1 from unnest(v_words) w
+                          where not private.has_trigrams(s, array[w]) or private.is_common(s, array[w])
+                             or private.ids_found(s, array[w], 1) <> '{}'));
+        -- Words that are all of one table are looked for together: few rows have them all.
+        v_together := cardinality(v_within) = 1
+            and (p_bill is null or not exists (select 1 from unnest(v_words) w where private.names_a_bill(w, p_bill) <> ''));
+    end if;
+    for n in 1 .. case when v_together then 1 else cardinality(v_words) end loop
+        v_group := case when v_together then v_words else v_words[n:n] end;
+        v_named := case when p_bill is not null and not v_together then private.names_a_bill(v_group[1], 'n.number') else '' end;
+        v_named := case
+            when v_named like '%is not null' then format('(select n.number from public.bills n where n.id = %s) is not null', p_bill)
+            -- Found once, by its index.
+            when v_named <> '' then format('%s = (select n.id from public.bills n where %s)', p_bill, substr(v_named, 5)) end;
+        select coalesce(jsonb_agg(f order by place) filter (where f ->> 'is' <> 'false'), '[{"is": "false", "many": false}]') into v_sources
+        from (select s || private.words_found(s, v_group, v_limit, v_reads), place from unnest(v_within) with ordinality as w (s, place)
+              union all
+              select jsonb_build_object('is', v_named, 'many', v_named like '%is not null'), 99 where v_named is not null) x (f, place);
+        v_all := v_all || (select '(' || string_agg(f ->> 'is', ' or ') || ')' from jsonb_array_elements(v_sources) f);
+        v_many := exists (select 1 from jsonb_array_elements(v_sources) f where (f ->> 'many')::boolean);
+        v_share := case when v_many then (select max(private.share_of_words(s, v_group)) from unnest(v_within) s) end;
+        if (v_found is null or (v_found ->> 'many')::boolean and not v_many or v_share < (v_found ->> 'share')::real) and not exists (
+                select 1 from jsonb_array_elements(v_sources) f where (f ->> 'many')::boolean and f ->> 'found' is null) then
+            v_found := jsonb_build_object('many', v_many, 'share', v_share, 'sources', v_sources, 'place', cardinality(v_all));
+        end if;
+    end loop;
+    return jsonb_build_object('all', v_all, 'found', v_found, 'reads', v_reads);
+end $$;
+
+COMMENT ON FUNCTION private.text_conditions(p jsonb, p_sources jsonb[], p_bill text) IS 'What a list is filtered by for its text: {text, count_to}, the sources that each word may be in, and the column of a bill''s id, if a word may be its number -> {all: the conditions; found: of the one that is best found its place and its sources, null if none can be; reads: whether a source must be read for it}.';
+
+REVOKE ALL ON FUNCTION private.text_conditions(p jsonb, p_sources jsonb[], p_bill text) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.text_conditions(p jsonb, p_sources jsonb[], p_bill text) TO service_role;
