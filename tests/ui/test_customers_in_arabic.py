@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -87,8 +88,8 @@ def office(
     *_, first, second = at.chain("M1", 3)
     for bill in utility.bills_of("M1"):
         services.bill_approval.issue(bill_id=bill.id, principal=ADMIN, now=utility.now)
-    customer = {"customer_id": first.customer_id, "principal": ADMIN}
-    when = {"now": utility.now, **customer}
+    customer: dict[str, Any] = {"customer_id": first.customer_id, "principal": ADMIN}
+    when: dict[str, Any] = {"now": utility.now, **customer}
     paid = {"amount": "100", "method": "cash", "received_on": utility.today}
     services.office_payments.record_payment(
         payment_id=str(uuid4()), bill_id=first.id, body=paid, **when

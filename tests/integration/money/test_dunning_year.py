@@ -34,7 +34,13 @@ STEPS: Final = (
 )
 MINIMUM: Final = 1_000
 NOTICE_DAYS: Final = 10
+DUE_AFTER: Final = timedelta(days=15)
 DUE: Final = {"reminder": "payment_reminder", "notice": "disconnection_notice"}
+
+
+def about(action: Json) -> str:
+    """What a step is about: a bill, or the account of who was never billed."""
+    return str(action["bill_id"] or f"account {action['customer_id']}")
 
 
 @pytest.fixture
@@ -87,7 +93,7 @@ class Year:
                 self.pages(function, today=today, until=until)
             assert self.rows("select count(*) as n from public.dunning_actions") == again
         actions = self.rows("select * from public.dunning_actions where taken_on = %s", self.today)
-        found = {(str(a["bill_id"]), a["step"]): (a["fee_minor"], a["tax_minor"]) for a in actions}
+        found = {(about(a), a["step"]): (a["fee_minor"], a["tax_minor"]) for a in actions}
         assert found == expected, self.today
         self.taken += len(actions)
         self.fees += sum(a["fee_minor"] > 0 for a in actions)
@@ -281,15 +287,19 @@ class Year:
             " and status = 'issued' order by id",
             customer,
         )
-        if not found or not bills:
+        if not found:
             return []
-        first = found[0]["on_date"]
-        bill = min(
-            bills, key=lambda b: (b["issued_on"] > first, abs((b["issued_on"] - first).days))
-        )
-        term = max(timedelta(0), bill["due_date"] - bill["issued_on"])
+        # Who was never billed has as long as bills have by default.
+        bill_id, term = None, DUE_AFTER
+        if bills:
+            first = found[0]["on_date"]
+            bill = min(
+                bills, key=lambda b: (b["issued_on"] > first, abs((b["issued_on"] - first).days))
+            )
+            bill_id = bill["id"]
+            term = max(timedelta(0), bill["due_date"] - bill["issued_on"])
         return [
-            charge | {"bill_id": bill["id"], "due_date": charge["on_date"] + term, "debt": found[0]}
+            charge | {"bill_id": bill_id, "due_date": charge["on_date"] + term, "debt": found[0]}
             for charge in found
             if charge["on_date"] + term < self.today
         ]
@@ -306,7 +316,7 @@ class Year:
             return {}
         level = max((action["day"] for action in taken), default=0)
         days = (self.today - charges[0]["due_date"]).days
-        bill = charges[0]["bill_id"]
+        bill = about({"bill_id": charges[0]["bill_id"], "customer_id": customer})
         if not taken and days >= 2:
             return {(bill, "overdue"): (0, 0)}
         step = next((s for s in STEPS if s.action == "demand" and s.day > level), None)
