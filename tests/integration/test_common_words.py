@@ -205,7 +205,10 @@ def test_a_list_that_is_looked_through_in_parts_misses_nothing(lists: Lists, wha
 @pytest.fixture
 def of_millions(lists: Lists) -> Iterator[None]:
     """Words are common, and lists long, as those of many millions of rows are."""
-    changed = (("private.share_of_words", "200000", "500"), ("private.page_by_key", " 5000", " 300"))
+    changed = (
+        ("private.share_of_words", "200000", "500"),
+        ("private.page_by_key", " 5000", " 300"),
+    )
     kept = []
     lists.connection.execute("reset role")
     for name, said, instead in changed:
