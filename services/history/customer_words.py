@@ -51,6 +51,7 @@ _OCCASION: Final = {
     "autopay_expiring": N_("card of autopay that expires"),
     "autopay_ended": N_("end of autopay"),
     "charges_overdue": N_("charges overdue"),
+    "account_statement": N_("statement of account"),
 }
 _PLAN_ENDED: Final = {
     "broken": N_("Instalment plan broken"),

@@ -556,11 +556,7 @@ GRANT ALL ON FUNCTION private.check_maker() TO service_role;
 
 CREATE FUNCTION private.ordered_id() RETURNS uuid
     LANGUAGE sql PARALLEL SAFE
-    AS $$
-    select encode(set_bit(set_bit(overlay(uuid_send(gen_random_uuid())
-                                          placing substring(int8send((extract(epoch from clock_timestamp()) * 1000)::bigint) from 3) from 1),
-                                  52, 1), 53, 1), 'hex')::uuid
-$$;
+    RETURN (encode(set_bit(set_bit(OVERLAY(uuid_send(gen_random_uuid()) PLACING SUBSTRING(int8send(((EXTRACT(epoch FROM clock_timestamp()) * (1000)::numeric))::bigint) FROM 3) FROM 1), (52)::bigint, 1), (53)::bigint, 1), 'hex'::text))::uuid;
 
 COMMENT ON FUNCTION private.ordered_id() IS 'A new id that begins with the time to the millisecond (RFC 9562, version 7), so that indexes by id grow at their end.';
 

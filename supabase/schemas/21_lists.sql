@@ -1397,28 +1397,6 @@ COMMENT ON FUNCTION public.list_drafts(p jsonb) IS 'Drafts, the newest period fi
 REVOKE ALL ON FUNCTION public.list_drafts(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.list_drafts(p jsonb) TO service_role;
 
-CREATE FUNCTION private.share_of_words(p_source jsonb, p_words text[]) RETURNS real
-    LANGUAGE plpgsql STABLE
-    SET search_path TO ''
-    AS $$
-declare
-    v_rows constant real := (select c.reltuples from pg_class c where c.oid = format('public.%I', p_source ->> 'table')::regclass);
-    v_share real;
-begin
-    -- Of fewer the trigrams answer soon.
-    if v_rows < 200000 then
-        return 0;
-    end if;
-    execute format('select (count(*) filter (where %s))::real / greatest(count(*), 1) from public.%I x tablesample system (%s) repeatable (1)',
-                   private.words_in(p_source, p_words, 'x'), p_source ->> 'table', (200000 / v_rows)::numeric(8, 6)) into v_share;
-    return v_share;
-end $$;
-
-COMMENT ON FUNCTION private.share_of_words(p_source jsonb, p_words text[]) IS 'Which part of a large source''s rows has all words, by a sample of some 2,000; 0 of one that is not large.';
-
-REVOKE ALL ON FUNCTION private.share_of_words(p_source jsonb, p_words text[]) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.share_of_words(p_source jsonb, p_words text[]) TO service_role;
-
 CREATE FUNCTION private.credit_note_search_text(p_prefix text, p_number bigint, p_customer_name text) RETURNS text
     LANGUAGE plpgsql IMMUTABLE COST 1000
     SET search_path TO ''
@@ -1461,6 +1439,28 @@ COMMENT ON FUNCTION public.list_stripe_events(p jsonb) IS 'Events of Stripe, the
 
 REVOKE ALL ON FUNCTION public.list_stripe_events(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.list_stripe_events(p jsonb) TO service_role;
+
+CREATE FUNCTION private.share_of_words(p_source jsonb, p_words text[]) RETURNS real
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+declare
+    v_rows constant real := (select c.reltuples from pg_class c where c.oid = format('public.%I', p_source ->> 'table')::regclass);
+    v_share real;
+begin
+    -- Of fewer the trigrams answer soon.
+    if v_rows < 200000 then
+        return 0;
+    end if;
+    execute format('select (count(*) filter (where %s))::real / greatest(count(*), 1) from public.%I x tablesample system (%s) repeatable (1)',
+                   private.words_in(p_source, p_words, 'x'), p_source ->> 'table', (200000 / v_rows)::numeric(8, 6)) into v_share;
+    return v_share;
+end $$;
+
+COMMENT ON FUNCTION private.share_of_words(p_source jsonb, p_words text[]) IS 'Which part of a large source''s rows has all words, by a sample of some 2,000; 0 of one that is not large.';
+
+REVOKE ALL ON FUNCTION private.share_of_words(p_source jsonb, p_words text[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.share_of_words(p_source jsonb, p_words text[]) TO service_role;
 
 CREATE FUNCTION private.text_conditions(p jsonb, p_sources jsonb[], p_bill text) RETURNS jsonb
     LANGUAGE plpgsql STABLE

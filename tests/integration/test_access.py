@@ -13,7 +13,9 @@ RELATIONS = """
       c.relkind in ('r', 'v', 'm', 'p')
 """
 FUNCTIONS = """
-    select p.oid::regprocedure::text, p.prosecdef, p.proconfig, n.nspname,
+    select p.oid::regprocedure::text, p.prosecdef,
+           case when p.prosqlbody is null then p.proconfig else array['search_path=""'] end,
+           n.nspname,
            pg_get_function_arguments(p.oid), p.prorettype::regtype::text
     from pg_proc p join pg_namespace n on n.oid = p.pronamespace
     where n.nspname in ('public', 'private')
@@ -88,7 +90,8 @@ def test_functions_run_as_their_caller_with_an_empty_search_path(database: str) 
         for name, definer, config, schema, arguments, result in connection.execute(FUNCTIONS):
             # Only the audit trail's triggers act as their owner: nobody can call a trigger.
             assert not definer or result == "trigger", name
-            assert 'search_path=""' in config, name
+            # The names in a body of standard SQL were looked up when it was made.
+            assert 'search_path=""' in (config or ()), name
             if schema == "public":
                 assert (arguments, result in ("jsonb", "json")) == ("p jsonb", True), name
 
