@@ -58,6 +58,12 @@ def id_of(kind: str, number: int | str) -> str:
     return str(UUID(md5(f"{kind}{number}".encode(), usedforsecurity=False).hexdigest()))
 
 
+def read_id(month: int, number: int) -> str:
+    """The id of a reading that bench/large_utility.py made."""
+    named = md5(f"{month}/{number}".encode(), usedforsecurity=False).hexdigest()
+    return str(UUID(f"{4096 + month:012x}{named[12:]}"))
+
+
 def _office(database: DatabaseService) -> Iterator[Question]:
     books = MonthEnd(database, _ZONE)
     # One that goes on, whenever this is asked.
@@ -325,7 +331,7 @@ def _credit_notes(database: DatabaseService, n: int) -> Iterator[Question]:
 def _bill(database: DatabaseService, n: int) -> Iterator[Question]:
     bill, payment = id_of("b", n), id_of("y", n)
     yield "bill", lambda: database.bill(bill)
-    yield "bill: readings", lambda: database.reading(id_of("r", f"1/{n}"))
+    yield "bill: readings", lambda: database.reading(read_id(1, n))
     yield "bill: payments", lambda: database.allocations(bill_id=bill)
     yield "bill: corrections", lambda: database.corrections_of_bill(bill)
     yield (
