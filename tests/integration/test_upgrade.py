@@ -55,9 +55,15 @@ def test_the_next_months_are_billed_as_before(
 
 
 def _read(bills: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """With their lines as they mean it, in whatever form they are stored."""
+    """With their lines as they mean it, in whatever form they are stored.
+
+    Of an id the end is compared, which is made from what the bill is of; it begins with a time.
+    """
     return [
-        bill | {"lines": [BillLine.from_json(line) for line in bill["lines"]]} for bill in bills
+        bill
+        | {"lines": [BillLine.from_json(line) for line in bill["lines"]]}
+        | {"id": bill["id"].rpartition("-")[2]}
+        for bill in bills
     ]
 
 
