@@ -124,10 +124,15 @@ def unsure(quality: Quality) -> str:
 
 
 def escaped(text: object) -> str:
-    """`text` so that Markdown shows it as it is: names may hold *, [, <, $, :red[, @ or www."""
+    """`text` so that Markdown shows it as it is: names may hold *, [, <, $, :red[, @ or www.
+
+    On a page that runs from right to left it keeps its own direction: a number before a street
+    stays there.
+    """
     marked = _ADDRESS.sub(rf"\g<0>{_NOTHING_WIDE}", " ".join(str(text).split()))
     marked = _DIRECTIVE.sub(f":{_NOTHING_WIDE}", marked)
-    return _PUNCTUATION.sub(r"\\\1", marked)
+    shown = _PUNCTUATION.sub(r"\\\1", marked)
+    return language().isolated({"shown": shown})["shown"] if shown else ""
 
 
 def cron_in_words(cron: str) -> str:

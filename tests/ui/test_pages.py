@@ -28,6 +28,7 @@ from services.database.transports.postgres import DirectTransport
 from services.identity.auth import Principal
 from services.identity.permissions import Role
 from services.jobs.by_hand import run_job
+from services.languages.language import Language
 from services.quantities.period import local_date, start_of_day
 from services.readings.submission import parse_submission
 from services.records.bills import Bill
@@ -817,6 +818,12 @@ def test_plain_takes_the_meaning_out_of_markdown() -> None:
     assert escaped("two\nlines") == "two lines"
     # Streamlit looks for :name: after Markdown has taken the backslashes away.
     assert ":material" not in escaped(":material/home:").replace("\\", "")
+
+
+def test_a_name_keeps_its_direction_in_arabic(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pages.shared.format.language", lambda: Language.of("ar"))
+    assert escaped("2 Canal Road") == "\u20682 Canal Road\u2069"
+    assert escaped("") == ""
 
 
 @pytest.mark.parametrize(
