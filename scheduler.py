@@ -6,6 +6,7 @@ many processes do so nor how long none of them ran.
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, date, datetime
@@ -51,6 +52,8 @@ SWEEP_LIMIT = 20
 STOP_SECONDS = 20.0
 # A channel is asked again at least so often while something waits for its turn there.
 LONGEST_TURN_SECONDS = 15.0
+# So long one look at the mailbox goes on; there is one each 5 minutes.
+LONGEST_LOOK_SECONDS = 120.0
 
 
 class SchedulerNotRunning(Exception):
@@ -419,8 +422,10 @@ class Scheduler:
         inbox = self._services.inbox
         if inbox is None:
             return
+        # Strangers can send more than is read in any time: what is left waits for the next look.
+        until = time.monotonic() + LONGEST_LOOK_SECONDS
         try:
-            while not self._stop.is_set():
+            while not self._stop.is_set() and time.monotonic() < until:
                 # What came back is on its other channels soon: the sweep looks each 15 s.
                 if self._services.last_errors.of(MailboxCheck.name, inbox.look) == 0:
                     return

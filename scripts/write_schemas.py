@@ -151,7 +151,7 @@ _NAMES: Final = (
     ),
     (
         "outbox",
-        r"note_(life|delivery|reply|address_gone)|stopped_numbers|dialled|(note_)?unreached(_page)?|letters|letter_batches|print_letters|hold_message|send_again|trust_email|mailbox\w*|handle_reply|customer_repl\w+",
+        r"note_(life|delivery|reply|address_gone|unreachable)|stopped_numbers|dialled|(note_)?unreached(_page)?|letters|letter_batches|print_letters|hold_message|send_again|trust_email|mailbox\w*|handle_reply|customer_repl\w+",
     ),
     (
         "ledger",

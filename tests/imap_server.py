@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,12 +68,23 @@ class ImapServer:
 
     port: int
     tls_port: int
+    folder: Path = Path()
+    owner: tuple[int, int] = (0, 0)
 
     def deliver(self, mail: bytes) -> None:
         """Put a mail into the mailbox, as a server that takes it in does."""
         with self.signed_in() as server:
             answer, _ = server.append("INBOX", "", "", mail)
             assert answer == "OK"
+
+    def fill(self, mails: Iterable[bytes]) -> None:
+        """Put many mails into the mailbox at once, where the server finds them at its next look."""
+        new = self.folder / "mail" / "new"
+        assert new.is_dir(), "deliver one mail first"
+        for number, mail in enumerate(mails):
+            file = new / f"{time.time_ns()}.M{number}P1.mill"
+            file.write_bytes(mail)
+            os.chown(file, *self.owner)
 
     def flags(self) -> list[bytes]:
         """The flags of each mail."""
@@ -114,8 +125,13 @@ def imap_server(certificate: CertificateFiles | None = None) -> Iterator[ImapSer
     if certificate is not None:
         ssl = f"yes\nssl_cert = <{certificate.certificate}\nssl_key = <{certificate.key}"
     with tempfile.TemporaryDirectory(prefix="billing-dovecot-") as name:
-        server = ImapServer(free_port(), free_port() if certificate else 0)
         folder = Path(name)
+        server = ImapServer(
+            free_port(),
+            free_port() if certificate else 0,
+            folder,
+            (entry.pw_uid, entry.pw_gid),
+        )
         folder.chmod(0o755)
         for part in ("home", "mail"):
             (folder / part).mkdir()

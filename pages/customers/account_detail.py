@@ -20,12 +20,13 @@ from pages.shared.components import description_list
 from pages.shared.detail import State, chosen_view, detail_header
 from pages.shared.form_ids import show_done
 from pages.shared.format import day, money
-from pages.shared.session import may, services
+from pages.shared.session import may, services, zone
 from pages.shared.timeline import show_timeline
 from pages.system.notification_cards import show_messages_to
 from services.identity.auth import Principal
 from services.identity.permissions import Permission
 from services.languages.sentence import N_
+from services.quantities.period import local_date
 from services.records.details import AccountHead
 from services.records.ledger import Account
 
@@ -94,12 +95,31 @@ def _states(account: Account) -> list[State]:
     return [(N_("Owes"), "blue")] if account.balance_minor else [(N_("Nothing open"), "gray")]
 
 
+def _phone(head: AccountHead) -> str:
+    """The number, and since when it is not reached; how to mend that stands under Details."""
+    said = [head.account.phone]
+    if head.sms_stopped_at:
+        since = day(local_date(head.sms_stopped_at, zone()))
+        said.append(_("no texts since {day} (STOP)", day=since))
+    if head.phone_unreached_at:
+        since = day(local_date(head.phone_unreached_at, zone()))
+        said.append(_("texts have not arrived since {day}", day=since))
+    return " · ".join(said)
+
+
+def _email(head: AccountHead) -> str:
+    if head.email_bounced_at is None:
+        return head.account.email
+    since = day(local_date(head.email_bounced_at, zone()))
+    return " · ".join((head.account.email, _("mail has come back since {day}", day=since)))
+
+
 def _show_head(head: AccountHead) -> None:
     account = head.account
     known = (
         (_("Address"), account.address),
-        (_("Phone"), account.phone),
-        (_("Email"), account.email),
+        (_("Phone"), _phone(head)),
+        (_("Email"), _email(head)),
     )
     description_list(
         [(_("Account"), account.account_no), *(fact for fact in known if fact[1])], least_width=160

@@ -75,6 +75,17 @@ def _show_where_nothing_arrives(
             ),
             icon=":material/speaker_notes_off:",
         )
+    if seen.phone_unreached_at is not None:
+        since = day(local_date(seen.phone_unreached_at, zone()))
+        st.warning(
+            _(
+                "Texts to {phone} have not arrived since {day}: the network knows no such number, "
+                "or it is no mobile phone. Ask the customer for another one.",
+                phone=escaped(seen.phone),
+                day=since,
+            ),
+            icon=":material/speaker_notes_off:",
+        )
     if seen.email_bounced_at is None:
         return
     since = day(local_date(seen.email_bounced_at, zone()))

@@ -105,6 +105,7 @@ class CustomerContacts:
             opted_out=contact.opted_out_at is not None,
             email_bounced_at=contact.email_bounced_at,
             sms_stopped_at=contact.sms_stopped_at,
+            phone_unreached_at=contact.phone_unreached_at,
         )
 
     def change(

@@ -22,7 +22,14 @@ class CustomerLookups:
         require(principal, Permission.VIEW_CUSTOMERS)
         account = self.database.account(customer_id)
         as_of = self.database.overdue_as_of() if account.overdue_minor else None
-        return AccountHead(account=account, overdue_as_of=as_of)
+        contact = self.database.customer_contact(customer_id)
+        return AccountHead(
+            account=account,
+            overdue_as_of=as_of,
+            email_bounced_at=contact.email_bounced_at,
+            sms_stopped_at=contact.sms_stopped_at,
+            phone_unreached_at=contact.phone_unreached_at,
+        )
 
     def open_items(self, *, customer_id: str, principal: Principal) -> OpenItems:
         """What is to pay, and credits that pay nothing yet, each the oldest first."""

@@ -162,6 +162,14 @@ class PageActions:
         if (before.email, before.phone) != (after.email, after.phone):
             self.direct.send(before, _changed_note(Language.of(before.language)))
 
+    def trust_email(self, visit: Visit, *, now: datetime) -> None:
+        """Let mail go again to the customer's address, as they say that it works; raises TooMany.
+
+        If it comes back again, the address is marked again.
+        """
+        self.changes.use(confirmed(visit).customer_id, now)
+        self.database.message_book.trust_email(actor=visit.actor, customer_id=visit.customer_id)
+
     def choose_language(self, visit: Visit, *, language: str, now: datetime) -> None:
         """Keep the language that the customer chose on a page as theirs; raises IllegalChange."""
         seen = self.contact(visit)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import Final
 
 from services.accounts.statements import PrintedStatements
@@ -29,6 +29,26 @@ _REQUESTS: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
+class Unreached:
+    """Since when (UTC) a customer's address or number is not reached; None: nothing is known.
+
+    The address and the number themselves are empty for who has a link alone.
+    """
+
+    email: str
+    phone: str
+    email_bounced_at: datetime | None
+    sms_stopped_at: datetime | None
+    phone_unreached_at: datetime | None
+
+    @property
+    def any(self) -> bool:
+        """Whether there is anything to say."""
+        since = (self.email_bounced_at, self.sms_stopped_at, self.phone_unreached_at)
+        return any(since)
+
+
+@dataclass(frozen=True, slots=True)
 class Home:
     """How an account stands, and the bills of which something is to pay, the oldest first."""
 
@@ -37,6 +57,7 @@ class Home:
     # Fees and the like, which no bill has; minor units.
     other_minor: int
     requests: tuple[CustomerRequest, ...]
+    unreached: Unreached
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +109,19 @@ class PageLookups:
         if account.open_bills:
             to_pay = tuple(self.database.open_bills(customer_id=visit.customer_id))
         billed = sum(b.balance_minor for b in to_pay if b.currency == account.currency)
-        return Home(account, to_pay, account.balance_minor - billed, self.requests(visit))
+        other = account.balance_minor - billed
+        return Home(account, to_pay, other, self.requests(visit), self.unreached(visit))
+
+    def unreached(self, visit: Visit) -> Unreached:
+        """Where messages do not reach the customer; who has a link alone learns no address."""
+        contact = self.database.customer_contact(visit.customer_id)
+        return Unreached(
+            email=contact.email if visit.confirmed else "",
+            phone=contact.phone if visit.confirmed else "",
+            email_bounced_at=contact.email_bounced_at,
+            sms_stopped_at=contact.sms_stopped_at,
+            phone_unreached_at=contact.phone_unreached_at,
+        )
 
     def requests(self, visit: Visit) -> tuple[CustomerRequest, ...]:
         """What the customer asked lately; nothing for who has a link alone."""

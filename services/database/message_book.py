@@ -1,12 +1,19 @@
 """What became of messages after they left, what customers answered, and sending once more."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Literal
 
 from services.database.queries.base import Queries
 from services.database.transport import Filter
 from services.records.base import Page
-from services.records.messages import CustomerReply, MailboxMark, ReplyChannel
+from services.records.messages import (
+    CustomerReply,
+    MailboxMark,
+    MailboxState,
+    ReplyChannel,
+    ReplyHead,
+)
 
 Reported = Literal["delivered", "read", "undelivered", "bounced"]
 
@@ -28,7 +35,7 @@ class MessageBook(Queries):
         """Keep what a channel reports of a message that it took; False where nothing changed.
 
         What came back is tried on the customer's other channels; with `address_is_gone` the
-        address gets no mail from now on.
+        address gets no mail from now on, and of a phone number it is said that texts do not arrive.
         """
         answer = self._call(
             "note_delivery",
@@ -87,11 +94,46 @@ class MessageBook(Queries):
         """Let mail go again to a customer's address that it came back from."""
         self._call("trust_email", actor=actor, customer_id=customer_id)
 
-    def mailbox_mark(self, name: str, *, note: MailboxMark | None = None) -> MailboxMark | None:
-        """How far a mailbox was read, after noting it where that is given; None: never."""
-        given = {} if note is None else note.model_dump()
+    def mailbox_mark(
+        self,
+        name: str,
+        *,
+        note: MailboxMark | None = None,
+        waiting: int = 0,
+        passed_over: int = 0,
+    ) -> MailboxState | None:
+        """How far a mailbox was read, after noting it where that is given; None: never.
+
+        With `note` go how many mails wait behind it, and how many were passed over to come to it.
+        """
+        given = {}
+        if note is not None:
+            given = note.model_dump() | {"waiting": waiting, "passed_over": passed_over}
         answer = self._call("mailbox_read", name=name, **given)
-        return None if answer["last_uid"] is None else MailboxMark.model_validate(answer)
+        return None if answer["last_uid"] is None else MailboxState.model_validate(answer)
+
+    def replies_wanted(
+        self,
+        heads: Sequence[ReplyHead],
+        *,
+        most_of_sender: int,
+        most_of_customers: int,
+        most_of_strangers: int,
+    ) -> list[int]:
+        """The numbers of the mails that are kept as answers, with those of the last 24 hours.
+
+        At most so many of one address, of all customers, and of all whom nobody knows.
+        """
+        if not heads:
+            return []
+        answer = self._call(
+            "customer_replies_wanted",
+            mails=[head.model_dump() for head in heads],
+            most_of_sender=most_of_sender,
+            most_of_customers=most_of_customers,
+            most_of_strangers=most_of_strangers,
+        )
+        return [int(uid) for uid in answer["wanted"]]
 
     def note_reply(
         self,
@@ -124,9 +166,20 @@ class MessageBook(Queries):
         )
         return bool(answer["new"])
 
-    def note_address_gone(self, *, actor: str, customer_id: str, email: str) -> None:
-        """Send no more mail to an address that a note came back from, if it is still theirs."""
-        self._call("note_address_gone", actor=actor, customer_id=customer_id, email=email)
+    def note_address_gone(
+        self, *, actor: str, customer_id: str, email: str, reported_at: datetime | None = None
+    ) -> None:
+        """Send no more mail to an address that a note came back from, if it is still theirs.
+
+        One that was trusted again since the report came (UTC) stays so.
+        """
+        self._call(
+            "note_address_gone",
+            actor=actor,
+            customer_id=customer_id,
+            email=email,
+            reported_at=reported_at.isoformat() if reported_at else None,
+        )
 
     def open_replies(self, *, page: int = 1, page_size: int = 10) -> Page[CustomerReply]:
         """Answers of customers that nobody has seen to, the last first."""

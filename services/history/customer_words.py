@@ -131,6 +131,14 @@ def reply(named: NamedChange) -> Said:
     )
 
 
+def stopped_number(named: NamedChange) -> Said:
+    """Whoever has the customer's number wants no texts, or wants them again."""
+    phone = named.text("phone")
+    if named.is_new:
+        return Said(what=sentence("No texts go to {phone}: a STOP came from it", phone=phone))
+    return Said(what=sentence("Texts go to {phone} again: a START came from it", phone=phone))
+
+
 def plan(named: NamedChange) -> Said:
     """An instalment plan was agreed, or ended."""
     reason = named.text("reason")
@@ -191,12 +199,22 @@ def _wishes(named: NamedChange) -> Iterator[Detail]:
         out = bool(named.value("opted_out_at"))
         wanted, none = sentence("wanted"), sentence("none")
         yield Detail(sentence("Messages"), wanted if out else none, none if out else wanted)
+    yield from _reach(named)
+
+
+def _reach(named: NamedChange) -> Iterator[Detail]:
+    """What became of mail to the address and of texts to the number."""
     if named.value("bounced_email") and "bounced_email" in named.change.after:
         gone = sentence("mail came back: the address gets none until it is changed")
         yield Detail(sentence("E-mail"), "", gone)
     elif named.change.before.get("bounced_email"):
         again = sentence("the address gets mail again")
         yield Detail(sentence("E-mail"), sentence("mail came back"), again)
+    if named.value("unreached_phone") and "unreached_phone" in named.change.after:
+        yield Detail(sentence("Phone"), "", sentence("texts do not arrive at the number"))
+    elif named.change.before.get("unreached_phone"):
+        arrives = sentence("texts arrive again")
+        yield Detail(sentence("Phone"), sentence("texts do not arrive at the number"), arrives)
 
 
 def _wish(value: object) -> str:

@@ -12,6 +12,7 @@ _SYSTEMS: Final = {
     "system:owed-work": N_("the background work"),
     "system:deliveries": N_("the reports of deliveries"),
     "system:mailbox": N_("the mailbox"),
+    "system:texts": N_("the texts of customers"),
     "system:payments": N_("the check of payments"),
     "system:refunds": N_("refunds"),
     "system:clock": N_("the check of the clock"),

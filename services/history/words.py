@@ -33,6 +33,7 @@ _OTHER: Final = "other"
 TABLES: Final[dict[str, tuple[str, Words]]] = {
     "customers": ("contact", customer_words.customer),
     "customer_channels": ("contact", customer_words.channels),
+    "stopped_numbers": ("contact", customer_words.stopped_number),
     "customer_notes": ("note", customer_words.note),
     "customer_sessions": ("page", page_words.visit),
     "customer_pages": ("page", page_words.links),

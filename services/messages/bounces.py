@@ -19,6 +19,8 @@ _TOKEN: Final = re.compile(r"[a-z2-7]{39}")
 _MAC_BYTES: Final = 8
 # A mail to us names few; a stranger's may name thousands.
 _MOST_ADDRESSES: Final = 20
+# One is ours, if any; a stranger may make up as many as they like, and each costs a look-up.
+_MOST_MARKS: Final = 3
 _STATUS: Final = re.compile(r"\b([245]\.\d{1,3}\.\d{1,3})\b")
 # Where servers write to whom a message in a mailbox was sent.
 _ENVELOPE: Final = ("Delivered-To", "X-Original-To", "Envelope-To", "X-Delivered-To", "To")
@@ -89,11 +91,15 @@ class ReturnAddress:
         """What has the shape of a mark in the addresses that a mail came to: of what it is."""
         given = [value for name in _ENVELOPE for value in mail.get_all(name, [])]
         found = getaddresses([str(value) for value in given[:_MOST_ADDRESSES]])
+        seen: set[str] = set()
         for _, address in found[:_MOST_ADDRESSES]:
             local, _, domain = address.lower().rpartition("@")
             name, _, mark = local.rpartition("+")
             if f"{name}@{domain}" != self.address.lower() or not _TOKEN.fullmatch(mark):
                 continue
+            if mark in seen or len(seen) == _MOST_MARKS:
+                continue
+            seen.add(mark)
             with suppress(binascii.Error):
                 yield base64.b32decode(mark.upper() + "=")[:-_MAC_BYTES], mark
 

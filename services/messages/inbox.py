@@ -2,13 +2,17 @@
 
 import logging
 import re
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from email import policy
+from email.header import Header
 from email.headerregistry import HeaderRegistry
 from email.message import EmailMessage, Message
 from email.parser import BytesParser
+from email.policy import Compat32
 from email.utils import parseaddr
 from html import unescape
 from typing import Final
@@ -16,7 +20,7 @@ from uuid import NAMESPACE_URL, uuid5
 
 from services.database.errors import NotFound
 from services.database.service import DatabaseService
-from services.integrations.mailbox import Lying, Mailbox, OpenMailbox
+from services.integrations.mailbox import Head, Lying, Mailbox, OpenMailbox
 from services.messages.bounces import (
     Bounce,
     ReturnAddress,
@@ -27,12 +31,21 @@ from services.messages.bounces import (
 from services.messages.channels import EMAIL
 from services.messages.reports import ACTOR as REPORTS
 from services.messages.reports import is_id, storable
-from services.records.messages import MailboxMark
+from services.records.messages import MailboxMark, MailboxState, ReplyHead
 
 log = logging.getLogger(__name__)
 
 ACTOR: Final = "system:mailbox"
-AT_ONCE: Final = 200
+# Of a look, after which others may go on: a thousand heads are a few megabytes.
+AT_ONCE: Final = 1_000
+_HEADS_AT_ONCE: Final = 250
+# Of one mark in so many heads; a message comes back once or twice.
+_MOST_OF_A_MARK: Final = 5
+# The answers that are kept within a day: of one address, of all customers, and of all others. What
+# is more stays unread in the mailbox, and an alert says so.
+MOST_OF_A_SENDER: Final = 20
+MOST_OF_CUSTOMERS: Final = 2_000
+MOST_OF_STRANGERS: Final = 200
 # Of a mailbox that was never read, what came before is left to its owner.
 _LOOKS_BACK: Final = timedelta(days=7)
 _OUR_ID: Final = re.compile(r"<([0-9a-f-]{36})@([^<>\s]+)>")
@@ -41,6 +54,18 @@ _MOST_LINES: Final = 200
 _LONGEST_HEADER: Final = 4_000
 _LONGEST_TEXT: Final = 100_000
 _NEW_LINES: Final = frozenset({"br", "p", "div", "tr", "li", "blockquote"})
+
+
+class _Unparsed(Compat32):
+    """The headers of a head as they stand: to take each apart would be most of a look's time."""
+
+    def header_fetch_parse(self, name: str, value: str) -> str | Header:
+        """A header, as long as anybody reads one."""
+        found: str | Header = super().header_fetch_parse(name, value[:_LONGEST_HEADER])
+        return found
+
+
+_HEADS: Final = _Unparsed()
 _registry: Final = HeaderRegistry()
 _POLICY: Final = policy.default.clone(
     header_factory=lambda name, value: _registry(name, value[:_LONGEST_HEADER])
@@ -52,7 +77,10 @@ class Inbox:
     """Reads the mailbox; any number of processes may, since each mail counts once.
 
     `sender` is the address that customers get mail from; `returns` marks what comes back, None
-    where mail comes back without a mark and so marks nothing.
+    where mail comes back without a mark and so marks nothing. Nothing is ever answered.
+
+    Strangers may fill the mailbox: of each mail the head is read, and the mail itself only where it
+    is a report on a message of ours or one of the answers that are kept.
     """
 
     database: DatabaseService
@@ -66,47 +94,119 @@ class Inbox:
 
         Raises ServiceUnavailable and DatabaseError: the rest is taken up at the next look.
         """
-        book, name = self.database.message_book, self.mailbox.name
+        book, name, looked = self.database.message_book, self.mailbox.name, 0
         with self.mailbox.opened() as opened:
-            mark = book.mailbox_mark(name)
-            numbers = self._numbers(opened, mark)[:limit]
-            for uid in numbers:
-                if (lying := opened.message(uid)) is not None:
-                    self._take(lying)
+            after = self._last_read(opened)
+            while looked < limit:
+                heads = opened.heads(after=after, most=min(_HEADS_AT_ONCE, limit - looked))
+                passed_over = self._take(opened, heads)
+                after = heads[-1].uid if heads else after
                 book.mailbox_mark(
-                    name, note=MailboxMark(uid_validity=opened.uid_validity, last_uid=uid)
+                    name,
+                    note=MailboxMark(uid_validity=opened.uid_validity, last_uid=after),
+                    waiting=opened.waiting(),
+                    passed_over=passed_over,
                 )
-        return len(numbers)
+                if not heads:
+                    break
+                looked += len(heads)
+        return looked
 
-    def _numbers(self, opened: OpenMailbox, mark: MailboxMark | None) -> list[int]:
-        known = mark is not None and mark.uid_validity == opened.uid_validity
-        after = mark.last_uid if mark is not None and known else None
-        return opened.numbers(after=after, since=(self.clock() - _LOOKS_BACK).date())
+    def state(self) -> MailboxState | None:
+        """How the mailbox stood at the last look; None where there was none. Raises DatabaseError.
 
-    def _take(self, lying: Lying) -> None:
+        It asks the database alone.
+        """
+        return self.database.message_book.mailbox_mark(self.mailbox.name)
+
+    def _last_read(self, opened: OpenMailbox) -> int:
+        mark = self.database.message_book.mailbox_mark(self.mailbox.name)
+        if mark is not None and mark.uid_validity == opened.uid_validity:
+            return mark.last_uid
+        return opened.last_before((self.clock() - _LOOKS_BACK).date())
+
+    def _take(self, opened: OpenMailbox, heads: Sequence[Head]) -> int:
+        """Take up what is for us; how many answers were left in the mailbox as too many."""
+        answers: list[ReplyHead] = []
+        seen: Counter[str] = Counter()
+        for head in heads:
+            with self._readable(head.uid):
+                mail = BytesParser(policy=_HEADS).parsebytes(head.content, headersonly=True)
+                if (ours := self._ours(mail)) is not None:
+                    seen[ours] += 1
+                    # Who has a message of ours may send its report as often as they like.
+                    few = seen[ours] <= _MOST_OF_A_MARK
+                    if few and self._take_if_report(opened, head.uid):
+                        continue
+                if (answer := self._answer(head.uid, mail)) is not None:
+                    answers.append(answer)
+        wanted = self.database.message_book.replies_wanted(
+            answers,
+            most_of_sender=MOST_OF_A_SENDER,
+            most_of_customers=MOST_OF_CUSTOMERS,
+            most_of_strangers=MOST_OF_STRANGERS,
+        )
+        for uid in wanted:
+            if (lying := opened.message(uid)) is not None:
+                with self._readable(uid):
+                    self._take_mail(_parsed(lying), lying)
+        return len(answers) - len(wanted)
+
+    @contextmanager
+    def _readable(self, uid: int) -> Iterator[None]:
+        """Whatever a stranger wrote, the mails after it are read."""
         try:
-            mail = BytesParser(policy=_POLICY).parsebytes(lying.content)
-            self._take_mail(mail, lying)
+            yield
         except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
-            # Whatever a stranger wrote, the mails after it are read.
-            log.warning(
-                "mail %d cannot be read and stays in the mailbox", lying.uid, exc_info=error
-            )
+            log.warning("mail %d cannot be read and stays in the mailbox", uid, exc_info=error)
+
+    def _ours(self, mail: Message) -> str | None:
+        """Of which message or customer a mail has the mark that only we can make."""
+        if self.returns is None:
+            return None
+        notification_id = self.returns.message_of(mail)
+        if notification_id is not None:
+            return notification_id
+        found = self.returns.customer_of(mail, self._email_of)
+        return found[0] if found else None
+
+    def _take_if_report(self, opened: OpenMailbox, uid: int) -> bool:
+        """Take up a mail that came back to a mark of ours; False where a person wrote it."""
+        lying = opened.message(uid)
+        if lying is None:
+            return True
+        mail = _parsed(lying)
+        if not is_report(mail):
+            return False
+        self._take_report(mail, lying)
+        return True
+
+    def _answer(self, uid: int, mail: Message) -> ReplyHead | None:
+        """A mail as an answer that may be kept; None for what a program wrote, or ourselves."""
+        sender = self._sender_of(mail)
+        if not sender or is_automatic(mail):
+            return None
+        return ReplyHead(uid=uid, sender=sender, notification_id=self._answered(mail))
+
+    def _sender_of(self, mail: Message) -> str:
+        """Whose address it comes from, as it is kept; nothing where it has none, or ours."""
+        _, sender = parseaddr(str(mail.get("From", "")))
+        return "" if sender.lower() == self.sender.lower() else storable(sender)[:254]
 
     def _take_mail(self, mail: EmailMessage, lying: Lying) -> None:
         if is_report(mail):
-            self._take_report(mail)
+            self._take_report(mail, lying)
         elif not is_automatic(mail):
             self._take_reply(mail, lying)
 
-    def _take_report(self, mail: EmailMessage) -> None:
+    def _take_report(self, mail: EmailMessage, lying: Lying) -> None:
         bounce = bounce_of(mail)
         if self.returns is None or bounce is None:
             log.info("a delivery report in the mailbox is of no message of ours, or of a delay")
             return
         notification_id = self.returns.message_of(mail)
         if notification_id is None:
-            self._take_report_of_note(mail, self.returns, bounce)
+            self._take_report_of_note(mail, self.returns, bounce, lying.arrived_at)
             return
         self.database.message_book.note_delivery(
             actor=REPORTS,
@@ -118,7 +218,11 @@ class Inbox:
         )
 
     def _take_report_of_note(
-        self, mail: EmailMessage, returns: ReturnAddress, bounce: Bounce
+        self,
+        mail: EmailMessage,
+        returns: ReturnAddress,
+        bounce: Bounce,
+        reported_at: datetime | None,
     ) -> None:
         """Mark an address from which a code or another note sent at once came back."""
         found = returns.customer_of(mail, self._email_of)
@@ -127,7 +231,7 @@ class Inbox:
             return
         customer_id, email = found
         self.database.message_book.note_address_gone(
-            actor=REPORTS, customer_id=customer_id, email=email
+            actor=REPORTS, customer_id=customer_id, email=email, reported_at=reported_at
         )
 
     def _email_of(self, customer_id: str) -> str:
@@ -137,8 +241,8 @@ class Inbox:
             return ""
 
     def _take_reply(self, mail: EmailMessage, lying: Lying) -> None:
-        _, sender = parseaddr(str(mail.get("From", "")))
-        if not sender or sender.lower() == self.sender.lower():
+        sender = self._sender_of(mail)
+        if not sender:
             return
         own = str(mail.get("Message-ID", "")) or lying.content.hex()
         self.database.message_book.note_reply(
@@ -146,13 +250,13 @@ class Inbox:
             reply_id=str(uuid5(NAMESPACE_URL, f"electricity-billing/reply/{own}")),
             notification_id=self._answered(mail),
             channel="email",
-            sender=storable(sender)[:254],
+            sender=sender,
             subject=storable(str(mail.get("Subject", "")))[:300],
             body=storable(_text_of(mail)),
             received_at=self._received(mail),
         )
 
-    def _answered(self, mail: EmailMessage) -> str | None:
+    def _answered(self, mail: Message) -> str | None:
         """Which message of ours it names as the one that it answers."""
         domain = self.sender.rpartition("@")[2].lower()
         named = f"{mail.get('In-Reply-To', '')} {mail.get('References', '')}"
@@ -165,6 +269,10 @@ class Inbox:
         if not isinstance(said, datetime) or said.tzinfo is None:
             return now
         return said if now - timedelta(days=365) < said < now else now
+
+
+def _parsed(lying: Lying) -> EmailMessage:
+    return BytesParser(policy=_POLICY).parsebytes(lying.content)
 
 
 def _text_of(mail: EmailMessage) -> str:

@@ -38,6 +38,8 @@ _WHY: Final = {
     "30008": "the network does not say why",
     "30034": "our number is not registered for texts in that country",
 }
+# Those of the number itself; the others may be of one text alone.
+_NO_SUCH_PHONE: Final = frozenset({"30005", "30006"})
 _OF_WHATSAPP: Final[dict[str, Reported]] = {
     "delivered": "delivered",
     "read": "read",
@@ -82,6 +84,7 @@ class TwilioReports:
             if status == "undelivered"
             else "",
             message_id=said.get("MessageSid", "")[:100],
+            address_is_gone=status == "undelivered" and code in _NO_SUCH_PHONE,
         )
 
 

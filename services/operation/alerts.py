@@ -38,6 +38,7 @@ _TITLES: Final = {
     "disk_low": N_("The disk is getting full"),
     "disk_full": N_("The disk is full"),
     "database": N_("The database is away"),
+    "mailbox": N_("The mailbox is flooded"),
     "outside": N_("A service does not answer"),
 }
 # By whose check it is seen that a service answers again, when nobody else asks it.

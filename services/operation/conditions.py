@@ -13,7 +13,7 @@ from services.database.transport import DatabaseError
 from services.health.disk import Room
 from services.jobs import jobs
 from services.jobs.due_runs import DueRuns
-from services.languages.sentence import nsentence, sentence
+from services.languages.sentence import joined, nsentence, sentence
 from services.operation.figures import Figures
 from services.operation.punctuality import late_among
 from services.quantities.money import Money
@@ -28,12 +28,16 @@ BACKUP: Final = "backup"
 JOBS_HELD: Final = "jobs_held"
 OUTBOX: Final = "outbox"
 BILLS: Final = "bills"
+MAILBOX: Final = "mailbox"
 OUTSIDE: Final = "outside:"
 # What can be reported without the database.
 WITHOUT_DATABASE: Final = (DATABASE, DISK_LOW, DISK_FULL)
 # Of a handful of bills any share is chance.
 _FEWEST_BILLS: Final = 20
 _BILLS_AGAIN: Final = timedelta(hours=6)
+# So many mails are read within minutes; what is behind them waits for hours.
+_MOST_WAITING: Final = 20_000
+_FLOOD_IS_OVER: Final = timedelta(days=1)
 
 
 @dataclass
@@ -80,6 +84,7 @@ class Conditions:
             self._look_at_outbox(found, now)
             history = self._look_at_jobs(found, now)
             self._look_at_bills(found, history, now)
+            self._look_at_mailbox(found, now)
             found.note(DATABASE, None)
         except DatabaseError as error:
             found.note(
@@ -140,6 +145,26 @@ class Conditions:
             ),
         )
         found.note(OUTBOX, said)
+
+    def _look_at_mailbox(self, found: Look, now: datetime) -> None:
+        inbox = self._services.inbox
+        state = inbox.state() if inbox is not None else None
+        said: list[str] = []
+        if state is not None and state.is_flooded(now, over_after=_FLOOD_IS_OVER):
+            since = (state.flooded_since or now).astimezone(self._zone)
+            said.append(
+                sentence(
+                    "Since {day}, {time}, {mails} of strangers in the mailbox were left unread, as "
+                    "more than are kept. Delivery reports and customers' answers are read as ever.",
+                    day=since.date(),
+                    time=f"{since:%H:%M}",
+                    mails=nsentence("{count} mail", "{count} mails", state.passed_over),
+                )
+            )
+        if state is not None and state.waiting > _MOST_WAITING:
+            mails = nsentence("{count} mail", "{count} mails", state.waiting)
+            said.append(sentence("{mails} wait to be read in the mailbox.", mails=mails))
+        found.note(MAILBOX, joined(said, " ") if said else None)
 
     def _look_at_jobs(self, found: Look, now: datetime) -> JobHistory:
         due = DueRuns(self._services, lambda: now, threading.Event())

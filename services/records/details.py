@@ -75,10 +75,17 @@ class Payer(Record):
 
 
 class AccountHead(Record):
-    """An account, and the day that what is overdue on it is as of; None where nothing is."""
+    """An account, and the day that what is overdue on it is as of; None where nothing is.
+
+    The instants (UTC) say since when mail to its address comes back, its number wants no texts, and
+    texts do not arrive there; None where nothing is known of it.
+    """
 
     account: Account
     overdue_as_of: date | None
+    email_bounced_at: datetime | None = None
+    sms_stopped_at: datetime | None = None
+    phone_unreached_at: datetime | None = None
 
 
 class OpenItems(Record):

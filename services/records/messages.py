@@ -1,6 +1,6 @@
 """How customers are reached and what was sent to them, as it travels from the database: records."""
 
-from datetime import datetime, time
+from datetime import datetime, time, timedelta
 from typing import Final, Literal
 
 from pydantic import Field, SecretStr
@@ -64,6 +64,8 @@ class CustomerContact(Record):
     email_bounced_at: datetime | None = None
     # Since when whoever has the number wants no texts (UTC).
     sms_stopped_at: datetime | None = None
+    # Since when the network says that texts cannot reach the number (UTC); they are tried still.
+    phone_unreached_at: datetime | None = None
 
 
 class ContactDetails(Record):
@@ -86,6 +88,7 @@ class ContactDetails(Record):
     opted_out: bool
     email_bounced_at: datetime | None = None
     sms_stopped_at: datetime | None = None
+    phone_unreached_at: datetime | None = None
 
 
 class NotificationClaim(Record):
@@ -163,11 +166,37 @@ class CustomerReply(Record):
     received_at: datetime
 
 
+class ReplyHead(Record):
+    """A mail that may be a customer's answer, before it is read; `uid` is its number."""
+
+    uid: int
+    sender: str
+    notification_id: str | None = None
+
+
 class MailboxMark(Record):
     """How far a mailbox was read: up to a number, in one of the numberings of its server."""
 
     uid_validity: int
     last_uid: int
+
+
+class MailboxState(MailboxMark):
+    """How a mailbox stood when it was last read (UTC), and whether strangers flood it.
+
+    `waiting` are mails behind the last one that was read, `passed_over` those that were left
+    unread as too many from `flooded_since` to `flooded_at` (UTC).
+    """
+
+    read_at: datetime
+    waiting: int
+    passed_over: int
+    flooded_since: datetime | None
+    flooded_at: datetime | None
+
+    def is_flooded(self, now: datetime, *, over_after: timedelta) -> bool:
+        """Whether mails were passed over within so much time before `now` (UTC)."""
+        return self.flooded_at is not None and now - self.flooded_at < over_after
 
 
 class FailedWork(Record):

@@ -295,7 +295,8 @@ begin
         'opted_out_at', k.opted_out_at,
         'email_bounced_at', case when k.bounced_email = c.email then k.bounced_at end,
         'sms_stopped_at', (select s.stopped_at from public.stopped_numbers s
-                           where s.phone = private.dialled(c.phone) and s.started_at is null))
+                           where s.phone = private.dialled(c.phone) and s.started_at is null),
+        'phone_unreached_at', case when k.unreached_phone = private.dialled(c.phone) then k.unreached_phone_at end)
     into v_contact
     from public.customers c left join public.customer_channels k on k.customer_id = c.id
     where c.id = (p ->> 'customer_id')::uuid;

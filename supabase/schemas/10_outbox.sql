@@ -140,10 +140,14 @@ CREATE TABLE public.customer_channels (
     opted_out_at timestamp with time zone,
     bounced_email text,
     bounced_at timestamp with time zone,
+    email_trusted_at timestamp with time zone,
+    unreached_phone text,
+    unreached_phone_at timestamp with time zone,
     CONSTRAINT customer_channels_bounced_check CHECK (((bounced_email IS NULL) = (bounced_at IS NULL))),
     CONSTRAINT customer_channels_discord_webhook_url_check CHECK ((discord_webhook_url ~ '^https?://'::text)),
     CONSTRAINT customer_channels_preferred_check CHECK ((preferred = ANY (ARRAY['email'::text, 'sms'::text, 'whatsapp'::text, 'discord_customer'::text]))),
-    CONSTRAINT customer_channels_quiet_check CHECK ((((quiet_from IS NULL) = (quiet_until IS NULL)) AND ((quiet_from IS NULL) OR (quiet_from <> quiet_until))))
+    CONSTRAINT customer_channels_quiet_check CHECK ((((quiet_from IS NULL) = (quiet_until IS NULL)) AND ((quiet_from IS NULL) OR (quiet_from <> quiet_until)))),
+    CONSTRAINT customer_channels_unreached_check CHECK (((unreached_phone IS NULL) = (unreached_phone_at IS NULL)))
 );
 
 COMMENT ON TABLE public.customer_channels IS 'How a customer wants to be reached beside the post. Apart from customers, so that lists of them never carry an address that is a secret.';
@@ -159,6 +163,10 @@ COMMENT ON COLUMN public.customer_channels.quiet_from IS 'No message leaves from
 COMMENT ON COLUMN public.customer_channels.opted_out_at IS 'Since when the customer wants no messages; null: wants them.';
 
 COMMENT ON COLUMN public.customer_channels.bounced_email IS 'The address that mail came back from; it gets none while it is still the customer''s.';
+
+COMMENT ON COLUMN public.customer_channels.email_trusted_at IS 'When somebody last said that the address works: reports on what was sent before it mark it no more.';
+
+COMMENT ON COLUMN public.customer_channels.unreached_phone IS 'The number (E.164) at which texts do not arrive, as the network says; they are tried still, for networks err. One that arrives takes it away.';
 
 ALTER TABLE ONLY public.customer_channels
     ADD CONSTRAINT customer_channels_pkey PRIMARY KEY (customer_id);
@@ -206,6 +214,10 @@ ALTER TABLE ONLY public.customer_replies
 
 CREATE INDEX customer_replies_customer ON public.customer_replies USING btree (customer_id);
 
+CREATE INDEX customer_replies_kept ON public.customer_replies USING btree (created_at);
+
+CREATE INDEX customer_replies_of_sender ON public.customer_replies USING btree (lower(sender), created_at);
+
 CREATE INDEX customer_replies_open ON public.customer_replies USING btree (received_at DESC, id DESC) WHERE (handled_at IS NULL);
 
 CREATE INDEX customer_replies_received ON public.customer_replies USING btree (received_at);
@@ -218,10 +230,21 @@ CREATE TABLE public.mailboxes (
     name text NOT NULL,
     uid_validity bigint NOT NULL,
     last_uid bigint NOT NULL,
-    read_at timestamp with time zone DEFAULT now() NOT NULL
+    read_at timestamp with time zone DEFAULT now() NOT NULL,
+    waiting bigint DEFAULT 0 NOT NULL,
+    passed_over bigint DEFAULT 0 NOT NULL,
+    flooded_since timestamp with time zone,
+    flooded_at timestamp with time zone,
+    CONSTRAINT mailboxes_check CHECK (((flooded_since IS NULL) = (flooded_at IS NULL))),
+    CONSTRAINT mailboxes_passed_over_check CHECK ((passed_over >= 0)),
+    CONSTRAINT mailboxes_waiting_check CHECK ((waiting >= 0))
 );
 
 COMMENT ON TABLE public.mailboxes IS 'How far the mailbox of the sender''s address was read: of what the server numbers anew (uid_validity) up to last_uid. Nothing in it is changed.';
+
+COMMENT ON COLUMN public.mailboxes.waiting IS 'Mails behind last_uid when it was last read.';
+
+COMMENT ON COLUMN public.mailboxes.passed_over IS 'Mails that were left unread as too many from flooded_since to flooded_at; a day without one ends a flood.';
 
 ALTER TABLE ONLY public.mailboxes
     ADD CONSTRAINT mailboxes_pkey PRIMARY KEY (name);
@@ -1090,6 +1113,23 @@ COMMENT ON FUNCTION public.claim_messages(p jsonb) IS 'Leases the work of the fi
 REVOKE ALL ON FUNCTION public.claim_messages(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.claim_messages(p jsonb) TO service_role;
 
+CREATE FUNCTION public.trust_email(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    perform private.set_actor(p);
+    update public.customer_channels
+    set bounced_email = null, bounced_at = null, email_trusted_at = now(), updated_at = now()
+    where customer_id = (p ->> 'customer_id')::uuid and bounced_email is not null;
+    return '{}'::jsonb;
+end $$;
+
+COMMENT ON FUNCTION public.trust_email(p jsonb) IS 'Lets mail go again to an address that it came back from: {actor, customer_id}.';
+
+REVOKE ALL ON FUNCTION public.trust_email(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.trust_email(p jsonb) TO service_role;
+
 CREATE FUNCTION private.note_life() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -1115,22 +1155,6 @@ COMMENT ON FUNCTION private.note_life() IS 'Adds to a message''s life what becam
 
 REVOKE ALL ON FUNCTION private.note_life() FROM PUBLIC;
 GRANT ALL ON FUNCTION private.note_life() TO service_role;
-
-CREATE FUNCTION public.trust_email(p jsonb) RETURNS jsonb
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-begin
-    perform private.set_actor(p);
-    update public.customer_channels set bounced_email = null, bounced_at = null, updated_at = now()
-    where customer_id = (p ->> 'customer_id')::uuid and bounced_email is not null;
-    return '{}'::jsonb;
-end $$;
-
-COMMENT ON FUNCTION public.trust_email(p jsonb) IS 'Lets mail go again to an address that it came back from: {actor, customer_id}.';
-
-REVOKE ALL ON FUNCTION public.trust_email(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.trust_email(p jsonb) TO service_role;
 
 CREATE FUNCTION public.note_delivery(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql
@@ -1160,13 +1184,10 @@ begin
         message_id = coalesce(nullif(p ->> 'message_id', ''), message_id)
     where id = v_row.id;
     if v_back and (p ->> 'address_is_gone')::boolean then
-        insert into public.customer_channels as k (customer_id, bounced_email, bounced_at)
-        select c.id, c.email, now() from public.customers c
-        -- Unless it was changed since.
-        where c.id = v_row.customer_id
-          and left(c.email, 1) || '…@' || split_part(c.email, '@', 2) = v_row.recipient
-        on conflict (customer_id) do update
-        set bounced_email = excluded.bounced_email, bounced_at = excluded.bounced_at, updated_at = now();
+        perform private.note_unreachable(v_row);
+    elsif not v_back and v_row.channel = 'sms' then
+        update public.customer_channels set unreached_phone = null, unreached_phone_at = null, updated_at = now()
+        where customer_id = v_row.customer_id and unreached_phone is not null;
     end if;
     if v_back and v_work.id is not null and v_work.steps #>> '{12,status}' in ('done', 'pending', 'failed') then
         -- The other channels are tried, each of them once; whoever is at it does not know of this.
@@ -1206,6 +1227,35 @@ COMMENT ON FUNCTION public.hold_message(p jsonb) IS 'Takes a message out of the 
 REVOKE ALL ON FUNCTION public.hold_message(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.hold_message(p jsonb) TO service_role;
 
+CREATE FUNCTION public.mailbox_read(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_row public.mailboxes;
+    v_passed constant bigint := coalesce((p ->> 'passed_over')::bigint, 0);
+begin
+    if p ? 'last_uid' then
+        insert into public.mailboxes as m (name, uid_validity, last_uid, waiting, passed_over, flooded_since, flooded_at)
+        values (p ->> 'name', (p ->> 'uid_validity')::bigint, (p ->> 'last_uid')::bigint, coalesce((p ->> 'waiting')::bigint, 0),
+                v_passed, case when v_passed > 0 then now() end, case when v_passed > 0 then now() end)
+        on conflict (name) do update
+        set last_uid = case when m.uid_validity = excluded.uid_validity then greatest(m.last_uid, excluded.last_uid) else excluded.last_uid end,
+            uid_validity = excluded.uid_validity, read_at = now(), waiting = excluded.waiting,
+            passed_over = case when v_passed = 0 then m.passed_over
+                               when m.flooded_at > now() - interval '1 day' then m.passed_over + v_passed else v_passed end,
+            flooded_since = case when v_passed = 0 or m.flooded_at > now() - interval '1 day' then m.flooded_since else now() end,
+            flooded_at = case when v_passed = 0 then m.flooded_at else now() end;
+    end if;
+    select * into v_row from public.mailboxes where name = p ->> 'name';
+    return to_jsonb(v_row) - 'name';
+end $$;
+
+COMMENT ON FUNCTION public.mailbox_read(p jsonb) IS 'How far a mailbox was read, after noting it where it is given: {name, uid_validity?, last_uid?, waiting?, passed_over?} -> {uid_validity, last_uid, read_at, waiting, passed_over, flooded_since, flooded_at}, null for one that never was.';
+
+REVOKE ALL ON FUNCTION public.mailbox_read(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.mailbox_read(p jsonb) TO service_role;
+
 CREATE FUNCTION public.send_again(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -1241,29 +1291,6 @@ COMMENT ON FUNCTION public.send_again(p jsonb) IS 'Sends a message once more on 
 REVOKE ALL ON FUNCTION public.send_again(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.send_again(p jsonb) TO service_role;
 
-CREATE FUNCTION public.mailbox_read(p jsonb) RETURNS jsonb
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-declare
-    v_row public.mailboxes;
-begin
-    if p ? 'last_uid' then
-        insert into public.mailboxes as m (name, uid_validity, last_uid)
-        values (p ->> 'name', (p ->> 'uid_validity')::bigint, (p ->> 'last_uid')::bigint)
-        on conflict (name) do update
-        set last_uid = case when m.uid_validity = excluded.uid_validity then greatest(m.last_uid, excluded.last_uid) else excluded.last_uid end,
-            uid_validity = excluded.uid_validity, read_at = now();
-    end if;
-    select * into v_row from public.mailboxes where name = p ->> 'name';
-    return jsonb_build_object('uid_validity', v_row.uid_validity, 'last_uid', v_row.last_uid);
-end $$;
-
-COMMENT ON FUNCTION public.mailbox_read(p jsonb) IS 'How far a mailbox was read, after noting it where it is given: {name, uid_validity?, last_uid?} -> {uid_validity, last_uid}, null for one that never was.';
-
-REVOKE ALL ON FUNCTION public.mailbox_read(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.mailbox_read(p jsonb) TO service_role;
-
 CREATE FUNCTION public.handle_reply(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -1294,6 +1321,13 @@ declare
     v_at constant timestamptz := (p ->> 'received_at')::timestamptz;
 begin
     perform private.set_actor(p);
+    -- A STOP or a START counts always. Mails are weighed before they are read (customer_replies_wanted).
+    if p ->> 'channel' <> 'email' and p ->> 'wants_texts' is null
+       and (select count(*) from (select 1 from public.customer_replies r
+                                  where lower(r.sender) = lower(p ->> 'sender') and r.channel = p ->> 'channel'
+                                    and r.created_at > now() - interval '1 day' limit 100) x) = 100 then
+        return jsonb_build_object('new', false);
+    end if;
     select n.id, n.customer_id into v_notification, v_customer
     from public.notifications n where n.id = (p ->> 'notification_id')::uuid;
     if v_customer is null then
@@ -1319,7 +1353,7 @@ begin
     return jsonb_build_object('new', v_new);
 end $$;
 
-COMMENT ON FUNCTION public.note_reply(p jsonb) IS 'Keeps what a customer answered, once: {actor, id, notification_id?, channel, sender, subject?, body?, received_at, wants_texts?: false for STOP, true for START} -> {new}.';
+COMMENT ON FUNCTION public.note_reply(p jsonb) IS 'Keeps what a customer answered, once, and of a number 100 within a day: {actor, id, notification_id?, channel, sender, subject?, body?, received_at, wants_texts?: false for STOP, true for START} -> {new}.';
 
 REVOKE ALL ON FUNCTION public.note_reply(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.note_reply(p jsonb) TO service_role;
@@ -1348,11 +1382,13 @@ begin
     where c.id = (p ->> 'customer_id')::uuid and c.email <> '' and c.email = p ->> 'email'
     on conflict (customer_id) do update
     set bounced_email = excluded.bounced_email, bounced_at = excluded.bounced_at, updated_at = now()
-    where k.bounced_email is distinct from excluded.bounced_email;
+    where k.bounced_email is distinct from excluded.bounced_email
+      -- A mailbox may be read twice: what came before somebody trusted the address says nothing of it.
+      and coalesce(k.email_trusted_at < (p ->> 'reported_at')::timestamptz, true);
     return '{}'::jsonb;
 end $$;
 
-COMMENT ON FUNCTION public.note_address_gone(p jsonb) IS 'A code or a note that was sent at once came back, for the address is not there: {actor, customer_id, email}.';
+COMMENT ON FUNCTION public.note_address_gone(p jsonb) IS 'A code or a note that was sent at once came back, for the address is not there: {actor, customer_id, email, reported_at?}.';
 
 REVOKE ALL ON FUNCTION public.note_address_gone(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.note_address_gone(p jsonb) TO service_role;
@@ -1480,6 +1516,77 @@ COMMENT ON FUNCTION private.note_unreached() IS 'Keeps of a message whose work e
 
 REVOKE ALL ON FUNCTION private.note_unreached() FROM PUBLIC;
 GRANT ALL ON FUNCTION private.note_unreached() TO service_role;
+
+CREATE FUNCTION public.customer_replies_wanted(p jsonb) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    with given as (
+        select (m ->> 'uid')::bigint as uid, lower(m ->> 'sender') as sender,
+               exists (select 1 from public.notifications n where n.id = (m ->> 'notification_id')::uuid)
+               or exists (select 1 from public.customers c where c.email <> '' and lower(c.email) = lower(m ->> 'sender')) as known
+        from jsonb_array_elements(p -> 'mails') m
+    ), lately as materialized (
+        select lower(r.sender) as sender, r.customer_id is not null as known
+        from public.customer_replies r
+        where r.channel = 'email' and r.created_at > now() - interval '1 day'
+    ), of_sender as (
+        select g.*, row_number() over (partition by g.sender order by g.uid)
+                    + (select count(*) from lately l where l.sender = g.sender) as place
+        from given g
+    ), of_kind as (
+        select s.*, row_number() over (partition by s.known order by s.uid)
+                    + (select count(*) from lately l where l.known = s.known) as place_of_kind
+        from of_sender s where s.place <= (p ->> 'most_of_sender')::integer
+    )
+    select jsonb_build_object('wanted', coalesce(jsonb_agg(k.uid order by k.uid), '[]'))
+    from of_kind k
+    where k.place_of_kind <= case when k.known then (p ->> 'most_of_customers')::integer else (p ->> 'most_of_strangers')::integer end
+$$;
+
+COMMENT ON FUNCTION public.customer_replies_wanted(p jsonb) IS 'Which mails are kept as answers, so that a flood of them fills nothing: {mails: [{uid, sender, notification_id?}], most_of_sender, most_of_customers, most_of_strangers: within a day} -> {wanted: [uid]}.';
+
+REVOKE ALL ON FUNCTION public.customer_replies_wanted(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.customer_replies_wanted(p jsonb) TO service_role;
+
+CREATE FUNCTION private.note_unreachable(p_notification public.notifications) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    -- When it left: what was changed or trusted since is not what it went to.
+    v_left constant timestamptz := coalesce(
+        (select max((e ->> 'at')::timestamptz) from jsonb_array_elements(p_notification.life) e where e ->> 'state' = 'sending'),
+        p_notification.created_at);
+    v_column constant text := case p_notification.channel when 'email' then 'email' when 'sms' then 'phone' end;
+begin
+    if v_column is null or exists (
+        select 1 from public.audit_log a
+        where a.table_name = 'customers' and a.row_id = p_notification.customer_id::text
+          and a.action = 'update' and a.at > v_left and a.after ? v_column) then
+        return;
+    end if;
+    if v_column = 'email' then
+        insert into public.customer_channels as k (customer_id, bounced_email, bounced_at)
+        select c.id, c.email, now() from public.customers c
+        where c.id = p_notification.customer_id and c.email <> ''
+        on conflict (customer_id) do update
+        set bounced_email = excluded.bounced_email, bounced_at = excluded.bounced_at, updated_at = now()
+        where k.bounced_email is distinct from excluded.bounced_email and coalesce(k.email_trusted_at < v_left, true);
+    else
+        insert into public.customer_channels as k (customer_id, unreached_phone, unreached_phone_at)
+        select c.id, private.dialled(c.phone), now() from public.customers c
+        where c.id = p_notification.customer_id and c.phone <> ''
+        on conflict (customer_id) do update
+        set unreached_phone = excluded.unreached_phone, unreached_phone_at = excluded.unreached_phone_at, updated_at = now()
+        where k.unreached_phone is distinct from excluded.unreached_phone;
+    end if;
+end $$;
+
+COMMENT ON FUNCTION private.note_unreachable(p_notification public.notifications) IS 'Marks the customer''s address or number as not there, unless it was changed since the message left, or trusted again.';
+
+REVOKE ALL ON FUNCTION private.note_unreachable(p_notification public.notifications) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.note_unreachable(p_notification public.notifications) TO service_role;
 
 CREATE TRIGGER bills_owe_on_balance AFTER UPDATE ON public.bills REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.owe_on_balance();
 

@@ -220,6 +220,13 @@ CREATE FUNCTION private.recorded_beside_audit(p_of text, p_id uuid, p_from times
                               'handled_by', r.handled_by)
     from public.customer_replies r where p_of = 'customer' and r.customer_id = p_id
     union all
+    select 't' || x.what || s.phone, x.at, 'system:texts', x.what, 'stopped_numbers', s.phone, null,
+           jsonb_build_object('phone', s.phone)
+    from public.customers c
+    join public.stopped_numbers s on s.phone = private.dialled(c.phone)
+    cross join lateral (values ('insert', s.stopped_at), ('update', s.started_at)) x (what, at)
+    where p_of = 'customer' and c.id = p_id and x.at is not null
+    union all
     select 'c' || c.id, c.created_at, c.created_by, 'insert', 'corrections', c.id::text, null,
            jsonb_build_object('kind', c.kind, 'reason', c.reason, 'difference_minor', c.difference_minor, 'currency', c.currency,
                               'meter_id', c.meter_id, 'bills', (select count(*) from public.corrected_bills x where x.correction_id = c.id))

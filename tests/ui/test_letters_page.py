@@ -86,6 +86,8 @@ def test_an_address_that_mail_came_back_from_is_trusted_again(
     utility: Utility, database: str, bill: Bill
 ) -> None:
     bounced(utility, database, bill)
+    app = signed_in(utility.services, Role.AUDITOR, registry.CUSTOMER.script, id=bill.customer_id)
+    assert "leela@post.example · mail has come back since" in words(app)
     details = {"id": bill.customer_id, "view": "Details"}
     app = signed_in(utility.services, Role.AUDITOR, registry.CUSTOMER.script, **details)
     assert "No mail goes to leela@" in words(app)
@@ -135,3 +137,29 @@ def test_a_number_that_stopped_texts_is_shown(utility: Utility, database: str, b
         utility.services, Role.CLERK, registry.CUSTOMER.script, id=bill.customer_id, view="Details"
     )
     assert "No texts go to +919876543210" in words(app)
+    app = signed_in(
+        utility.services, Role.CLERK, registry.CUSTOMER.script, id=bill.customer_id, view="Timeline"
+    )
+    said = words(app)
+    assert "+919876543210 · no texts since" in said
+    assert "No texts go to +919876543210: a STOP came from it" in said
+
+
+def test_a_number_at_which_no_text_arrives_is_shown(
+    utility: Utility, database: str, bill: Bill
+) -> None:
+    with psycopg.connect(database) as connection:
+        connection.execute("select set_config('billing.actor', 'test', false)")
+        connection.execute("update public.customers set phone = '+919876543210'")
+        connection.execute(
+            "insert into public.customer_channels"
+            " (customer_id, unreached_phone, unreached_phone_at)"
+            " select id, phone, now() from public.customers"
+        )
+    shown = {"id": bill.customer_id, "view": "Details"}
+    said = words(signed_in(utility.services, Role.CLERK, registry.CUSTOMER.script, **shown))
+    assert "+919876543210 · texts have not arrived since" in said
+    assert "Ask the customer for another one." in said
+    shown["view"] = "Timeline"
+    said = words(signed_in(utility.services, Role.CLERK, registry.CUSTOMER.script, **shown))
+    assert "texts do not arrive at the number" in said

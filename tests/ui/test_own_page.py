@@ -235,7 +235,26 @@ def the_dunning_is_silent(home: Home) -> None:
     assert (paid.status, open_bill.status) == ("paid", "overdue")
 
 
+def nothing_reaches_the_customer(home: Home) -> None:
+    """Mail comes back, and texts do not arrive."""
+    with psycopg.connect(home.dsn) as connection:
+        connection.execute("select set_config('billing.actor', 'test', false)")
+        connection.execute(
+            "update public.customers set phone = '+919876543210' where email like 'leela@%'"
+        )
+        connection.execute(
+            "insert into public.customer_channels as k (customer_id, bounced_email, bounced_at,"
+            " unreached_phone, unreached_phone_at)"
+            " select id, email, now(), phone, now() from public.customers"
+            " where email like 'leela@%' on conflict (customer_id) do update"
+            " set bounced_email = excluded.bounced_email, bounced_at = excluded.bounced_at,"
+            " unreached_phone = excluded.unreached_phone,"
+            " unreached_phone_at = excluded.unreached_phone_at"
+        )
+
+
 def pages_are_light_quick_and_good_for_all(home: Home, page: Page, browser: Browser) -> None:
+    nothing_reaches_the_customer(home)
     cookies: list[Any] = [
         {"name": c["name"], "value": c["value"], "url": f"{home.app.url}/my"}
         for c in page.context.cookies()
@@ -256,6 +275,8 @@ def pages_are_light_quick_and_good_for_all(home: Home, page: Page, browser: Brow
             assert looked.locator("html").get_attribute("lang") == tag
             assert grave_findings(looked) == [], path
             assert looked.evaluate(_OVERFLOW) <= 0, path
+            told = looked.locator("#unreached")
+            assert told.count() == (1 if path in ("", "/contact") else 0), path
         context.close()
     for path in PAGES:
         answers = [visitor.get(f"{home.app.url}/my{path}", timeout=20) for _ in range(5)]

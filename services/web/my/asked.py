@@ -59,6 +59,7 @@ class AskedRoutes:
         ):
             add(app, path, show)
             add(app, path, send, method="POST")
+        add(app, f"{PATH}/contact/trust", self.trust_email, method="POST")
         add(app, f"{PATH}/requests/<request_id>/withdraw", self.withdraw, method="POST")
 
     def show_dispute(self, bill_id: str, said: Said = NOTHING) -> Response:
@@ -177,6 +178,7 @@ class AskedRoutes:
             details=details,
             shown=_typed_contact() if request.method == "POST" else _kept_contact(details),
             documents=_languages(details),
+            unreached=self.site.services.customer_page.lookups.unreached(visit),
             ways=_WAYS | ({"discord_customer": N_("on Discord")} if details.has_discord else {}),
         )
 
@@ -198,6 +200,12 @@ class AskedRoutes:
         )
         browser.keep_language(answer, request, tag)
         return answer
+
+    def trust_email(self) -> Response:
+        """POST /my/contact/trust: mail goes again to the address that it came back from."""
+        self._actions.trust_email(self.site.visit(), now=self.site.clock())
+        said = Said(N_("From now on mail goes to your address again."))
+        return self.site.page("message.html", N_("Saved"), said)
 
     @property
     def _actions(self) -> PageActions:

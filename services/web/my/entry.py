@@ -13,6 +13,7 @@ from services.languages.sentence import N_, sentence_of
 from services.messages.direct import WAY_WORDS
 from services.people.customer_links import OPEN_PATH, PATH, LinkNotGood
 from services.people.limits import TooManyTries
+from services.records.customers.pages import Visit
 from services.web.callers import address_of, origin_of
 from services.web.my import browser
 from services.web.my.rendering import NOTHING, Said
@@ -26,6 +27,13 @@ _NO_WAY: Final = Said(
     N_(
         "We know no e-mail address and no phone number of yours that a code could go to. Call or "
         "visit us, and we put that right."
+    ),
+    409,
+)
+_COMES_BACK: Final = Said(
+    N_(
+        "Messages to the address or the number that we know of you do not arrive, so no code can "
+        "go there. Call or visit us, and we put that right."
     ),
     409,
 )
@@ -121,7 +129,7 @@ class EntryRoutes:
             return to(next_path())
         way = self._pages.codes.way_to(visit)
         if way is None:
-            return self.site.page("message.html", N_("A code is needed"), _NO_WAY)
+            return self._no_way(visit)
         return self.site.page(
             "confirm.html",
             N_("A code is needed"),
@@ -138,7 +146,7 @@ class EntryRoutes:
         try:
             self._pages.codes.ask_for(visit, place=self.site.place(), now=self.site.clock())
         except NoWayToCustomer:
-            return self.site.page("message.html", N_("A code is needed"), _NO_WAY)
+            return self._no_way(visit)
         except TooManyTries as error:
             return self.show_confirm(refused(error), sent=True)
         return self.show_confirm(sent=True)
@@ -197,6 +205,11 @@ class EntryRoutes:
 
     def _sign_in(self, said: Said = NOTHING) -> Response:
         return self.site.page("sign_in.html", N_("Your electricity account"), said)
+
+    def _no_way(self, visit: Visit) -> Response:
+        unreached = self._pages.lookups.unreached(visit)
+        why = _COMES_BACK if unreached.any else _NO_WAY
+        return self.site.page("message.html", N_("A code is needed"), why)
 
     def _code(self, number: str, said: Said = NOTHING) -> Response:
         return self.site.page("code.html", N_("Enter the code"), said, account=number.strip()[:100])

@@ -5,6 +5,7 @@ import hashlib
 import hmac
 import json
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -60,6 +61,7 @@ def utility(
             "TWILIO_ACCOUNT_SID": published.TWILIO_ACCOUNT,
             "TWILIO_AUTH_TOKEN": TWILIO_TOKEN,
             "TWILIO_FROM": published.TWILIO_NUMBER,
+            "MESSAGES_PER_MINUTE_SMS": "100000",
             "WHATSAPP_TOKEN": published.WHATSAPP_TOKEN,
             "WHATSAPP_PHONE_NUMBER_ID": PHONE_ID,
             "WHATSAPP_PDF": "on",
@@ -370,3 +372,46 @@ def test_what_cannot_be_sent_once_more_is_left_to_a_person(utility: Utility, dat
     (work,) = utility.services.database.outbox_of(bill)
     assert work.steps[12].status == "failed"
     assert "the customer has not agreed to it" in work.steps[12].detail
+
+
+def test_a_number_that_is_none_is_shown_until_a_text_arrives_there_or_it_is_changed(
+    utility: Utility, client: FlaskClient, database: str
+) -> None:
+    bill = utility.services.database.bill(reached(utility, database, preferred="sms"))
+    contact = utility.services.database.customer_contact
+    text = sent(utility, bill.id, "sms")
+    assert contact(bill.customer_id).phone_unreached_at is None
+    twilio_says(client, text, MessageStatus="undelivered", ErrorCode="30005")
+    since = contact(bill.customer_id).phone_unreached_at
+    assert since is not None
+    # Networks err: the next text is tried all the same, and takes the mark away when it arrives.
+    utility.now += timedelta(days=31)
+    following = utility.submit("M1", 1217).bill
+    assert following is not None
+    text = sent(utility, following.id, "sms")
+    assert text.status == "sent"
+    assert twilio_says(client, text, MessageStatus="delivered") == 204
+    assert contact(bill.customer_id).phone_unreached_at is None
+
+
+@pytest.mark.parametrize("code", ["30003", "30008", "21610", ""])
+def test_a_phone_that_was_off_is_not_said_to_be_none(
+    utility: Utility, client: FlaskClient, database: str, code: str
+) -> None:
+    bill = utility.services.database.bill(reached(utility, database, preferred="sms"))
+    text = sent(utility, bill.id, "sms")
+    twilio_says(client, text, MessageStatus="undelivered", ErrorCode=code)
+    contact = utility.services.database.customer_contact(bill.customer_id)
+    assert contact.phone_unreached_at is None
+
+
+def test_a_report_on_the_number_of_before_says_nothing_of_the_new_one(
+    utility: Utility, client: FlaskClient, database: str
+) -> None:
+    bill = utility.services.database.bill(reached(utility, database, preferred="sms"))
+    text = sent(utility, bill.id, "sms")
+    # The masked form of both is the same: +91…3210.
+    sql(database, "update public.customers set phone = '+919876003210'")
+    twilio_says(client, text, MessageStatus="undelivered", ErrorCode="30006")
+    contact = utility.services.database.customer_contact(bill.customer_id)
+    assert contact.phone_unreached_at is None

@@ -159,6 +159,22 @@ def test_of_thousands_of_addresses_only_the_first_are_looked_at() -> None:
     assert RETURNS.message_of(parsed(report(FAILED, to=f"{many}, {TO}"))) is None
 
 
+def test_made_up_marks_cost_a_few_look_ups_and_no_more() -> None:
+    asked: list[str] = []
+
+    def email_of(customer_id: str) -> str:
+        asked.append(customer_id)
+        return "leela@post.example"
+
+    letters = "abcdefghijklmnopqrst"
+    many = ", ".join(f"bounces+{letter * 39}@mill.example" for letter in letters)
+    assert RETURNS.customer_of(parsed(report(FAILED, to=many)), email_of) is None
+    assert len(asked) == 3
+    ours = RETURNS.of_customer(NOTIFICATION, "leela@post.example")
+    mail = parsed(f"Delivered-To: {ours}\nX-Original-To: {ours}\n{report(FAILED, to=ours)}")
+    assert RETURNS.customer_of(mail, email_of) == (NOTIFICATION, "leela@post.example")
+
+
 @given(st.uuids(version=4), st.uuids(version=4))
 def test_each_message_has_a_mark_of_its_own_that_is_read_back(one: UUID, other: UUID) -> None:
     mail = EmailMessage()

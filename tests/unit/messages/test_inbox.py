@@ -2,7 +2,8 @@
 
 import hashlib
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from email.message import EmailMessage
@@ -13,10 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.database.errors import NotFound
-from services.integrations.mailbox import MOST_READ, Lying
+from services.integrations.mailbox import MOST_READ, Head, Lying
 from services.messages.bounces import ReturnAddress
-from services.messages.inbox import Inbox
-from services.records.messages import CustomerContact, MailboxMark
+from services.messages.inbox import MOST_OF_A_SENDER, Inbox
+from services.records.messages import CustomerContact, MailboxMark, ReplyHead
 
 AT = datetime(2026, 11, 30, 10, 0, tzinfo=UTC)
 SENDER = "billing@mill.example"
@@ -34,21 +35,34 @@ class Box:
         self.mails = list(mails)
         self.uid_validity = validity
         self.since: date | None = None
+        self.looked_at = 0
+        self.read: list[int] = []
 
     @contextmanager
     def opened(self) -> Iterator["Box"]:
         """Itself."""
         yield self
 
-    def numbers(self, *, after: int | None, since: date) -> list[int]:
-        """The places of the mails, from 1 on."""
+    def last_before(self, since: date) -> int:
+        """All of it came since."""
         self.since = since
-        return [n for n in range(1, len(self.mails) + 1) if after is None or n > after]
+        return 0
+
+    def heads(self, *, after: int, most: int) -> list[Head]:
+        """The heads of the mails at the places behind one, from 1 on."""
+        self.looked_at = min(after + most, len(self.mails))
+        places = range(after + 1, self.looked_at + 1)
+        return [Head(n, self.mails[n - 1].partition(b"\r\n\r\n")[0][:16_384]) for n in places]
+
+    def waiting(self) -> int:
+        """How many lie behind those that were looked at."""
+        return len(self.mails) - self.looked_at
 
     def message(self, uid: int) -> Lying | None:
         """As much of a mail as is read; an empty one is gone by now."""
+        self.read.append(uid)
         content = self.mails[uid - 1][:MOST_READ]
-        return Lying(uid, content) if content else None
+        return Lying(uid, content, AT) if content else None
 
 
 class Book:
@@ -59,6 +73,7 @@ class Book:
         self.deliveries: list[dict[str, Any]] = []
         self.gone: list[tuple[str, str]] = []
         self.mark: MailboxMark | None = None
+        self.passed_over = 0
         self.email = "leela@post.example"
 
     @property
@@ -66,11 +81,32 @@ class Book:
         """Itself."""
         return self
 
-    def mailbox_mark(self, name: str, *, note: MailboxMark | None = None) -> MailboxMark | None:
+    def mailbox_mark(
+        self,
+        name: str,
+        *,
+        note: MailboxMark | None = None,
+        waiting: int = 0,
+        passed_over: int = 0,
+    ) -> MailboxMark | None:
         """How far the mailbox was read."""
         assert name == Box.name
+        assert waiting >= 0
         self.mark = note or self.mark
+        self.passed_over += passed_over
         return self.mark
+
+    def replies_wanted(
+        self, heads: Sequence[ReplyHead], *, most_of_sender: int, **_: int
+    ) -> list[int]:
+        """As many of one sender as are wanted."""
+        counts: Counter[str] = Counter()
+        wanted = []
+        for head in heads:
+            counts[head.sender] += 1
+            if counts[head.sender] <= most_of_sender:
+                wanted.append(head.uid)
+        return wanted
 
     def note_reply(self, **said: Any) -> bool:
         """Keep an answer."""
@@ -82,9 +118,11 @@ class Book:
         self.deliveries.append(said)
         return True
 
-    def note_address_gone(self, *, actor: str, customer_id: str, email: str) -> None:
+    def note_address_gone(
+        self, *, actor: str, customer_id: str, email: str, reported_at: datetime | None
+    ) -> None:
         """Keep an address that is not there."""
-        assert actor == "system:deliveries"
+        assert (actor, reported_at) == ("system:deliveries", AT)
         self.gone.append((customer_id, email))
 
     def customer_contact(self, customer_id: str) -> CustomerContact:
@@ -287,3 +325,50 @@ def test_what_a_person_writes_to_the_return_address_is_their_answer() -> None:
     book = read(content)
     assert not book.deliveries
     assert [reply["body"] for reply in book.replies] == ["Hello"]
+
+
+AUTOMATIC = (
+    "Auto-Submitted: auto-replied",
+    "Auto-Submitted: auto-generated",
+    "Auto-Submitted: auto-notified; owner-email=x@post.example",
+    "Precedence: bulk",
+    "Return-Path: <>",
+)
+
+
+@pytest.mark.parametrize("header", AUTOMATIC)
+def test_what_a_program_wrote_is_neither_kept_nor_read_beyond_its_head(header: str) -> None:
+    book, box = Book(), Box(f"{header}\r\nFrom: leela@post.example\r\n\r\nI am away.".encode())
+    assert inbox(book, box).look() == 1
+    assert (book.replies, book.deliveries, box.read) == ([], [], [])
+
+
+def test_a_report_without_our_mark_is_not_read_beyond_its_head() -> None:
+    book, box = Book(), Box(*[report("bounces+forged@mill.example")] * 300, report(SENDER))
+    assert inbox(book, box).look() == 301
+    assert (book.deliveries, box.read, book.passed_over) == ([], [], 0)
+
+
+def test_one_who_writes_without_end_fills_nothing_and_hides_no_report() -> None:
+    many = [f"From: a@b.example\r\nMessage-ID: <{n}@b>\r\n\r\nx".encode() for n in range(200)]
+    book, box = (
+        Book(),
+        Box(report(RETURNS.of(NOTIFICATION)), *many, report(RETURNS.of(NOTIFICATION))),
+    )
+    inbox(book, box).look()
+    assert len(book.replies) == MOST_OF_A_SENDER
+    assert book.passed_over == 200 - MOST_OF_A_SENDER
+    assert len(book.deliveries) == 2
+    assert len(box.read) == MOST_OF_A_SENDER + 2
+
+
+def test_the_same_report_sent_without_end_is_read_a_few_times() -> None:
+    book, box = Book(), Box(*[report(RETURNS.of(NOTIFICATION))] * 250)
+    inbox(book, box).look()
+    assert len(box.read) == len(book.deliveries) == 5
+
+
+def test_a_report_whose_head_does_not_show_that_it_is_one_is_taken_up() -> None:
+    odd = report(RETURNS.of(NOTIFICATION)).replace(b"Return-Path: <>\r\n", b"")
+    odd = odd.replace(b"multipart/report; report-type=delivery-status", b"multipart/mixed")
+    assert len(read(odd).deliveries) == 1
