@@ -8,14 +8,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from email import policy
-from email.header import Header
 from email.headerregistry import HeaderRegistry
 from email.message import EmailMessage, Message
 from email.parser import BytesParser
 from email.policy import Compat32
 from email.utils import parseaddr
 from html import unescape
-from typing import Final
+from typing import Any, Final
 from uuid import NAMESPACE_URL, uuid5
 
 from services.database.errors import NotFound
@@ -59,10 +58,9 @@ _NEW_LINES: Final = frozenset({"br", "p", "div", "tr", "li", "blockquote"})
 class _Unparsed(Compat32):
     """The headers of a head as they stand: to take each apart would be most of a look's time."""
 
-    def header_fetch_parse(self, name: str, value: str) -> str | Header:
+    def header_fetch_parse(self, name: str, value: str) -> Any:
         """A header, as long as anybody reads one."""
-        found: str | Header = super().header_fetch_parse(name, value[:_LONGEST_HEADER])
-        return found
+        return super().header_fetch_parse(name, value[:_LONGEST_HEADER])
 
 
 _HEADS: Final = _Unparsed()

@@ -87,7 +87,7 @@ def test_an_address_that_mail_came_back_from_is_trusted_again(
 ) -> None:
     bounced(utility, database, bill)
     app = signed_in(utility.services, Role.AUDITOR, registry.CUSTOMER.script, id=bill.customer_id)
-    assert "leela@post.example · mail has come back since" in words(app)
+    assert "post.example · mail has come back since" in words(app)
     details = {"id": bill.customer_id, "view": "Details"}
     app = signed_in(utility.services, Role.AUDITOR, registry.CUSTOMER.script, **details)
     assert "No mail goes to leela@" in words(app)

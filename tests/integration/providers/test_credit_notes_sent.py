@@ -11,10 +11,10 @@ from services.bootstrap_providers import Addresses
 from services.records.documents.credit_notes import CreditNote
 from tests.integration.correcting import Correcting
 from tests.integration.providers import published
+from tests.integration.providers.mailbox.mails import sql
 from tests.integration.providers.published import PHONE_ID
 from tests.integration.providers.stand_in import StandIn, running
 from tests.integration.providers.test_letters import pages_of
-from tests.integration.providers.test_mailbox import sql
 from tests.integration.test_utility_settings import change
 from tests.integration.utility import ADMIN, make_utility
 from tests.mail_server import Mailbox, body_of, mail_server

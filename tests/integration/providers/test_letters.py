@@ -14,7 +14,7 @@ from services.identity.auth import NotAllowed
 from services.messages.letters import AT_ONCE, NothingToPrint, Printed
 from services.records.bills import Bill
 from tests.integration.money.test_dunning_ladder import Nights
-from tests.integration.providers.test_mailbox import sql
+from tests.integration.providers.mailbox.mails import sql
 from tests.integration.utility import ADMIN, ENGINEER, Utility, make_utility
 from tests.mail_server import Mailbox, mail_server
 

@@ -14,7 +14,7 @@ from services.database.errors import NotFound
 from services.identity.auth import NotAllowed
 from services.messages.letters import NothingToPrint
 from services.records.messages import Notification
-from tests.integration.providers.test_mailbox import sql
+from tests.integration.providers.mailbox.mails import sql
 from tests.integration.utility import ADMIN, ENGINEER, Utility, make_utility
 from tests.mail_server import Mailbox, body_of, mail_server
 
