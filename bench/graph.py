@@ -1,7 +1,8 @@
 """How long the graph takes to be made from a large database, what it costs, how fast it answers.
 
-`python -m bench.graph [CUSTOMERS ...]`, on the embedded server and, with scripts/get_neo4j.sh
-fetched, on Neo4j. `--only embedded` or `--only neo4j` leaves the other out.
+`python -m bench.graph [--months N] [CUSTOMERS ...]`, on the embedded server and, with
+scripts/get_neo4j.sh fetched, on Neo4j. `--only embedded` or `--only neo4j` leaves the other out.
+`--months 12 85000` is a million bills with their payments. `--thorough` writes all of it once more.
 """
 
 import argparse
@@ -9,7 +10,7 @@ import os
 import resource
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
@@ -79,24 +80,27 @@ def main() -> None:
     """Fill a database for each size, and make the graph from it on each server."""
     parser = argparse.ArgumentParser(prog="python -m bench.graph")
     parser.add_argument("customers", nargs="*", type=int, default=list(SIZES))
+    parser.add_argument("--months", type=int, default=1)
     parser.add_argument("--only", choices=("embedded", "neo4j"))
+    parser.add_argument("--thorough", action="store_true")
     given = parser.parse_args()
+    passes = ["new", "compared", *(["thorough"] if given.thorough else [])]
     for customers in given.customers:
-        with _filled(customers) as dsn:
+        with _filled(customers, given.months) as dsn:
             for kind in ("embedded", "neo4j"):
                 if given.only in (None, kind):
-                    _measure(dsn, kind)
+                    _measure(dsn, kind, passes)
 
 
 @contextmanager
-def _filled(customers: int) -> Iterator[str]:
+def _filled(customers: int, months: int) -> Iterator[str]:
     with own_database() as own:
         began = time.perf_counter()
         with own.owner() as connection:
-            fill(connection, customers=customers)
+            fill(connection, customers=customers, months=months)
             connection.execute(_GRID.format(customers=customers).encode())
         took = time.perf_counter() - began
-        print(f"{customers:,} customers, filled in {took:.0f} s", flush=True)
+        print(f"{customers:,} customers, {months} months, filled in {took:.0f} s", flush=True)
         yield own.dsn
 
 
@@ -117,16 +121,16 @@ def _pid(server: EmbeddedGraph) -> int:
     return pid
 
 
-def _measure(dsn: str, kind: str) -> None:
+def _measure(dsn: str, kind: str, passes: Sequence[str]) -> None:
     database = DatabaseService(DirectTransport(dsn))
     with _server(kind) as (server, pid):
         graph = Graph(server)
         graph.await_start(seconds=START_SECONDS)
         before = _memory("self")
-        for label in ("new", "compared"):
+        for label in passes:
             watched = Watched(database)
             began, spent = time.perf_counter(), _processor_seconds(pid())
-            graph.rebuild(watched, thorough=label == "new")
+            graph.rebuild(watched, thorough=label != "compared")
             ended, spent = time.perf_counter(), _processor_seconds(pid()) - spent
             total, took = sum(watched.rows.values()), ended - began
             print(

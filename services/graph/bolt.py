@@ -95,13 +95,15 @@ class Statement:
     """A query with the values for its parameters.
 
     Where the number in its answer is below `at_least`, `otherwise` is carried out too; without one
-    the whole change fails with NotAsExpected.
+    the whole change fails with NotAsExpected. So does a change that makes what `is_new`, where it
+    is there already.
     """
 
     query: str
     values: Mapping[str, Any] = field(default_factory=dict)
     at_least: int = 0
     otherwise: "Statement | None" = None
+    is_new: bool = False
 
 
 class Bolt:

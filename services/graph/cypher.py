@@ -4,6 +4,7 @@ What Neo4j 5 and ArcadeDB both understand, and answer alike: whole numbers only,
 A pattern begins at what is known already: ArcadeDB follows it as it is written.
 """
 
+from collections.abc import Sequence
 from typing import Final
 
 from services.graph.shapes import LABELS, LINKS, SHAPE, Link
@@ -41,8 +42,31 @@ def put_nodes(what: str) -> str:
     """
 
 
+def make_nodes(what: str, names: Sequence[str], links: Sequence[Link]) -> str:
+    """Makes nodes that are not there yet, of these properties and one link of each of these kinds.
+
+    A row whose node is there fails the change, by the constraint of its label; one of which a
+    target is missing is not made, and not counted.
+    """
+    targets = "".join(
+        f"MATCH ({link.field}:{LABELS[link.other]} {{id: row.{link.field}}})\n" for link in links
+    )
+    properties = ", ".join(f"{name}: row.{name}" for name in names)
+    ends = "".join(f", (node){_arrow(link)}({link.field})" for link in links)
+    return f"""
+        UNWIND $rows AS row
+        {targets}
+        CREATE (node:{LABELS[what]} {{{properties}}}){ends}
+        RETURN count(*) AS made
+    """
+
+
 def put_links(link: Link) -> str:
-    """Lets the relationships of renewed nodes lead to their targets, and nowhere else."""
+    """Lets the relationships of renewed nodes lead to their targets, and nowhere else.
+
+    What a node is related to already is found from the node, which has few of them: the target
+    may be a tariff with all its bills.
+    """
     return f"""
         UNWIND $rows AS row
         MATCH (node:{LABELS[link.owner]} {{id: row.id}})
@@ -51,9 +75,12 @@ def put_links(link: Link) -> str:
         WHERE NOT elsewhere.id IN row.targets
         DELETE old
         WITH DISTINCT node, row.targets AS targets
+        OPTIONAL MATCH (node){_arrow(link)}(there)
+        WITH node, targets, collect(there.id) AS there
         UNWIND targets AS target
         MATCH (other:{LABELS[link.other]} {{id: target}})
-        MERGE (node){_arrow(link)}(other)
+        FOREACH (missing IN CASE WHEN target IN there THEN [] ELSE [target] END |
+            CREATE (node){_arrow(link)}(other))
         RETURN count(*) AS led
     """
 

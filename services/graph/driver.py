@@ -41,7 +41,8 @@ RETRY_SECONDS: Final = 2.0
 # Two change the same at once: ArcadeDB refuses the second that makes a node (by the next try it
 # exists), and one that came upon a node of a change not yet whole does not find it; both servers
 # end one of two that wait for each other, which under load outlasts the driver's own patience.
-CLASHES: Final = ("ConstraintValidationFailed", "EntityNotFound", "DeadlockDetected")
+THERE_ALREADY: Final = "ConstraintValidationFailed"
+CLASHES: Final = (THERE_ALREADY, "EntityNotFound", "DeadlockDetected")
 TRIES_AT_A_CLASH: Final = 6
 # Called the client's fault, but not for good.
 PASSING: Final = ("TimedOut", "RateLimit", "Terminated", "DatabaseNotFound")
@@ -89,8 +90,14 @@ def change(
         return sum([_carried_out(transaction, statement) for statement in statements][-1:])
 
     def once() -> int:
-        with driver.session(database=database) as session:
-            return session.execute_write(work)
+        try:
+            with driver.session(database=database) as session:
+                return session.execute_write(work)
+        except Neo4jError as error:
+            # By the next try it is there still.
+            if _is_there(error) and any(statement.is_new for statement in statements):
+                raise NotAsExpected from None
+            raise
 
     return _past_clashes(once)
 
@@ -120,6 +127,10 @@ def _past_clashes(once: Callable[[], T]) -> T:
 def is_clash(error: Exception) -> bool:
     """Whether a transaction failed only since others changed the same at the same time."""
     return isinstance(error, Neo4jError) and str(error.code).endswith(CLASHES)
+
+
+def _is_there(error: Neo4jError) -> bool:
+    return str(error.code).endswith(THERE_ALREADY)
 
 
 def is_ready(driver: Driver, database: str) -> bool:

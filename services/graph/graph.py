@@ -26,9 +26,8 @@ from services.graph.shapes import (
     Json,
     Rows,
     day_number,
-    fingerprint,
 )
-from services.graph.writing import Known, put
+from services.graph.writing import Known, differs, put
 from services.integrations.http import TIMEOUT_SECONDS
 from services.languages.sentence import sentence
 from services.quantities.money import round_half_up
@@ -343,9 +342,7 @@ class Graph:
 
 def _to_write(what: str, rows: Sequence[Json], known: Known) -> list[Json]:
     """Those of which the graph has another state, or none; and all of what changes by itself."""
-    return [
-        row for row in rows if what in _CHANGING or known.get(row["id"]) != fingerprint(what, row)
-    ]
+    return [row for row in rows if what in _CHANGING or differs(what, row, known)]
 
 
 def _balance(row: Mapping[str, Any]) -> TransformerBalance:

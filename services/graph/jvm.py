@@ -15,13 +15,15 @@ from typing import Final
 
 from services.database.embedded.access import HOST, free_port
 from services.database.embedded.cluster import command_line
+from services.database.embedded.memory import memory_bytes
 from services.integrations.http import TIMEOUT_SECONDS
 
 PACKAGE: Final = "arcadedb_embedded"
 DATABASE: Final = "graph"
 USER: Final = "root"
-# Enough for some hundred thousand bills; without a limit Java takes a quarter of the machine.
-HEAP: Final = "256m"
+# The server writes a page as a whole, and a bill changes five that lie anywhere; an eighth of each
+# page is its table of records, however small it is.
+PAGE_BYTES: Final = 16 << 10
 END_SECONDS: Final = 10.0
 LOG_SHOWN_LINES: Final = 3
 # Writes its own process id before it becomes the server: one that lost its app is always found.
@@ -147,7 +149,10 @@ class Jvm:
 
     def _settings(self, program: Program, access: Access) -> list[str]:
         """Java's arguments; in a file, so that nobody reads them from the list of processes."""
+        heap_mb = heap_megabytes(memory_bytes())
         arcadedb = {
+            "bucketDefaultPageSize": PAGE_BYTES,
+            "maxPageRAM": heap_mb // 2,
             "server.rootPath": self._folder,
             "server.logsDirectory": self._folder / "log",
             "server.rootPasswordPath": self._folder / "password",
@@ -167,7 +172,7 @@ class Jvm:
             "command.timeout": int(TIMEOUT_SECONDS * 1000),
         }
         java = [
-            f"-Xmx{HEAP}",
+            f"-Xmx{heap_mb}m",
             "-XX:+UseSerialGC",
             "-XX:TieredStopAtLevel=1",
             "-XX:+ExitOnOutOfMemoryError",
@@ -178,6 +183,14 @@ class Jvm:
         settings = [f"-Darcadedb.{name}={value}" for name, value in arcadedb.items()]
         arguments = [*java, *settings, "-cp", f"{program.jars}/*"]
         return [_quoted(text) for text in (*arguments, "com.arcadedb.server.ArcadeDBServer")]
+
+
+def heap_megabytes(memory_bytes: int) -> int:
+    """How much memory the server may take on a machine with so much, which others use as well.
+
+    Without a limit Java takes a quarter of the machine.
+    """
+    return min(max(memory_bytes // 16 >> 20, 256), 1024)
 
 
 def _quoted(text: str) -> str:

@@ -1,9 +1,11 @@
 """A pass over the whole graph: compares it with the database page by page, and mends what differs.
 
-Whoever goes on with it begins where the last page ended. It holds one page at a time.
+Whoever goes on with it begins where the last page ended. It holds the page that it writes, and the
+one after it, which it reads meanwhile.
 """
 
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
@@ -11,8 +13,8 @@ from uuid import uuid4
 
 from services.graph import cypher, pass_cypher
 from services.graph.bolt import SLOW, Bolt, NotAsExpected, Statement
-from services.graph.shapes import LABELS, SHAPE, Json, fingerprint
-from services.graph.writing import Known, put
+from services.graph.shapes import LABELS, SHAPE, Json
+from services.graph.writing import Known, differs, put
 from services.integrations.failures import TemporaryFailure
 from services.integrations.http import ServiceUnavailable
 
@@ -76,13 +78,53 @@ def state_of(properties: Mapping[str, Any], *, now: int) -> PassState:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """A page of the database, and the graph's time before it was read."""
+
+    seen: int
+    rows: list[Json]
+
+
+class _Reader:
+    """Reads pages of the database, one ahead of whoever asks for them."""
+
+    def __init__(
+        self, database: Pages, clock: Callable[[], int], ahead: ThreadPoolExecutor
+    ) -> None:
+        self._database, self._clock, self._ahead = database, clock, ahead
+        self._begun: tuple[str, str, int] | None = None
+        self._look: Future[_Look] | None = None
+
+    def begin(self, what: str, after: str, size: int) -> None:
+        """Read a page, of which the caller is told later."""
+        self._begun = (what, after, size)
+        self._look = self._ahead.submit(self._read, what, after, size)
+
+    def take(self, what: str, after: str, size: int) -> _Look:
+        """A page; the one that was begun with, or another one."""
+        look, self._look = self._look, None
+        if look is not None and self._begun == (what, after, size):
+            return look.result()
+        if look is not None and not look.cancel():
+            # Whatever came of it, nobody wants it any more.
+            look.exception()
+        return self._read(what, after, size)
+
+    def _read(self, what: str, after: str, size: int) -> _Look:
+        seen = self._clock()
+        return _Look(seen, self._database.graph_rows(what=what, after=after or None, limit=size))
+
+
 class GraphPass:
     """One turn at the pass, which goes to its end unless it is stopped."""
 
     def __init__(
         self, bolt: Bolt, clock: Callable[[], int], database: Pages, *, total: int
     ) -> None:
-        self._bolt, self._clock, self._database = bolt, clock, database
+        self._bolt, self._clock = bolt, clock
+        self._ahead = ThreadPoolExecutor(max_workers=1, thread_name_prefix="graph-page")
+        self._reader = _Reader(database, clock, self._ahead)
         self._owner = str(uuid4())
         self._total = total
         self._size = PAGE
@@ -109,6 +151,7 @@ class GraphPass:
             self._say_if_halted()
             raise
         finally:
+            self._ahead.shutdown(cancel_futures=True)
             with suppress(TemporaryFailure):
                 self._bolt.write([Statement(pass_cypher.RELEASE, {"owner": self._owner})])
 
@@ -153,13 +196,12 @@ class GraphPass:
 
     def _page(self, what: str, after: str) -> str:
         """Mend what differs from the next page on; its last id, or _END."""
-        seen = self._clock()
-        rows = self._database.graph_rows(what=what, after=after or None, limit=self._size)
+        look = self._reader.take(what, after, self._size)
+        seen, rows = look.seen, look.rows
         last = rows[-1]["id"] if len(rows) == self._size else _END
+        self._read_on(what, last)
         known, gone = self._known(what, rows, after, last)
-        changed = [
-            row for row in rows if self._thorough or known.get(row["id"]) != fingerprint(what, row)
-        ]
+        changed = [row for row in rows if self._thorough or differs(what, row, known)]
         done = self._done + len(rows)
         fence = self._fence({"what": what, "after": last, "done": done})
         dropped = Statement(pass_cypher.drop(LABELS[what]), {"ids": gone, "seen": seen})
@@ -174,6 +216,15 @@ class GraphPass:
                     raise
         self._done = done
         return last
+
+    def _read_on(self, what: str, last: str) -> None:
+        """Begin with the page after one."""
+        kinds = list(LABELS)
+        following = kinds[kinds.index(what) + 1 :]
+        if last != _END:
+            self._reader.begin(what, last, self._size)
+        elif following:
+            self._reader.begin(following[0], "", self._size)
 
     def _known(self, what: str, rows: list[Json], after: str, last: str) -> tuple[Known, list[str]]:
         """What the graph has in the stretch of a page, and what of that the page has not."""

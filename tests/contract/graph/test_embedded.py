@@ -14,13 +14,14 @@ import pytest
 from services.graph import Graph
 from services.graph import embedded as embedded_module
 from services.graph import jvm as jvm_module
-from services.graph.bolt import StillStarting
+from services.graph.bolt import Statement, StillStarting
 from services.graph.embedded import EmbeddedGraph
-from services.graph.jvm import Program
+from services.graph.jvm import PAGE_BYTES, Program
 from services.integrations.http import RequestRejected, ServiceUnavailable
 from tests.contract.graph.conftest import NewStory, step_8, sweep_now
-from tests.contract.graph.network import network, whole
+from tests.contract.graph.network import clear, network, whole
 from tests.contract.graph.servers import PATIENT_SECONDS, START_SECONDS, Elsewhere
+from tests.contract.graph.test_passes import many
 from tests.folders import enterable_folder
 from tests.integration.server_process import ROOT, all_gone, runs, wait_until
 
@@ -160,6 +161,44 @@ def test_a_killed_server_comes_back_and_the_bill_gets_there(
     sweep_now(utility)
     assert step_8(utility, answer.bill.id) == ("done", "with its meter, readings and tariff")
     assert answer.bill.id in {node["id"] for node in whole(graph)[0]}
+
+
+def test_a_pass_goes_on_after_its_server_was_killed_and_is_exact(
+    new_graph: NewGraph, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.graph.passes.PAGE", 10)
+    graph = new_graph()
+    pids = [started(graph)]
+    pages: list[int] = []
+
+    def go_on() -> None:
+        pages.append(1)
+        if len(pages) in {3, 8, 13}:
+            os.kill(pids[-1], signal.SIGKILL)
+            wait_until(lambda: not runs(pids[-1]))
+
+    for _ in range(3):
+        with pytest.raises(ServiceUnavailable):
+            graph.rebuild(many(), go_on=go_on)
+        pids.append(started(graph))
+        # The turn of the one that was broken off is over in a minute.
+        graph._bolt.write([Statement("MATCH (pass:Rebuild {id: 'pass'}) SET pass.owner = ''")])
+    graph.rebuild(many(), go_on=go_on)
+    assert len(set(pids)) == 4
+    broken_off = whole(graph)
+    clear(graph)
+    graph.rebuild(many())
+    assert whole(graph) == broken_off
+
+
+def test_its_pages_are_small_enough_to_be_changed_here_and_there(
+    new_graph: NewGraph, folder: Path
+) -> None:
+    graph = new_graph()
+    started(graph)
+    graph.project(network())
+    files = (folder / "databases" / "graph").glob("*.bucket")
+    assert {int(path.name.split(".")[-3]) for path in files} == {PAGE_BYTES}
 
 
 def test_a_server_is_shared_and_the_last_who_needs_it_stops_it(

@@ -95,6 +95,22 @@ def test_the_same_again_changes_nothing_and_news_take_the_place_of_the_old(graph
     assert "FED_BY" not in {kind for _, kind, _ in whole(graph)[1]}
 
 
+def test_of_a_list_of_targets_those_stay_that_are_in_the_new_one(graph: Graph) -> None:
+    rows = a_bill(network())
+    rows["meters"] += [meter(f"m{n}") for n in (2, 3, 4)]
+    rows["bills"][0] |= {"earlier_meter_ids": ["m2", "m3"], "inner_reading_ids": ["r2"]}
+    graph.project(rows)
+    rows["bills"][0] |= {"earlier_meter_ids": ["m3", "m4", "m1"], "inner_reading_ids": []}
+    graph.project(rows)
+    graph.rebuild(Kept(rows))
+    _, edges = whole(graph)
+    assert sorted(edge for edge in edges if edge[1] in {"ALSO_BILLS", "OVER"}) == [
+        ("b1", "ALSO_BILLS", "m1"),
+        ("b1", "ALSO_BILLS", "m3"),
+        ("b1", "ALSO_BILLS", "m4"),
+    ]
+
+
 def test_a_rebuild_twice_is_the_same_and_what_is_gone_vanishes(graph: Graph) -> None:
     rows = a_bill(network())
     rows["customers"] = [{"id": f"c{n:04}", "account_no": f"A-{n}"} for n in range(1_100)]
