@@ -21,8 +21,8 @@ from services.integrations.http import TIMEOUT_SECONDS
 PACKAGE: Final = "arcadedb_embedded"
 DATABASE: Final = "graph"
 USER: Final = "root"
-# The server writes a page as a whole, and a bill changes five that lie anywhere; an eighth of each
-# page is its table of records, however small it is.
+# The server copies and writes a page as a whole, and a bill changes some that lie anywhere. Of each
+# page 8 kB are its table of records, however small it is.
 PAGE_BYTES: Final = 16 << 10
 END_SECONDS: Final = 10.0
 LOG_SHOWN_LINES: Final = 3
