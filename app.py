@@ -39,6 +39,7 @@ from services.web.shapes import (
     bill_answer_json,
     bill_page_json,
     credit_note_json,
+    said_to_a_page,
     scheduler_json,
     submitted_json,
 )
@@ -149,7 +150,7 @@ class _Api:
             raise
         answer = submitted_json(submitted)
         if language := self._language_of_page():
-            answer["explanation"] = language.say(submitted.explanation)
+            answer = said_to_a_page(answer, language)
         return jsonify(answer), _STATUS[submitted.outcome]
 
     def receive_payment(self) -> Response:

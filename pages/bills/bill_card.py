@@ -89,8 +89,9 @@ def show_bill(bill: Bill, *, titled: bool = True, place_linked: bool = False) ->
         st.markdown(lines_table(bill), width="stretch")
         with st.expander(_("How this was calculated"), icon=":material/calculate:"):
             rated = RatedBill(currency=bill.currency, lines=bill.lines)
-            netting = f"{explain_net(bill.net)}\n" if bill.net else ""
-            st.code(f"{netting}{explain(rated)}", language=None, wrap_lines=True)
+            netting = f"{explain_net(bill.net, language())}\n" if bill.net else ""
+            explained = explain(rated, language())
+            st.code(f"{netting}{explained}", language=None, wrap_lines=True)
 
 
 def _show_place(bill: Bill, *, linked: bool) -> None:

@@ -65,7 +65,7 @@ def _show_facts(reading: Reading, context: ReadingContext) -> None:
 def _show_doubts(reading: Reading) -> None:
     """What asks for a review first, then what may explain it."""
     rules = reading.validation.get("rules", [])
-    explains = {rule["message"] for rule in rules if rule["rule"] in EXPLANATIONS}
+    explains = {say(rule["message"]) for rule in rules if rule["rule"] in EXPLANATIONS}
     for doubt in doubts_of(reading.validation):
         if doubt not in explains:
             st.warning(escaped(doubt), icon=":material/flag:")

@@ -166,7 +166,7 @@ def _ask_really() -> None:
     with st.container(border=True):
         st.subheader(_("Really {typed} kWh?", typed=escaped(typed)), anchor=False)
         for doubt in st.session_state[_DOUBT]:
-            st.warning(escaped(doubt), icon=":material/help:")
+            st.warning(escaped(say(doubt)), icon=":material/help:")
         st.markdown(_("If it is what the meter shows, submit it: the office looks at it first."))
         with st.container(horizontal=True):
             if st.button(_("Correct it"), type="primary", icon=":material/edit:"):
@@ -186,7 +186,7 @@ def submit_now(principal: Principal) -> None:
     except IdempotencyKeyReused:
         _give_up(_("An earlier reading from this form was stored. Look at My readings first."))
     except _WRONG_INPUT as error:
-        _give_up(str(error))
+        _give_up(say(error))
     except DiskFull as error:
         _offer_again(escaped(say(error)))
     except (MeterTooBusy, TemporaryDatabaseError):

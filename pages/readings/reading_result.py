@@ -7,7 +7,7 @@ import streamlit as st
 
 from pages.bills.bill_card import show_bill
 from pages.bills.stored_reading import offer_billing
-from pages.languages.words import _
+from pages.languages.words import _, say
 from pages.shared.components import doubts_of, show_steps
 from pages.shared.format import count, escaped, kwh, moment, money, period
 from pages.shared.session import services, zone
@@ -55,7 +55,7 @@ def _say(outcome: str, reading: Reading, bill: Bill | None, explanation: str) ->
         said = _(
             "{what} is stored, and not billed yet. {explanation}",
             what=what,
-            explanation=escaped(explanation),
+            explanation=escaped(say(explanation)),
         )
         st.warning(said, icon=":material/flag:")
     elif outcome == "billed" and bill is not None:
@@ -64,7 +64,7 @@ def _say(outcome: str, reading: Reading, bill: Bill | None, explanation: str) ->
             "{what} is stored and billed: **{total}**. {explanation}",
             what=what,
             total=total,
-            explanation=escaped(explanation),
+            explanation=escaped(say(explanation)),
         )
         st.success(said.strip(), icon=":material/check_circle:")
     elif outcome == "needs_review":
@@ -85,7 +85,7 @@ def _say(outcome: str, reading: Reading, bill: Bill | None, explanation: str) ->
                 "{what} was stored on {sent}. {explanation}",
                 what=what,
                 sent=sent,
-                explanation=escaped(explanation),
+                explanation=escaped(say(explanation)),
             ),
             icon=":material/content_copy:",
         )
@@ -94,7 +94,7 @@ def _say(outcome: str, reading: Reading, bill: Bill | None, explanation: str) ->
             _(
                 "{what} is stored without a bill. {explanation}",
                 what=what,
-                explanation=escaped(explanation),
+                explanation=escaped(say(explanation)),
             ),
             icon=":material/save:",
         )

@@ -76,16 +76,19 @@ def chosen_page(key: str) -> int:
 
 
 def doubts_of(validation: Mapping[str, Any]) -> list[str]:
-    """What speaks against a reading: the rules that doubt it, and AI where it does."""
+    """What speaks against a reading, in the language of the visit: the rules, and AI's doubt."""
     rules = validation.get("rules", [])
-    doubts = [rule["message"] for rule in rules if rule["outcome"] in ("review", "warn")]
+    doubts = [say(rule["message"]) for rule in rules if rule["outcome"] in ("review", "warn")]
     ai = validation.get("ai") or {}
     return [*doubts, ai_opinion(ai)] if ai.get("verdict") == "suspicious" else doubts
 
 
 def ai_opinion(ai: Mapping[str, Any]) -> str:
     """What AI thinks of a reading, from its verdict as it is kept."""
-    sure = _("AI finds it {ai} ({ai_2}% sure)", ai=ai["verdict"], ai_2=ai["confidence"])
+    if ai["verdict"] == "suspicious":
+        sure = _("AI finds it suspicious ({percent}% sure)", percent=ai["confidence"])
+    else:
+        sure = _("AI finds it plausible ({percent}% sure)", percent=ai["confidence"])
     return f"{sure}: {' '.join(ai['reasons'])}" if ai["reasons"] else f"{sure}."
 
 

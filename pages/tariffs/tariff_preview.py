@@ -7,7 +7,7 @@ from fractions import Fraction
 import streamlit as st
 
 from pages.bills.bill_card import lines_table
-from pages.languages.words import _, say
+from pages.languages.words import _, language, say
 from pages.shared.format import escaped, grouped, money
 from pages.tariffs import tariff_charts
 from pages.tariffs.tariff_compare import change_in_words
@@ -53,7 +53,7 @@ def show_preview(
         st.markdown(_("**The bill**"))
         st.markdown(lines_table(bill), width="stretch")
         with st.expander(_("How it is computed"), type="compact"):
-            st.code(explain(bill), language=None, wrap_lines=True)
+            st.code(explain(bill, language()), language=None, wrap_lines=True)
     with st.container(border=True):
         st.markdown(_("**The bill by kWh**"))
         tariff_charts.totals(curves, currency=tariff.currency, at_kwh=trial.kwh)

@@ -71,8 +71,12 @@ class AccountAdjustments:
                 "credit",
                 action_id=entry_id,
                 payload={"customer_id": account.id, "body": dict(body)},
-                summary=f"Give {account.name}, account {account.account_no}, a credit of "
-                f"{amount.display()}",
+                summary=sentence(
+                    "Give {name}, account {account}, a credit of {amount}",
+                    name=account.name,
+                    account=account.account_no,
+                    amount=amount,
+                ),
                 reason=entry.note,
                 principal=principal,
             )
@@ -115,8 +119,12 @@ class AccountAdjustments:
                 "waiver",
                 action_id=entry.id,
                 payload={"customer_id": account.id, "reason": reason},
-                summary=f"Take a charge of {entry.money(entry.amount_minor).display()} to "
-                f"{account.name}, account {account.account_no}, back",
+                summary=sentence(
+                    "Take a charge of {amount} to {name}, account {account}, back",
+                    amount=entry.money(entry.amount_minor),
+                    name=account.name,
+                    account=account.account_no,
+                ),
                 reason=why,
                 principal=principal,
             )

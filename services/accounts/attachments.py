@@ -16,6 +16,7 @@ from services.database.errors import NotFound
 from services.database.transport import DatabaseError
 from services.integrations.failures import FinalFailure
 from services.integrations.http import ServiceUnavailable
+from services.languages.sentence import sentence, sentence_of
 from services.messages.mail import Attachment
 from services.payments.receipts import Receipts
 
@@ -53,7 +54,9 @@ class Attachments:
         except (NoStatement, MissingLetters, NotFound) as error:
             raise FinalFailure(str(error)) from None
         except DatabaseError as error:
-            raise ServiceUnavailable(f"The statement could not be read: {error}") from None
+            raise ServiceUnavailable(
+                sentence("The statement could not be read: {error}", error=sentence_of(error))
+            ) from None
         return (Attachment(f"statement-{start.isoformat()}.pdf", pdf),)
 
     def _bill(self, bill_id: str) -> Attachment:
@@ -80,7 +83,9 @@ def _each(ids: Sequence[str], made: Callable[[str], Attachment]) -> tuple[Attach
         except NotFound:
             log.warning("A message is sent without a PDF: there is no %s.", one)
         except DatabaseError as error:
-            raise ServiceUnavailable(f"A document could not be read: {error}") from None
+            raise ServiceUnavailable(
+                sentence("A document could not be read: {error}", error=sentence_of(error))
+            ) from None
         except (MissingLetters, ArchiveDamaged) as error:
             log.warning("A message is sent without the PDF of %s: %s", one, error)
     return tuple(found)

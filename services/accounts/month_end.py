@@ -11,6 +11,8 @@ from services.database.errors import StillWorkingOut
 from services.database.service import DatabaseService
 from services.identity.auth import Principal, require
 from services.identity.permissions import Permission
+from services.languages.sentence import sentence
+from services.languages.writing import Month
 from services.quantities.money import Money
 from services.quantities.period import (
     first_of_month,
@@ -123,8 +125,13 @@ class MonthEnd:
         found = self._receivables(month, after, limit, seconds=_FILE_SECONDS)
         if found.permille is not None:
             raise StillWorkingOut(
-                f"The receivables of {month:%B %Y} are being worked out, {found.permille // 10}% "
-                "so far. Ask for the file again in some minutes."
+                sentence(
+                    "The receivables of {month} {year} are being worked out, {percent}% so far. "
+                    "Ask for the file again in some minutes.",
+                    month=Month(month.month, full=True),
+                    year=str(month.year),
+                    percent=found.permille // 10,
+                )
             )
         return [_aged(row, found.as_of) for row in found.customers], found.after
 

@@ -8,6 +8,8 @@ from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from services.languages.sentence import joined, sentence
+
 # A suspicion that AI itself thinks less likely than not is a remark, and holds nothing up.
 SURE_ENOUGH: Final = 50
 MOST_REASONS: Final = 5
@@ -96,7 +98,12 @@ class AiVerdict:
     @property
     def sentence(self) -> str:
         """Such as: AI: suspicious (80% sure). Twice the use of any June before."""
-        return " ".join((f"AI: {self.verdict} ({self.confidence}% sure).", *self.reasons))
+        said = (
+            sentence("AI: suspicious ({percent}% sure).", percent=self.confidence)
+            if self.verdict == "suspicious"
+            else sentence("AI: plausible ({percent}% sure).", percent=self.confidence)
+        )
+        return joined((said, *self.reasons), by=" ")
 
     def to_json(self) -> dict[str, Any]:
         """As it is kept with the reading, beside the outcomes of the rules."""

@@ -20,6 +20,7 @@ from pydantic import BaseModel
 from services.ai.answers import NoAiAnswer, Usage
 from services.database.transport import DatabaseError
 from services.integrations.deadline import Deadline
+from services.languages.sentence import sentence, sentence_of
 from services.quantities.period import first_of_month, local_date, start_of_day
 from services.records.ai import AiCall
 
@@ -159,13 +160,13 @@ class Asker:
         """
         self._check_budget(now)
         if deadline.left() < LEAST_SECONDS:
-            raise NoAiAnswer("AI not asked: no time was left for it.")
+            raise NoAiAnswer(sentence("AI not asked: no time was left for it."))
         call_id = str(uuid4())
         try:
             answered = self._ask_patiently(question, deadline, tries, call_id)
         except ModelFault as fault:
             self._record(call_id, question, fault.outcome, fault.model, fault.usage)
-            why = f"AI gave no answer: it {fault}."
+            why = sentence("AI gave no answer: it {fault}.", fault=sentence_of(fault))
             self.on_fault(why)
             raise NoAiAnswer(why) from None
         self._record(call_id, question, "answered", answered.model, answered.usage)
@@ -205,10 +206,14 @@ class Asker:
         except DatabaseError:
             log.warning("what AI has cost this month could not be read")
             raise NoAiAnswer(
-                "AI not asked: what it has cost this month is not known now."
+                sentence("AI not asked: what it has cost this month is not known now.")
             ) from None
         if self.budget.is_spent(spent):
-            raise NoAiAnswer(f"AI not asked: this month's budget of {budget} USD is spent.")
+            raise NoAiAnswer(
+                sentence(
+                    "AI not asked: this month's budget of {budget} USD is spent.", budget=budget
+                )
+            )
 
     def _record(
         self,

@@ -9,6 +9,7 @@ from babel.dates import format_date
 
 from services.ai.answers import NoAiAnswer, plain_line
 from services.ai.questions import locale_of
+from services.languages.sentence import sentence
 from services.languages.writing import money, number
 from services.messages.facts import DUNNING, NO_FACTS, Correction, Received
 from services.quantities.energy import format_kwh
@@ -91,15 +92,15 @@ def _refuse_what_ai_does_not_know(bill: Bill, kind: str, facts: Mapping[str, str
     # AI is given occasions whose due date is still to come.
     late = bill.due_date and facts.get("today", "") > bill.due_date.isoformat()
     if DUNNING in facts:
-        raise NoAiAnswer("AI not asked: the law says what a step of dunning must say.")
+        raise NoAiAnswer(sentence("AI not asked: the law says what a step of dunning must say."))
     if kind.startswith("autopay") or bill.spared_because == "autopay":
-        raise NoAiAnswer("AI not asked: it knows nothing of autopay.")
+        raise NoAiAnswer(sentence("AI not asked: it knows nothing of autopay."))
     if bill.spared_because == "bank_debit":
-        raise NoAiAnswer("AI not asked: the customer's bank is paying the bill.")
+        raise NoAiAnswer(sentence("AI not asked: the customer's bank is paying the bill."))
     if kind == "bill_issued" and (bill.closing_source == "estimated" or bill.settles_since):
-        raise NoAiAnswer("AI not asked: it gets no estimated readings.")
+        raise NoAiAnswer(sentence("AI not asked: it gets no estimated readings."))
     if late and kind != "overdue_notice" and bill.balance_minor > 0:
-        raise NoAiAnswer("AI not asked: the due date has passed.")
+        raise NoAiAnswer(sentence("AI not asked: the due date has passed."))
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +127,7 @@ def occasion_of(kind: str, bill: Bill, facts: Mapping[str, str] = NO_FACTS) -> O
     if kind == "bill_corrected":
         return _correction(bill, Correction.of(facts))
     if kind not in _TOLD:
-        raise NoAiAnswer("AI not asked: it knows no message for this occasion.")
+        raise NoAiAnswer(sentence("AI not asked: it knows no message for this occasion."))
     if bill.balance_minor <= 0:
         name = f"{_TOLD[kind]}, and there is nothing to pay"
         return Occasion(name, (*_ALWAYS, "usage"), ("amount",))
@@ -187,7 +188,7 @@ def _thanks(bill: Bill) -> Occasion:
 
 def _correction(bill: Bill, correction: Correction) -> Occasion:
     if bill.status == "void" or not correction.issued:
-        raise NoAiAnswer("AI not asked: no bill is in the place of the void one.")
+        raise NoAiAnswer(sentence("AI not asked: no bill is in the place of the void one."))
     name = "bills were wrong, and new ones take their place"
     said: tuple[str, ...] = ("old_bills", "new_bills")
     if correction.credited:

@@ -12,6 +12,7 @@ from openai.types.chat import ChatCompletionContentPartParam
 
 from services.ai.answers import Usage, plain_line
 from services.ai.asking import Answer, Answered, ModelFault
+from services.languages.sentence import sentence
 from services.telemetry.outside_calls import OPENAI, outside_calls
 
 log = logging.getLogger(__name__)
@@ -76,7 +77,7 @@ class OpenAiModel:
         try:
             future = self._threads.submit(work)
         except RuntimeError:
-            raise ModelFault("closed", "is being stopped") from None
+            raise ModelFault("closed", sentence("is being stopped")) from None
         try:
             return future.result(timeout=seconds)
         except TimeoutError:
@@ -104,20 +105,20 @@ class OpenAiModel:
         try:
             message = raw.parse().choices[0].message
             if message.refusal:
-                raise ModelFault("refused", "refused to answer", usage=usage, model=model)
+                raise ModelFault("refused", sentence("refused to answer"), usage=usage, model=model)
             if message.parsed is None:
                 raise ValueError("no content")
             return Answered(message.parsed, model, usage)
         except ModelFault:
             raise
         except openai.LengthFinishReasonError:
-            fault = ("cut", "was cut off before the end of its answer")
+            fault = ("cut", sentence("was cut off before the end of its answer"))
         except openai.ContentFilterFinishReasonError:
-            fault = ("filtered", "was stopped by its content filter")
+            fault = ("filtered", sentence("was stopped by its content filter"))
         except Exception as error:
             # Whatever shape the answer has. Not logged: it may repeat what it was asked.
             log.info("an answer of AI could not be read: %s", type(error).__name__)
-            fault = ("malformed", "answered in a form that cannot be read")
+            fault = ("malformed", sentence("answered in a form that cannot be read"))
         raise ModelFault(*fault, usage=usage, model=model)
 
 
@@ -139,40 +140,51 @@ def _sent(send: Callable[[], Result]) -> Result:
     except openai.APITimeoutError:
         raise _took_too_long() from None
     except openai.APIConnectionError:
-        raise ModelFault("unreachable", "could not be reached", again=True) from None
+        raise ModelFault("unreachable", sentence("could not be reached"), again=True) from None
     except openai.APIStatusError as error:
         raise _fault_of(error) from None
     except Exception as error:
         # Such as a key that does not fit into a header.
         log.warning("AI could not be asked: %s", type(error).__name__)
-        raise ModelFault("malformed", "could not be asked, or answered in no known form") from None
+        raise ModelFault(
+            "malformed", sentence("could not be asked, or answered in no known form")
+        ) from None
 
 
 def _took_too_long() -> ModelFault:
-    return ModelFault("timeout", "did not answer in time")
+    return ModelFault("timeout", sentence("did not answer in time"))
 
 
 _FINAL_STATUS: Final = {
-    401: ("not_allowed", "does not accept OPENAI_API_KEY"),
-    403: ("not_allowed", "does not let this OPENAI_API_KEY use the model"),
-    404: ("not_found", "does not know the model of OPENAI_MODEL, or OPENAI_BASE_URL is wrong"),
+    401: ("not_allowed", sentence("does not accept OPENAI_API_KEY")),
+    403: ("not_allowed", sentence("does not let this OPENAI_API_KEY use the model")),
+    404: (
+        "not_found",
+        sentence("does not know the model of OPENAI_MODEL, or OPENAI_BASE_URL is wrong"),
+    ),
 }
 
 
 def _fault_of(error: openai.APIStatusError) -> ModelFault:
     status, code = error.status_code, str(error.code or error.type or "")
     if "insufficient_quota" in code:
-        return ModelFault("no_quota", "has no quota left on its account")
+        return ModelFault("no_quota", sentence("has no quota left on its account"))
     if "content_filter" in code:
-        return ModelFault("filtered", "was stopped by its content filter")
+        return ModelFault("filtered", sentence("was stopped by its content filter"))
     if status in _FINAL_STATUS:
         return ModelFault(*_FINAL_STATUS[status])
     if status == 429:
         again_in = _seconds(error.response.headers.get("retry-after"))
-        return ModelFault("busy", "is asked too often just now", again=True, retry_after=again_in)
+        return ModelFault(
+            "busy", sentence("is asked too often just now"), again=True, retry_after=again_in
+        )
     if status >= 500:
-        return ModelFault("failed", f"had an error of its own ({status})", again=True)
-    return ModelFault("rejected", f"did not accept the question ({status})")
+        return ModelFault(
+            "failed", sentence("had an error of its own ({status})", status=str(status)), again=True
+        )
+    return ModelFault(
+        "rejected", sentence("did not accept the question ({status})", status=str(status))
+    )
 
 
 def _seconds(text: str | None) -> float | None:

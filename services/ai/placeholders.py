@@ -5,6 +5,8 @@ import unicodedata
 from collections.abc import Collection, Mapping
 from typing import Final
 
+from services.languages.sentence import nsentence, sentence
+
 # Each placeholder with its meaning for AI; the values are never sent.
 PLACEHOLDERS: Final = {
     "name": "the customer's name",
@@ -49,34 +51,42 @@ def fill_in(
     template = template.strip()
     named = set(PLACEHOLDER.findall(template))
     for stranger in sorted(named - set(values)):
-        raise UnfitText(f"uses a placeholder that is not offered: {stranger[:40]}")
+        raise UnfitText(
+            sentence(
+                "uses a placeholder that is not offered: {placeholder}", placeholder=stranger[:40]
+            )
+        )
     for missing in sorted(set(required) - named):
-        raise UnfitText(f"leaves out {{{missing}}}")
+        raise UnfitText(sentence("leaves out {placeholder}", placeholder=f"{{{missing}}}"))
     _check_own_words(PLACEHOLDER.sub(" ", template))
     # What follows a link directly, such as a full stop, can become part of it.
     template = re.sub(r"\{link\}(?=\S)", "{link} ", template)
     text = PLACEHOLDER.sub(lambda found: values[found[1]], template)
     if len(text) > longest:
-        raise UnfitText(f"is longer than {longest} characters")
+        raise UnfitText(
+            nsentence(
+                "is longer than {count} character", "is longer than {count} characters", longest
+            )
+        )
     return text
 
 
 def _check_own_words(words: str) -> None:
     """Refuse what looks like an amount, a date or a link that we did not write."""
     if len(words.strip()) < SHORTEST:
-        raise UnfitText("is too short to be a message")
+        raise UnfitText(sentence("is too short to be a message"))
     for character in words:
         if character not in _JOINERS + "\n" and unicodedata.category(character) in _HIDDEN:
-            raise UnfitText("has characters that cannot be seen")
+            raise UnfitText(sentence("has characters that cannot be seen"))
     # As it looks to a reader: full-width and joined forms become the plain ones.
     seen = unicodedata.normalize("NFKC", re.sub(f"[{_JOINERS}]", "", words))
     kinds = {unicodedata.category(character) for character in seen}
     # Before NFKC too, which makes letters of Roman numerals.
     if (kinds | {unicodedata.category(c) for c in words}) & _NUMBERS:
-        raise UnfitText("has digits of its own")
+        raise UnfitText(sentence("has digits of its own"))
     if "Sc" in kinds:
-        raise UnfitText("has a currency sign of its own")
+        raise UnfitText(sentence("has a currency sign of its own"))
     if set("{}") & set(seen):
-        raise UnfitText("has braces of its own")
+        raise UnfitText(sentence("has braces of its own"))
     if _ADDRESS.search(seen) or set("@<>") & set(seen):
-        raise UnfitText("has an address of its own")
+        raise UnfitText(sentence("has an address of its own"))

@@ -8,6 +8,7 @@ from fractions import Fraction
 from typing import Any
 
 from services.ai.answers import BillAnswer, NoAiAnswer, plain_line
+from services.languages.sentence import sentence
 from services.quantities.money import InvalidMoney, Money
 from services.rating import RatedBill
 
@@ -36,7 +37,8 @@ class SecondOpinion:
             for line in answer.lines:
                 lines[line.code] += Money.parse(line.amount, currency=currency).minor
         except InvalidMoney:
-            raise NoAiAnswer("AI gave no answer: its amounts could not be read.") from None
+            unread = sentence("AI gave no answer: its amounts could not be read.")
+            raise NoAiAnswer(unread) from None
         ours: Counter[str] = Counter()
         for printed in rated.lines:
             ours[printed.code] += printed.amount_minor
@@ -63,14 +65,19 @@ class SecondOpinion:
 
     @property
     def sentence(self) -> str:
-        """One phrase for step 6."""
+        """A sentence for step 6."""
         if self.agrees:
-            return "AI agrees to the cent"
+            return sentence("AI agrees to the cent.")
         if not self.difference_minor:
-            return f"AI has the same total, but other lines: {', '.join(self.other_lines)}"
-        more = "more" if self.difference_minor > 0 else "less"
-        apart = Money(abs(self.difference_minor), self.currency).display()
-        return f"AI makes it {Money(self.total_minor, self.currency).display()}, {apart} {more}"
+            lines = ", ".join(self.other_lines)
+            return sentence("AI has the same total, but other lines: {lines}.", lines=lines)
+        amounts = {
+            "amount": Money(self.total_minor, self.currency),
+            "apart": Money(abs(self.difference_minor), self.currency),
+        }
+        if self.difference_minor > 0:
+            return sentence("AI makes it {amount}, {apart} more.", **amounts)
+        return sentence("AI makes it {amount}, {apart} less.", **amounts)
 
     def to_json(self) -> dict[str, Any]:
         """As it is kept with the bill; amounts are decimal strings of its currency."""

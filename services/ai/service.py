@@ -26,6 +26,7 @@ from services.ai.second_opinion import SecondOpinion
 from services.database.queries.ai_usage import AiCallLog
 from services.database.transport import Transport
 from services.integrations.deadline import Deadline
+from services.languages.sentence import sentence, sentence_of
 from services.messages.facts import NO_FACTS
 from services.metering.outcomes import Validation
 from services.quantities.energy import InvalidEnergy, parse_kwh
@@ -231,7 +232,9 @@ def _filled_in(template: str, values: dict[str, str], required: tuple[str, ...])
     try:
         return fill_in(template, values, required=required, longest=LONGEST)
     except UnfitText as unfit:
-        raise NoAiAnswer(f"AI's text was not used: it {unfit}.") from None
+        raise NoAiAnswer(
+            sentence("AI's text was not used: it {unfit}.", unfit=sentence_of(unfit))
+        ) from None
 
 
 def _harmless(ask: Callable[[], Result]) -> Result:
@@ -242,4 +245,6 @@ def _harmless(ask: Callable[[], Result]) -> Result:
         raise
     except Exception:
         log.exception("AI could not be asked")
-        raise NoAiAnswer("AI not asked: an unexpected error; the log has the details.") from None
+        raise NoAiAnswer(
+            sentence("AI not asked: an unexpected error; the log has the details.")
+        ) from None

@@ -10,7 +10,6 @@ from services.identity.auth import Principal
 from services.identity.permissions import Permission
 from services.languages.sentence import sentence
 from services.quantities.money import Money
-from services.quantities.period import written_day
 from services.records.drafts import ApprovalKind
 
 Group = Literal["refunds", "voids", "tariffs"]
@@ -82,7 +81,9 @@ def ask_for_version(
         "tariff",
         action_id=version_id,
         payload={"tariff": definition},
-        summary=f"Publish tariff {definition['code']} from {written_day(begins)}",
+        summary=sentence(
+            "Publish tariff {tariff} from {day}", tariff=definition["code"], day=begins
+        ),
         reason="",
         principal=principal,
     )

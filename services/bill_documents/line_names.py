@@ -14,7 +14,7 @@ from typing import Final, Protocol
 from babel.dates import format_date
 
 from services.languages.language import Language
-from services.languages.sentence import N_, P_
+from services.languages.sentence import P_
 
 _CHARGE: Final = "charge"
 # The usual names, which a tariff of any utility may have.
@@ -43,6 +43,8 @@ USUAL: Final = (
     P_("charge", "Running charge"),
     P_("charge", "Membership"),
     P_("charge", "Rounding"),
+    P_("charge", "Brought forward from the last bill"),
+    P_("charge", "Carried forward to the next bill"),
     P_("charge", "Subsidy"),
     P_("charge", "Discount"),
     P_("charge", "Surplus paid out"),
@@ -75,31 +77,82 @@ _SAID: Final = tuple(
     for written, said in (
         (
             rf"(?P<start>{_NUMBER}) to (?P<end>{_NUMBER}) (?P<unit>{_UNIT})",
-            N_("{start} to {end} {unit}"),
+            P_("charge", "{start} to {end} {unit}"),
         ),
-        (rf"above (?P<start>{_NUMBER}) (?P<unit>{_UNIT})", N_("above {start} {unit}")),
-        (rf"all (?P<unit>{_UNIT})", N_("all {unit}")),
-        (rf"(?P<percent>{_NUMBER})% of the energy charge", N_("{percent}% of the energy charge")),
+        (rf"above (?P<start>{_NUMBER}) (?P<unit>{_UNIT})", P_("charge", "above {start} {unit}")),
+        (rf"all (?P<unit>{_UNIT})", P_("charge", "all {unit}")),
+        (
+            rf"(?P<percent>{_NUMBER})% of the energy charge",
+            P_("charge", "{percent}% of the energy charge"),
+        ),
         (
             rf"(?P<percent>{_NUMBER})% of fixed and energy charges",
-            N_("{percent}% of fixed and energy charges"),
+            P_("charge", "{percent}% of fixed and energy charges"),
         ),
         (
             rf"(?P<days>{_NUMBER}) of (?P<all>{_NUMBER}) days of the bill",
-            N_("{days} of {all} days of the bill"),
+            P_("charge", "{days} of {all} days of the bill"),
         ),
         (
             _DAYS_IN_MONTH,
-            N_("{days} of {all} days in {month}"),
+            P_("charge", "{days} of {all} days in {month}"),
         ),
-        (rf"× (?P<months>{_NUMBER}) months?", N_("× {months} months")),
         (
-            rf"limits of the slabs for {_DAYS_IN_MONTH}",
-            N_("limits of the slabs for {days} of {all} days in {month}"),
+            rf"(?P<days>{_NUMBER}) of (?P<all>{_NUMBER}) days that a bill is for",
+            P_("charge", "{days} of {all} days that a bill is for"),
         ),
-        (r"at most this amount", N_("at most this amount")),
+        (rf"(?P<days>{_NUMBER}) of (?P<all>{_NUMBER}) days", P_("charge", "{days} of {all} days")),
+        (rf"rounded to (?P<months>{_NUMBER}) months?", P_("charge", "rounded to {months} months")),
+        (
+            rf"(?P<months>{_NUMBER}) months? of the year",
+            P_("charge", "{months} months of the year"),
+        ),
+        (rf"(?P<years>{_NUMBER}) years?", P_("charge", "{years} years")),
+        (rf"(?P<months>{_NUMBER}) months?", P_("charge", "{months} months")),
+        (rf"(?P<bills>{_NUMBER}) bills?", P_("charge", "{bills} bills")),
+        (rf"(?P<days>{_NUMBER}) days?", P_("charge", "{days} days")),
+        (r"a month being 365 ÷ 12 days", P_("charge", "a month being 365 ÷ 12 days")),
+        (r"limits of the slabs for (?P<scale>.+)", P_("charge", "limits of the slabs for {scale}")),
+        (rf"(?P<quantity>{_NUMBER}) (?P<unit>{_UNIT})", P_("charge", "{quantity} {unit}")),
+        (
+            rf"measured (?P<quantity>{_NUMBER}) (?P<unit>{_UNIT})",
+            P_("charge", "measured {quantity} {unit}"),
+        ),
+        (
+            rf"(?P<percent>{_NUMBER})% of the highest of (?P<months>{_NUMBER}) months?",
+            P_("charge", "{percent}% of the highest of {months} months"),
+        ),
+        (
+            rf"at least (?P<quantity>{_NUMBER}) (?P<unit>{_UNIT})",
+            P_("charge", "at least {quantity} {unit}"),
+        ),
+        (
+            rf"to (?P<quantity>{_NUMBER}) (?P<unit>{_UNIT})",
+            P_("charge", "rounded to {quantity} {unit}"),
+        ),
+        (
+            rf"above (?P<start>{_NUMBER}) (?P<unit>{_UNIT}) for each kW",
+            P_("charge", "above {start} {unit} for each kW"),
+        ),
+        (
+            (
+                rf"(?P<percent>{_NUMBER})% of an amount that contains it: × {_NUMBER} ÷ "
+                rf"(?P<rest>{_NUMBER})"
+            ),
+            P_("charge", "{percent}% of an amount that contains it: × {percent} ÷ {rest}"),
+        ),
+        (rf"power factor (?P<factor>{_NUMBER})", P_("charge", "power factor {factor}")),
+        (rf"target (?P<factor>{_NUMBER})", P_("charge", "target {factor}")),
+        (
+            rf"a minimum of (?P<least>{_NUMBER}) less (?P<charged>{_NUMBER}) charged",
+            P_("charge", "a minimum of {least} less {charged} charged"),
+        ),
+        (r"at most this amount", P_("charge", "at most this amount")),
     )
 )
+# How often an amount for each kW is due, and the days behind that.
+_TIMES: Final = re.compile(r"× (?P<often>[^()]+?)(?: \((?P<days>.+)\))?")
+_NEXT_PART: Final = re.compile(r", (?![^(]*\))")
 _MONTHS: Final = {f"{date(2026, number, 1):%B}": date(2026, number, 1) for number in range(1, 13)}
 
 
@@ -151,13 +204,17 @@ def _parts(text: str, language: Language) -> list[str]:
     whole = _usual(text, language)
     if whole != text or language.tag == "en":
         return [whole]
-    return [_part(part, language) for part in text.split(", ")]
+    return [_part(part, language) for part in _NEXT_PART.split(text)]
 
 
 def _part(part: str, language: Language) -> str:
+    if times := _TIMES.fullmatch(part):
+        days = times["days"]
+        said = f"× {_part(times['often'], language)}"
+        return f"{said} ({_listed(_parts(days, language), language)})" if days else said
     for written, said in _SAID:
         if found := written.fullmatch(part):
-            return language.gettext(said, **_values(found.groupdict(), language))
+            return language.pgettext(_CHARGE, said, **_values(found.groupdict(), language))
     return _usual(part, language)
 
 
@@ -167,6 +224,8 @@ def _values(found: Mapping[str, str], language: Language) -> dict[str, str]:
     for name, value in found.items():
         if name == "month" and value in _MONTHS:
             values[name] = format_date(_MONTHS[value], "LLLL", locale=language.locale)
+        elif name == "scale":
+            values[name] = _part(value, language)
         else:
             values[name] = value if name in {"unit", "month"} else language.number(value)
     return values

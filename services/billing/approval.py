@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 # Drafts that are issued in one transaction: whoever submits a reading waits for its numbers.
 BATCH = 200
-_UNEXPECTED = "An unexpected error; the log has the details."
+_UNEXPECTED = sentence("An unexpected error; the log has the details.")
 
 
 class DraftsChanged(Exception):

@@ -8,6 +8,7 @@ from typing import Final
 from services.database.service import DatabaseService
 from services.identity.auth import NotAllowed, Principal, require
 from services.identity.permissions import Permission
+from services.languages.sentence import sentence
 from services.records.base import Page, PageRequest
 from services.records.bills import Bill, BillSummary
 from services.records.details import BillDetail, PaidPart
@@ -17,7 +18,7 @@ from services.records.overview import Overview
 
 # Who reads meters sees the bills of those that they read.
 _READERS: Final = (Permission.VIEW_BILLS, Permission.SUBMIT_READINGS)
-_NOT_THEIRS: Final = "You may read the bills of meters whose readings are yours."
+_NOT_THEIRS: Final = sentence("You may read the bills of meters whose readings are yours.")
 
 
 @dataclass(frozen=True, slots=True)

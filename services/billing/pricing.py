@@ -6,7 +6,7 @@ from datetime import date
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from services.languages.sentence import sentence
+from services.languages.sentence import joined, sentence, sentence_of
 from services.metering.billing_determinants import usage_of
 from services.metering.measured import Metering
 from services.metering.registers import measure_of
@@ -89,7 +89,8 @@ def parts_of(
         leaves = not nets_on(tariffs, day=metering.period.end)
         parts, net = netted(found, opening=bank, is_final=is_final or leaves)
     except UnableToPriceBill as error:
-        raise UnableToPriceBill(" ".join((str(error), *metering.hints))) from None
+        said = joined((sentence_of(error), *metering.hints), by=" ")
+        raise UnableToPriceBill(said) from None
     doubt = _without_exports(metering) if net else ""
     return Parts(tuple(of_days for of_days, _ in within), parts, net, doubt)
 
@@ -104,7 +105,8 @@ def _without_exports(metering: Metering) -> str:
     lacking = [name for name in metering.uncounted if measure_of(name).quantity == "export"]
     if not lacking:
         return ""
-    return f"What was exported is not netted: {' '.join(metering.hints)}"
+    why = joined(metering.hints, by=" ")
+    return sentence("What was exported is not netted: {why}", why=why)
 
 
 def measured(
@@ -173,4 +175,5 @@ def _rated(
         (part,) = parts
         return rate_usage(tariff=part.tariff, usage=part.usage, period=part.period)
     except UnableToPriceBill as error:
-        raise UnableToPriceBill(" ".join((str(error), *metering.hints))) from None
+        said = joined((sentence_of(error), *metering.hints), by=" ")
+        raise UnableToPriceBill(said) from None

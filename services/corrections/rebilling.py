@@ -52,6 +52,13 @@ from services.records.readings import Reading
 
 SENT_WITH_CORRECTION: Final = N_("in the message about the correction")
 _VOID: Final = N_("This bill is void already.")
+# By whether no bill takes their place, and whether the customer owes more.
+_WORDS: Final = {
+    (True, True): N_("Void {bills}: the customer owes {apart} more"),
+    (True, False): N_("Void {bills}: the customer owes {apart} less"),
+    (False, True): N_("Void {bills} and reissue it: the customer owes {apart} more"),
+    (False, False): N_("Void {bills} and reissue it: the customer owes {apart} less"),
+}
 
 
 class FiguresChanged(Exception):
@@ -358,11 +365,10 @@ class Rebilling:
 
 def _in_words(plan: Plan) -> str:
     voided = ", ".join(name_of(bill.number) for bill in plan.voided)
-    again = "" if plan.kind == "void" else " and reissue it"
-    currency = plan.chain.bills[0].currency
-    apart = Money(abs(plan.difference_minor), currency).display()
-    more = "more" if plan.difference_minor > 0 else "less"
-    return f"Void {voided}{again}: the customer owes {apart} {more}"
+    apart = Money(abs(plan.difference_minor), plan.chain.bills[0].currency)
+    return sentence(
+        _WORDS[plan.kind == "void", plan.difference_minor > 0], bills=voided, apart=apart
+    )
 
 
 def _live(chain: BillChain, bill_id: str) -> ChainBill:

@@ -15,7 +15,7 @@ from services.quantities.typed import typed_kwh
 from services.records.corrections import BillChain
 from services.records.readings import Reading
 
-AT_A_CHANGE: Final = (
+AT_A_CHANGE: Final = sentence(
     "At this reading a meter came or went, or somebody moved: its date is that of the change. Undo "
     "the change, and enter it with the right date."
 )

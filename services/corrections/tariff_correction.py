@@ -22,7 +22,6 @@ from services.identity.audit_reason import ReasonMissing
 from services.identity.auth import Principal, require
 from services.identity.permissions import Permission
 from services.languages.sentence import sentence
-from services.quantities.period import written_day
 from services.records.corrections import BillsToCorrect, Correction, MeterToCorrect
 from services.records.drafts import ApprovalRequest
 from services.records.tariffs import PublishedVersion, TariffVersion
@@ -80,7 +79,11 @@ class TariffCorrection:
                 "tariff": tariff.to_json(),
                 "reason": reason,
             },
-            summary=f"Correct tariff {version.code} from {written_day(version.effective_from)}",
+            summary=sentence(
+                "Correct tariff {tariff} from {day}",
+                tariff=version.code,
+                day=version.effective_from,
+            ),
             reason=reason.strip(),
             principal=principal,
         )

@@ -113,8 +113,10 @@ def _pause(context: JobContext, seconds: float | None) -> None:
     """Wait under the run's lease; raises StopRequested, and JobFailed after the last pause."""
     if seconds is None:
         raise JobFailed(
-            "Stripe does not answer. What was begun is looked up every few minutes; "
-            "run this job again, or the rest is charged tomorrow."
+            sentence(
+                "Stripe does not answer. What was begun is looked up every few minutes; "
+                "run this job again, or the rest is charged tomorrow."
+            )
         )
     until = time.monotonic() + seconds
     while (left := until - time.monotonic()) > 0:

@@ -84,7 +84,13 @@ def _take(context: JobContext, page: bytes, number: int, reader: GreenButtonRead
             _store(context, batch)
     except UnreadableFile as error:
         reason = error.problem.message
-        context.note(set_aside=[SetAside(subject=f"Page {number} of the feed", reason=reason)])
+        context.note(
+            set_aside=[
+                SetAside(
+                    subject=sentence("Page {number} of the feed", number=number), reason=reason
+                )
+            ]
+        )
 
 
 def _store(context: JobContext, days: list[dict[str, Any]]) -> None:

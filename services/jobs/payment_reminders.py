@@ -8,7 +8,7 @@ from datetime import date, timedelta
 
 from services.database.errors import RunTakenOver
 from services.jobs.runs import JobContext, StopRequested
-from services.languages.sentence import sentence
+from services.languages.sentence import joined, nsentence, sentence
 from services.records.jobs import DueCursor
 
 log = logging.getLogger(__name__)
@@ -33,7 +33,7 @@ def run(context: JobContext) -> str:
         first=f"{context.today:%d %b}",
         last=f"{until:%d %b %Y}",
     )
-    return f"{said}{at_stripe}"
+    return joined(filter(None, (said, at_stripe)), by=" ")
 
 
 def _look_at_stripe(context: JobContext) -> str:
@@ -52,10 +52,12 @@ def _look_at_stripe(context: JobContext) -> str:
         raise
     except Exception:
         log.exception("reconciliation failed")
-        return " Stripe was not looked at: an unexpected error, see the log."
+        return sentence("Stripe was not looked at: an unexpected error, see the log.")
     if run.error:
-        return f" Stripe was not looked at: {run.error}"
-    return f" Stripe: {run.applied} missed." if run.applied else " Stripe: nothing missed."
+        return sentence("Stripe was not looked at: {error}", error=run.error)
+    if not run.applied:
+        return sentence("Stripe: nothing missed.")
+    return nsentence("Stripe: {count} missed.", "Stripe: {count} missed.", run.applied)
 
 
 def _batch(context: JobContext, until: date, after: DueCursor | None) -> DueCursor | None:

@@ -8,12 +8,13 @@ import re
 from calendar import month_name
 from collections.abc import Iterator, Mapping
 from datetime import date, datetime
+from decimal import Decimal
 from functools import cache, lru_cache
 from typing import Final
 
 from services.languages.catalogues import OFFERED, read
-from services.languages.sentence import Sentence, joined, nsentence, sentence
-from services.languages.writing import ENGLISH, Month
+from services.languages.sentence import Sentence, joined, joined_by_and, nsentence, sentence
+from services.languages.writing import ENGLISH, MINUS, Month
 
 _PLACE: Final = re.compile(r"\{([A-Za-z_]\w*)\}")
 _WORD: Final = re.compile(r"[A-Za-z]{2,}")
@@ -21,6 +22,11 @@ _WORD: Final = re.compile(r"[A-Za-z]{2,}")
 _FEWEST_WORDS: Final = 2
 _DAY: Final = re.compile(r"\d{1,2} [A-Z][a-z]{2} \d{4}")
 _GROUPED: Final = re.compile(r"\d{1,3}(,\d{3})+")
+# Places whose names end in a unit hold numbers; elsewhere "1.8" may be a name or a version.
+_MEASURED: Final = re.compile(r"(.+_)?(kwh|kw|times|percent)")
+_NUMBER: Final = re.compile(rf"{MINUS}?(\d+|\d{{1,3}}(,\d{{3}})+)(\.\d+)?")
+# What says in one word what another sentence is about: Register {name}: {error}.
+_HEADING: Final = re.compile(r"[A-Z][a-z]+ \{\w+\}: \{\w+\}")
 _END: Final = re.compile(r"(?<=[.;]) ")
 # A value, which goes on into no other sentence.
 _INSIDE: Final = r"(?:(?!\. ).)+?"
@@ -67,6 +73,13 @@ def found_again(said: str) -> Sentence | None:
         values = text.values_in(said)
         if values is not None:
             return _filled(text, values)
+    for text in _frames():
+        if (values := text.values_in(said)) is None:
+            continue
+        framed = _filled(text, values)
+        are_said = [isinstance(value, Sentence) for value in framed.values.values()]
+        if all(are_said) or (any(are_said) and _HEADING.fullmatch(text.text)):
+            return framed
     return None
 
 
@@ -90,10 +103,10 @@ def _filled(text: _Text, values: Mapping[str, str]) -> Sentence:
 
 def _value(name: str, text: str) -> object:
     """A value as it was filled in: a day, a number, another sentence, or a text."""
-    if _DAY.fullmatch(text):
-        return _day(text)
-    if _GROUPED.fullmatch(text):
-        return int(text.replace(",", ""))
+    if (plain := _day_or_number(name, text)) is not None:
+        return plain
+    if name == "registers":
+        return joined_by_and(text.split(" and "))
     if name == "month" and text in month_name:
         return Month(list(month_name).index(text), full=True)
     # One word may be somebody's name.
@@ -103,6 +116,16 @@ def _value(name: str, text: str) -> object:
         return found
     parts = [found_again(part) for part in text.split(", ")]
     return joined(parts) if all(parts) else text
+
+
+def _day_or_number(name: str, text: str) -> date | int | Decimal | str | None:
+    if _DAY.fullmatch(text):
+        return _day(text)
+    if _GROUPED.fullmatch(text):
+        return int(text.replace(",", ""))
+    if _MEASURED.fullmatch(name) and _NUMBER.fullmatch(text):
+        return Decimal(text.replace(",", "").replace(MINUS, "-"))
+    return None
 
 
 def _day(text: str) -> date | str:
@@ -140,3 +163,13 @@ def _with_places() -> tuple[_Text, ...]:
         if _PLACE.search(of.text) and of.words >= (1 if "{count}" in of.text else _FEWEST_WORDS)
     ]
     return tuple(sorted(found, key=lambda of: -len(_PLACE.sub("", of.text))))
+
+
+@cache
+def _frames() -> tuple[_Text, ...]:
+    """Those with one word of their own, which count where other sentences stand in their places."""
+    return tuple(
+        of
+        for of in _texts()
+        if of.words == 1 and _PLACE.search(of.text) and "{count}" not in of.text
+    )

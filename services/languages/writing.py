@@ -12,7 +12,7 @@ from babel.dates import format_date, format_skeleton
 from babel.numbers import NumberPattern, format_currency, format_decimal, parse_pattern
 
 ENGLISH: Final = "en"
-_MINUS: Final = "\N{MINUS SIGN}"
+MINUS: Final = "\N{MINUS SIGN}"
 _LEFT_TO_RIGHT: Final = "\u200e"
 # Rupees are grouped by lakh in English too.
 _ENGLISH_OF: Final = {"INR": "en_IN"}
@@ -80,9 +80,9 @@ def number(decimal_text: str, locale: Locale) -> str:
     """A decimal text with all its decimals, grouped: 1234.50 -> 1,234.50."""
     pattern = _decimal_pattern(locale, _places(decimal_text))
     written: str = format_decimal(Decimal(decimal_text), pattern, locale=locale)
-    written = written.replace("-", _MINUS)
+    written = written.replace("-", MINUS)
     # Or the minus would stand behind its number.
-    mark = locale.text_direction == "rtl" and written.startswith(_MINUS)
+    mark = locale.text_direction == "rtl" and written.startswith(MINUS)
     return f"{_LEFT_TO_RIGHT}{written}" if mark else written
 
 
@@ -101,7 +101,7 @@ def money(decimal_text: str, currency: str, locale: Locale) -> str:
         locale=place,
         currency_digits=False,
     )
-    return written.replace("-", _MINUS)
+    return written.replace("-", MINUS)
 
 
 def day(value: date, locale: Locale) -> str:

@@ -11,8 +11,8 @@ from datetime import date
 from operator import add
 from typing import Final, Protocol, Self, TypeVar
 
+from services.languages.sentence import Sentence, nsentence
 from services.metering.validation_rules import LONGEST_USUAL_PERIOD_DAYS
-from services.quantities.counting import count
 from services.quantities.period import Period, next_billing_day
 from services.tariffs import (
     Charge,
@@ -55,7 +55,7 @@ class BillLength:
     month: int
     waits_below: int | None = None
     usual: int = _USUAL_DAYS
-    stated: str = ""
+    stated: Sentence | None = None
     scaled: bool = False
 
     @classmethod
@@ -70,7 +70,12 @@ class BillLength:
             month=rule.max_days,
             waits_below=rule.min_days,
             usual=rule.usual_days or (rule.min_days + rule.max_days) // 2,
-            stated=f"{rule.min_days} to {count(rule.max_days, 'day')}",
+            stated=nsentence(
+                "{least} to {count} day",
+                "{least} to {count} days",
+                rule.max_days,
+                least=rule.min_days,
+            ),
             scaled=rule.beyond == "scale",
         )
 
@@ -90,9 +95,14 @@ def why_held(tariffs: Sequence[Tariff], period: Period) -> str:
     for tariff in tariffs:
         length = BillLength.of(tariff)
         if length.most is not None and period.days > length.most and not length.scaled:
-            made_for = length.stated or f"at most {count(length.most, 'day')}"
-            covers = f"The bill covers {count(period.days, 'day')}"
-            return f"{covers}; tariff {tariff.code} is made for {made_for}."
+            return nsentence(
+                "The bill covers {count} day; tariff {tariff} is made for {made_for}.",
+                "The bill covers {count} days; tariff {tariff} is made for {made_for}.",
+                period.days,
+                tariff=tariff.code,
+                made_for=length.stated
+                or nsentence("at most {count} day", "at most {count} days", length.most),
+            )
     return ""
 
 

@@ -7,9 +7,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from services.languages.sentence import N_, sentence
 from services.metering.outcomes import Rule, RuleOutcome
-from services.metering.recent_use import Use, kwh_text
+from services.metering.recent_use import Use, used_text
 from services.metering.register_arithmetic import capacity_wh, consumption_wh, is_a_fall
+from services.quantities.energy import kwh_value
 from services.records.readings import ReadPoint
 
 _KWH: Final = 1000
@@ -78,13 +80,26 @@ def explanations(
 def transposed_digits(doubtful: Doubtful) -> RuleOutcome | None:
     """Two digits side by side were typed the wrong way round."""
     value = doubtful.likeliest(_transpositions(doubtful))
-    return _meant("transposed_digits", doubtful, value, "two digits side by side are swapped")
+    return _meant(
+        "transposed_digits",
+        doubtful,
+        value,
+        N_(
+            "If two digits side by side are swapped, the meter showed {kwh} kWh, which is {used}, "
+            "as expected."
+        ),
+    )
 
 
 def wrong_digit(doubtful: Doubtful) -> RuleOutcome | None:
     """One digit is wrong."""
     value = doubtful.likeliest(_other_digits(doubtful))
-    return _meant("wrong_digit", doubtful, value, "one digit is wrong")
+    return _meant(
+        "wrong_digit",
+        doubtful,
+        value,
+        N_("If one digit is wrong, the meter showed {kwh} kWh, which is {used}, as expected."),
+    )
 
 
 def missed_decimal(doubtful: Doubtful) -> RuleOutcome | None:
@@ -95,7 +110,10 @@ def missed_decimal(doubtful: Doubtful) -> RuleOutcome | None:
         "missed_decimal",
         doubtful,
         doubtful.likeliest(iter(shifted)),
-        "the decimal point is in the wrong place",
+        N_(
+            "If the decimal point is in the wrong place, the meter showed {kwh} kWh, which is "
+            "{used}, as expected."
+        ),
     )
 
 
@@ -104,14 +122,12 @@ def power_of_ten(doubtful: Doubtful) -> RuleOutcome | None:
     used = doubtful.used_wh(doubtful.register_wh)
     if not used:
         return None
-    for words, factor in (("ten times", (1, 10)), ("a tenth of", (10, 1))):
+    for said, factor in (
+        (N_("The use is about ten times what is expected."), (1, 10)),
+        (N_("The use is about a tenth of what is expected."), (10, 1)),
+    ):
         if doubtful.is_likely(used * factor[0] // factor[1]):
-            return RuleOutcome(
-                "power_of_ten",
-                "warn",
-                f"The use is about {words} what is expected.",
-                {"used_wh": used},
-            )
+            return RuleOutcome("power_of_ten", "warn", sentence(said), {"used_wh": used})
     return None
 
 
@@ -120,15 +136,24 @@ def exact_multiple(doubtful: Doubtful) -> RuleOutcome | None:
     used, milli = doubtful.used_wh(doubtful.register_wh), doubtful.multiplier_milli
     if not used or milli == _KWH:
         return None
-    for words, corrected in (
-        ("The use with the multiplier left out", used * _KWH // milli),
-        ("The use times the multiplier", used * milli // _KWH),
+    for said, corrected in (
+        (
+            N_(
+                "The use with the multiplier left out is {kwh} kWh, as expected: look at the "
+                "multiplier."
+            ),
+            used * _KWH // milli,
+        ),
+        (
+            N_("The use times the multiplier is {kwh} kWh, as expected: look at the multiplier."),
+            used * milli // _KWH,
+        ),
     ):
         if doubtful.is_likely(corrected):
             return RuleOutcome(
                 "exact_multiple",
                 "warn",
-                f"{words} is {kwh_text(corrected)} kWh, as expected: look at the multiplier.",
+                sentence(said, kwh=kwh_value(corrected)),
                 {"used_wh": used, "corrected_wh": corrected},
             )
     return None
@@ -143,9 +168,10 @@ def fits_the_other(one: Doubtful, other: Doubtful) -> bool:
 
 def swapped_meters(serial: str, register_wh: int) -> RuleOutcome:
     """Two readings of one day fit each other's meters."""
-    message = (
-        f"This reading and the one of meter {serial} of the same day fit each other's meters: they "
-        "may have been swapped."
+    message = sentence(
+        "This reading and the one of meter {meter} of the same day fit each other's meters: they "
+        "may have been swapped.",
+        meter=serial,
     )
     return RuleOutcome("swapped_meters", "warn", message, {"register_wh": register_wh})
 
@@ -165,8 +191,13 @@ def _other_register(doubtful: Doubtful, registers: Mapping[str, int]) -> RuleOut
             return RuleOutcome(
                 "other_register",
                 "warn",
-                f"Register {name} showed {kwh_text(shown)} kWh at the last read, and "
-                f"{kwh_text(doubtful.register_wh)} kWh follows from that: it may have been read.",
+                sentence(
+                    "Register {register} showed {last_kwh} kWh at the last read, and {kwh} kWh "
+                    "follows from that: it may have been read.",
+                    register=name,
+                    last_kwh=kwh_value(shown),
+                    kwh=kwh_value(doubtful.register_wh),
+                ),
                 {"register_wh": shown},
             )
     return None
@@ -177,14 +208,11 @@ def _most(doubtful: Doubtful) -> int:
     return int(limit) if limit is not None else 0
 
 
-def _meant(rule: Rule, doubtful: Doubtful, value: int | None, because: str) -> RuleOutcome | None:
+def _meant(rule: Rule, doubtful: Doubtful, value: int | None, said: str) -> RuleOutcome | None:
     if value is None:
         return None
     used = doubtful.used_wh(value) or 0
-    message = (
-        f"If {because}, the meter showed {kwh_text(value)} kWh, which is {kwh_text(used)} kWh "
-        f"{doubtful.use.when}, as expected."
-    )
+    message = sentence(said, kwh=kwh_value(value), used=used_text(used, doubtful.use.days))
     return RuleOutcome(rule, "warn", message, {"register_wh": value, "used_wh": used})
 
 

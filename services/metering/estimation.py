@@ -6,18 +6,19 @@ at this time of the year. Registers are Wh as the meter shows them, before the m
 are exact; the register is rounded once, to what the meter shows: the use follows from that.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from decimal import Decimal
 from fractions import Fraction
 from itertools import pairwise
 from typing import Any, Final, Literal
 
-from services.languages.sentence import nsentence, sentence
-from services.metering.recent_use import HIGH_USE_FACTOR, day_text, kwh_text, tenths_text
+from services.languages.sentence import Sentence, nsentence, sentence
+from services.metering.recent_use import HIGH_USE_FACTOR, tenths
 from services.metering.register_arithmetic import capacity_wh, consumption_wh, is_a_fall
 from services.metering.use_limits import WINDOW_DAYS, windows_of
-from services.quantities.counting import count
+from services.quantities.energy import kwh_value
 from services.quantities.money import decimal_text, round_half_up, scaled_text
 from services.quantities.period import months_before
 from services.records.readings import EstimateFacts, ReadPoint, SeasonUse
@@ -191,10 +192,18 @@ class _Meter:
             return None
         ratio = recent / then
         daily = season * ratio
-        sentence = (
-            f"From {day_text(begin)} to {day_text(end)} it used {self._daily(season)} kWh a day, "
-            f"and of late {tenths_text(100 * ratio)}% of what it used a year before: "
-        )
+
+        def said(used: Sentence) -> Sentence:
+            return sentence(
+                "From {start} to {end} it used {daily_kwh} kWh a day, and of late {percent}% of "
+                "what it used a year before: {used}.",
+                start=begin,
+                end=end,
+                daily_kwh=self._daily(season),
+                percent=tenths(100 * ratio),
+                used=used,
+            )
+
         values = {
             "season_start": begin.isoformat(),
             "season_end": end.isoformat(),
@@ -204,7 +213,7 @@ class _Meter:
             "recent_daily_wh": _text(recent),
             "year_before_daily_wh": _text(then),
         }
-        return self._made("same_season", daily, sentence, values)
+        return self._made("same_season", daily, said, values)
 
     def by_recent_periods(self) -> Estimate | None:
         """The mean of the last periods of about a month that were read."""
@@ -213,16 +222,22 @@ class _Meter:
         if not windows:
             return None
         daily = Fraction(sum(w.used_wh for w in windows), sum(w.days for w in windows))
-        periods = "The last period" if len(windows) == 1 else f"The last {len(windows)} periods"
-        sentence = f"{periods} that were read came to {self._daily(daily)} kWh a day: "
-        if len(windows) == 1:
-            sentence = sentence.replace("that were", "that was")
+
+        def said(used: Sentence) -> Sentence:
+            return nsentence(
+                "The last period that was read came to {daily_kwh} kWh a day: {used}.",
+                "The last {count} periods that were read came to {daily_kwh} kWh a day: {used}.",
+                len(windows),
+                daily_kwh=self._daily(daily),
+                used=used,
+            )
+
         values = {
             "periods": len(windows),
             "days": sum(w.days for w in windows),
             "used_wh": sum(w.used_wh for w in windows),
         }
-        return self._made("recent_periods", daily, sentence, values)
+        return self._made("recent_periods", daily, said, values)
 
     def by_class(self) -> Estimate | None:
         """What others on the tariff use now, by their connected load where that is known."""
@@ -232,32 +247,47 @@ class _Meter:
         times = Fraction(1000, self.facts.multiplier_milli)
         if load and use.loaded_meters >= LEAST_IN_CLASS and use.loaded_w_days:
             daily = Fraction(use.loaded_wh * load, use.loaded_w_days) * times
-            by_load = f", for each kW of connected load; it has {kwh_text(load)} kW"
+            load_kw = kwh_value(load)
             others = Fraction(use.loaded_wh * 1000, use.loaded_w_days)
         elif use.meters >= LEAST_IN_CLASS and use.days:
             daily = Fraction(use.wh, use.days) * times
-            by_load, others = "", Fraction(use.wh, use.days)
+            load_kw, others = None, Fraction(use.wh, use.days)
         else:
             return None
-        sentence = (
-            "Meters on its tariff use "
-            f"{tenths_text(others / 1000)} kWh a day at this time of the year{by_load}: "
-        )
-        return self._made("class_profile", daily, sentence, _class_values(use, load))
+
+        def said(used: Sentence) -> Sentence:
+            values = {"daily_kwh": tenths(others / 1000), "used": used}
+            if load_kw is None:
+                return sentence(
+                    "Meters on its tariff use {daily_kwh} kWh a day at this time of the year: "
+                    "{used}.",
+                    **values,
+                )
+            return sentence(
+                "Meters on its tariff use {daily_kwh} kWh a day at this time of the year, for each "
+                "kW of connected load; it has {load_kw} kW: {used}.",
+                load_kw=load_kw,
+                **values,
+            )
+
+        return self._made("class_profile", daily, said, _class_values(use, load))
 
     def _made(
         self,
         rule: EstimateRule,
         daily: Fraction,
-        sentence: str,
+        said: Callable[[Sentence], Sentence],
         values: Mapping[str, int | str],
     ) -> Estimate | None:
-        """The register after so many Wh a day, before the multiplier; the one rounding."""
+        """The register after so many Wh a day, before the multiplier; the one rounding.
+
+        `said` makes the sentence around what was used.
+        """
         facts = self.facts
         expected, most = daily * self.days, self._most_turned()
-        if most is not None and expected > most:
-            expected = Fraction(most)
-            sentence += "no more than its connected load can use, "
+        is_capped = most is not None and expected > most
+        if most is not None:
+            expected = min(expected, Fraction(most))
         turned = self._as_shown(expected, most)
         capacity = capacity_wh(facts.dials)
         if 2 * turned > capacity:
@@ -274,8 +304,21 @@ class _Meter:
             register_wh=register,
             used_wh=used,
             days=self.days,
-            sentence=f"{sentence}{kwh_text(used)} kWh for {count(self.days, 'day')}.",
+            sentence=said(self._in_all(used, is_capped=is_capped)),
             values=values,
+        )
+
+    def _in_all(self, used_wh: int, *, is_capped: bool) -> Sentence:
+        kwh = kwh_value(used_wh)
+        if is_capped:
+            return nsentence(
+                "no more than its connected load can use, {kwh} kWh for {count} day",
+                "no more than its connected load can use, {kwh} kWh for {count} days",
+                self.days,
+                kwh=kwh,
+            )
+        return nsentence(
+            "{kwh} kWh for {count} day", "{kwh} kWh for {count} days", self.days, kwh=kwh
         )
 
     def _most_turned(self) -> int | None:
@@ -301,9 +344,9 @@ class _Meter:
         shown = [read.register_wh for read in self.facts.reads]
         return (s for s in _STEPS if s == 1 or not any(wh % s for wh in shown))
 
-    def _daily(self, register: Fraction) -> str:
+    def _daily(self, register: Fraction) -> Decimal:
         """Wh a day of the register as kWh that were used."""
-        return tenths_text(register * self.facts.multiplier_milli / 1_000_000)
+        return tenths(register * self.facts.multiplier_milli / 1_000_000)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from datetime import date, timedelta
 from typing import Final
 
+from services.languages.sentence import nsentence, sentence
 from services.metering.outcomes import RuleOutcome
-from services.metering.recent_use import day_text, kwh_text
 from services.metering.register_arithmetic import consumption_wh
-from services.quantities.counting import count
+from services.quantities.energy import kwh_value
 from services.records.readings import IntervalDay, ReadPoint
 
 SUM_PERCENT: Final = 1
@@ -57,9 +57,11 @@ def interval_sum(
     most = least + by_day[start] + by_day.get(end, 0)
     room = sum_tolerance(used_wh, multiplier_milli)
     fits = least - room <= used_wh <= most + room
-    message = (
-        f"The intervals add up to {kwh_text(least)} to {kwh_text(most)} kWh, the register used "
-        f"{kwh_text(used_wh)} kWh."
+    message = sentence(
+        "The intervals add up to {least_kwh} to {most_kwh} kWh, the register used {kwh} kWh.",
+        least_kwh=kwh_value(least),
+        most_kwh=kwh_value(most),
+        kwh=kwh_value(used_wh),
     )
     values = {"used_wh": used_wh, "least_wh": least, "most_wh": most}
     return RuleOutcome("interval_sum", "pass" if fits else "review", message, values)
@@ -77,10 +79,16 @@ def interval_spike(days: Sequence[IntervalDay]) -> RuleOutcome | None:
         return None
     worst = max(spikes, key=lambda one: max(one.wh))
     highest, _, third = sorted(worst.wh, reverse=True)[:3]
-    message = (
-        f"On {day_text(worst.day)} {kwh_text(highest)} kWh were used within "
-        f"{count(worst.minutes, 'minute')}, while the third highest was {kwh_text(third)} kWh; "
-        f"{count(len(spikes), 'day')} of the period have such a spike."
+    message = nsentence(
+        "On {day} {highest_kwh} kWh were used within {minutes}, while the third highest was "
+        "{third_kwh} kWh; {count} day of the period has such a spike.",
+        "On {day} {highest_kwh} kWh were used within {minutes}, while the third highest was "
+        "{third_kwh} kWh; {count} days of the period have such a spike.",
+        len(spikes),
+        day=worst.day,
+        highest_kwh=kwh_value(highest),
+        minutes=nsentence("{count} minute", "{count} minutes", worst.minutes),
+        third_kwh=kwh_value(third),
     )
     values = {"highest_wh": highest, "third_wh": third}
     return RuleOutcome("interval_spike", "warn", message, values)

@@ -9,13 +9,14 @@ from operator import add
 from typing import Final, Self
 from zoneinfo import ZoneInfo
 
+from services.languages.sentence import Sentence, joined, nsentence, sentence
 from services.metering.interval_table import MeteredIntervals
 from services.metering.past_bills import PastBills
 from services.metering.register_arithmetic import capacity_wh, consumption_wh, is_a_fall
 from services.metering.registers import measure_of
-from services.quantities.energy import format_kwh
+from services.quantities.energy import kwh_value
 from services.quantities.money import round_half_up
-from services.quantities.period import Period, written_day
+from services.quantities.period import Period
 from services.quantities.quality import of_both
 from services.rating import UnableToPriceBill
 from services.records.bills import PricingInputs
@@ -28,11 +29,11 @@ _DAY: Final = timedelta(days=1)
 class RegisterFell(UnableToPriceBill):
     """A register is more than half a turn below an earlier read, and nobody said it rolled over.
 
-    `fact` is the fall in words, which the message follows with what to do.
+    `fact` is the fall in words, without a full stop; the message says it and what to do.
     """
 
-    def __init__(self, fact: str, what_to_do: str) -> None:
-        super().__init__(f"{fact}. {what_to_do}")
+    def __init__(self, message: Sentence, fact: Sentence) -> None:
+        super().__init__(message)
         self.fact = fact
 
 
@@ -216,7 +217,10 @@ def _together(
             found[name] = {**each[-1], "used": sum(of["used"] for of in each)}
     hints = [hint for one in measured for hint in one.hints]
     lacking = [name for name in names if name not in found]
-    hints += [f"Not each meter of the period has the register {name}." for name in lacking]
+    hints += [
+        sentence("Not each meter of the period has the register {register}.", register=name)
+        for name in lacking
+    ]
     return found, tuple(hints)
 
 
@@ -314,16 +318,32 @@ def _counted(
         return _fallen_wh(opening_wh + ahead_wh, closing_wh, constants.multiplier_milli)
     unit = measure_of(name).unit if name else "kWh"
     way_out = (
-        "The total rolled over, which does not explain it: correct the reading."
+        sentence("The total rolled over, which does not explain it: correct the reading.")
         if of_total
-        else "A person must correct a reading, or say that the register rolled over: that would "
-        f"bill {format_kwh(used)} {unit}."
+        else sentence(
+            "A person must correct a reading, or say that the register rolled over: that would "
+            "bill {kwh} {unit}.",
+            kwh=kwh_value(used),
+            unit=unit,
+        )
     )
-    raise RegisterFell(
-        f"The register{name and f' {name}'} fell from {format_kwh(opening_wh)} to "
-        f"{format_kwh(closing_wh)} {unit}",
-        way_out,
-    )
+    shown = {
+        "before_kwh": kwh_value(opening_wh),
+        "after_kwh": kwh_value(closing_wh),
+        "unit": unit,
+    }
+    if name:
+        shown["register"] = name
+        said = sentence(
+            "The register {register} fell from {before_kwh} to {after_kwh} {unit}.", **shown
+        )
+        fact = sentence(
+            "The register {register} fell from {before_kwh} to {after_kwh} {unit}", **shown
+        )
+    else:
+        said = sentence("The register fell from {before_kwh} to {after_kwh} {unit}.", **shown)
+        fact = sentence("The register fell from {before_kwh} to {after_kwh} {unit}", **shown)
+    raise RegisterFell(joined((said, way_out), by=" "), fact)
 
 
 def _maxima(constants: MeterConstants, reads: Sequence[Mapping[str, int]]) -> dict[str, int]:
@@ -343,16 +363,25 @@ def _whole_days(days: IntervalDays, period: Period) -> tuple[IntervalDays | None
     if not days:
         return None, ()
     if len(set(days.minutes)) > 1:
-        return None, ("Its intervals are not of one length within the period.",)
+        return None, (sentence("Its intervals are not of one length within the period."),)
     if len(days) == period.days:
         return days, ()
     there = set(days.dates)
     wanted = (period.start + _DAY * n for n in range(period.days))
     first = next(day for day in wanted if day not in there)
-    lack = f"{period.days - len(days)} of {period.days} days, such as {written_day(first)}"
-    return None, (f"Its intervals lack {lack}.",)
+    lack = nsentence(
+        "Its intervals lack {lacking} of {count} day, such as {day}.",
+        "Its intervals lack {lacking} of {count} days, such as {day}.",
+        period.days,
+        lacking=period.days - len(days),
+        day=first,
+    )
+    return None, (lack,)
 
 
 def _not_at_opening(name: str, opening: Read) -> str:
-    where = f"the read of {written_day(opening.read_on)}, where the bill opens"
-    return f"The register {name} has no value in {where}."
+    return sentence(
+        "The register {register} has no value in the read of {day}, where the bill opens.",
+        register=name,
+        day=opening.read_on,
+    )

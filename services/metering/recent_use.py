@@ -11,12 +11,11 @@ from fractions import Fraction
 from itertools import pairwise
 from typing import Final, Self
 
-from services.languages.sentence import sentence
+from services.languages.sentence import Sentence, nsentence, sentence
 from services.metering.expected_use import ExpectedUse, daily_uses, expected_use
 from services.metering.register_arithmetic import capacity_wh, is_a_fall
 from services.metering.use_limits import windows_of
-from services.quantities.counting import count
-from services.quantities.energy import format_kwh
+from services.quantities.energy import kwh_value
 from services.records.readings import ReadPoint
 from services.records.use_limits import PeerUse, UseLimits
 
@@ -77,8 +76,8 @@ class Use:
             raise UnableToCompareReads(
                 sentence(
                     "A reading of {read} cannot be judged by one of {last}.",
-                    read=day_text(read_on),
-                    last=day_text(last_read.read_on),
+                    read=read_on,
+                    last=last_read.read_on,
                 )
             )
         windows = windows_of(history, capacity_wh=capacity_wh(dials))
@@ -136,33 +135,20 @@ class Use:
         ]
         return min(known, default=None)
 
-    @property
-    def when(self) -> str:
-        """The days in words."""
-        if not self.days:
-            return "on the day of the last read"
-        return f"in {count(self.days, 'day')}"
+
+def used_text(used_wh: int, days: int) -> Sentence:
+    """Such as: 1,400 kWh in 31 days. The place {unit} is another one for other registers."""
+    values = {"kwh": kwh_value(used_wh), "unit": "kWh"}
+    if not days:
+        return sentence("{kwh} {unit} on the day of the last read", **values)
+    return nsentence("{kwh} {unit} in {count} day", "{kwh} {unit} in {count} days", days, **values)
 
 
-def day_text(day: date) -> str:
-    """Such as: 1 Jun 2026."""
-    return f"{day.day} {day:%b %Y}"
+def tenths(value: Fraction) -> Decimal:
+    """With one decimal, half up, such as 3.4."""
+    return Decimal((20 * value.numerator // value.denominator + 1) // 2).scaleb(-1)
 
 
-def kwh_text(wh: int) -> str:
-    """Wh as kWh, such as: 1,400."""
-    if wh % 1000 == 0:
-        return f"{wh // 1000:,}"
-    return f"{Decimal(format_kwh(wh)):,f}"
-
-
-def daily_text(wh: int | Fraction) -> str:
-    """Wh a day as kWh with one decimal, such as: 13.3."""
-    tenths = (2 * wh // 100 + 1) // 2
-    return f"{tenths // 10:,}.{tenths % 10}"
-
-
-def tenths_text(value: Fraction) -> str:
-    """With one decimal, such as: 3.4."""
-    tenths = (20 * value.numerator // value.denominator + 1) // 2
-    return f"{tenths // 10:,}.{tenths % 10}"
+def daily_kwh(wh: int | Fraction) -> Decimal:
+    """Wh a day as kWh with one decimal, such as 13.3."""
+    return tenths(Fraction(wh) / 1000)

@@ -3,16 +3,16 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
-from decimal import Decimal
 from fractions import Fraction
 from typing import Final
 
+from services.languages.sentence import Sentence, joined_by_and, sentence, with_values
 from services.metering.outcomes import EXPLANATIONS, RuleOutcome
 from services.metering.recent_use import HIGH_USE_FACTOR
 from services.metering.register_arithmetic import consumption_wh
 from services.metering.registers import IMPORT, Measure, measure_of, names_for
 from services.metering.validation import validate_reading
-from services.quantities.energy import format_kwh
+from services.quantities.energy import kwh_value
 from services.quantities.money import round_half_up
 from services.rating import UnableToPriceBill
 from services.records.readings import ReadPoint
@@ -72,7 +72,7 @@ class RegisterRules:
         if measure.quantity == IMPORT:
             not_asked.add("high_use")
         return [
-            replace(outcome, message=f"Register {name}: {_in_unit(outcome.message, measure)}")
+            replace(outcome, message=_of_register(measure, outcome.message))
             for outcome in validation.outcomes
             if outcome.outcome in ("review", "warn") and outcome.rule not in not_asked
         ]
@@ -83,9 +83,14 @@ class RegisterRules:
         past = [read.registers[name] for read in self.history if name in read.registers]
         if not past or value <= HIGH_USE_FACTOR * max(past):
             return []
-        shown, highest = (f"{_kwh(w)} {measure.unit}" for w in (value, max(past)))
-        why = f"is more than {HIGH_USE_FACTOR} times the highest so far, {highest}."
-        return [RuleOutcome("high_maximum", "review", f"Register {name}: {shown} {why}")]
+        why = sentence(
+            "{kw} {unit} is more than {times} times the highest so far, {highest_kw} {unit}.",
+            kw=kwh_value(value),
+            unit=measure.unit,
+            times=HIGH_USE_FACTOR,
+            highest_kw=kwh_value(max(past)),
+        )
+        return [RuleOutcome("high_maximum", "review", _of_register(measure, why))]
 
     def _sum(self, periods: PeriodNames) -> list[RuleOutcome]:
         """Oracle's D2-SUM-CHK: what the periods used must be what the total used.
@@ -103,8 +108,12 @@ class RegisterRules:
         )
         apart = added - used if None in counted else abs(added - used)
         fits = apart <= max(self._rounding(len(names) + 1), used * _SUM_PERCENT // 100)
-        together = f"{' and '.join(names)} used {_kwh(added)} kWh"
-        message = f"The registers {together}, the total {_kwh(used)} kWh."
+        message = sentence(
+            "The registers {registers} used {added_kwh} kWh, the total {kwh} kWh.",
+            registers=joined_by_and(names),
+            added_kwh=kwh_value(added),
+            kwh=kwh_value(used),
+        )
         return [RuleOutcome("register_sum", "pass" if fits else "review", message)]
 
     def _used(self, opening_wh: int, closing_wh: int) -> int:
@@ -138,9 +147,7 @@ def _point(read: ReadPoint, name: str) -> ReadPoint:
     return ReadPoint(register_wh=read.registers[name], read_on=read.read_on)
 
 
-def _kwh(wh: int) -> str:
-    return f"{Decimal(format_kwh(wh)):,f}"
-
-
-def _in_unit(message: str, measure: Measure) -> str:
-    return message.replace(" kWh", f" {measure.unit}")
+def _of_register(measure: Measure, said: str) -> Sentence:
+    """What was found of one register, in the unit that it counts."""
+    found = with_values(said, unit=measure.unit) if isinstance(said, Sentence) else said
+    return sentence("Register {name}: {error}", name=measure.name, error=found)

@@ -9,9 +9,10 @@ from datetime import date
 from fractions import Fraction
 from typing import Final
 
+from services.languages.sentence import joined, sentence
 from services.metering.digit_rules import Doubtful, explanations
 from services.metering.outcomes import Rule, RuleOutcome, Validation
-from services.metering.recent_use import Use, day_text
+from services.metering.recent_use import Use
 from services.metering.register_arithmetic import capacity_wh, consumption_wh, is_a_fall
 from services.metering.unreviewed import confirmed_by_waiting, that_stood_still, with_confirmed
 from services.metering.use_limits import standing_days
@@ -116,7 +117,7 @@ def validate_reading(
     )
     below = below_last_read(register_wh, last_read, used_wh, use, dials)
     if below.outcome == "review":
-        unknown = "The use is not known while the reading is below the last one."
+        unknown = sentence("The use is not known while the reading is below the last one.")
         found: tuple[RuleOutcome, ...] = (
             below,
             not_applicable("high_use", unknown),
@@ -195,5 +196,7 @@ class _Level:
         )
         if by is None:
             return outcome
-        same = f"The reading of {day_text(by.read_on)}, which waits for review, shows the same use."
-        return replace(outcome, outcome="warn", message=f"{outcome.message} {same}")
+        same = sentence(
+            "The reading of {day}, which waits for review, shows the same use.", day=by.read_on
+        )
+        return replace(outcome, outcome="warn", message=joined((outcome.message, same), by=" "))

@@ -5,22 +5,17 @@ average daily use with that of earlier windows.
 """
 
 from datetime import date
+from decimal import Decimal
 from fractions import Fraction
 from typing import Final
 
+from services.languages.sentence import N_, Sentence, joined, nsentence, sentence
 from services.metering.expected_use import RECENT_WINDOWS
 from services.metering.outcomes import Outcome, Rule, RuleOutcome
-from services.metering.recent_use import (
-    HIGH_USE_FACTOR,
-    Use,
-    daily_text,
-    day_text,
-    kwh_text,
-    tenths_text,
-)
+from services.metering.recent_use import HIGH_USE_FACTOR, Use, daily_kwh, tenths, used_text
 from services.metering.register_arithmetic import capacity_wh, is_a_fall
 from services.metering.use_limits import WINDOW_DAYS
-from services.quantities.counting import count
+from services.quantities.energy import kwh_value
 from services.records.readings import ReadPoint
 from services.records.use_limits import CLASS_LOW_FACTOR, UseLimits
 
@@ -31,7 +26,9 @@ LONGEST_USUAL_PERIOD_DAYS: Final = 62
 STANDING_DAYS: Final = range(55, 181)
 # Wh a day: of a meter that used less in half a year nothing is lost when it stands still.
 STUCK_USE_WH: Final = 500
-_NO_HISTORY: Final = "there are not yet two reads on different days to know the usual use from"
+_NO_HISTORY: Final = N_("There are not yet two reads on different days to know the usual use from.")
+# The unit is a place of its own: further registers count in others.
+_KWH: Final = "kWh"
 
 
 def below_last_read(
@@ -39,23 +36,49 @@ def below_last_read(
 ) -> RuleOutcome:
     """Negative use as in Oracle's D2-NCON-CHK and Elexon's CP0789; a rollover explains it."""
     rule: Rule = "below_last_read"
-    now, last = kwh_text(register_wh), kwh_text(last_read.register_wh)
+    now = {"kwh": kwh_value(register_wh), "unit": _KWH}
+    last = {"last_kwh": kwh_value(last_read.register_wh)}
     if register_wh >= last_read.register_wh:
-        return RuleOutcome(rule, "pass", f"{now} kWh is not below the last read of {last} kWh.")
-    fact = f"{now} kWh is below the last read of {last} kWh of {day_text(last_read.read_on)}."
-    rolled = f"a rollover from {kwh_text(capacity_wh(dials) - 1000)} to 0"
-    would_be = _used(used_wh, use)
+        fits = sentence(
+            "{kwh} {unit} is not below the last read of {last_kwh} {unit}.", **now | last
+        )
+        return RuleOutcome(rule, "pass", fits)
+    fact = sentence(
+        "{kwh} {unit} is below the last read of {last_kwh} {unit} of {day}.",
+        **now | last,
+        day=last_read.read_on,
+    )
+    rolled = {
+        "top_kwh": kwh_value(capacity_wh(dials) - 1000),
+        "used": used_text(used_wh, use.days),
+    }
     if use.limit_wh is None:
-        why = f"{rolled} would mean {would_be}, but {_NO_HISTORY}"
+        why = sentence(
+            "A rollover from {top_kwh} to 0 would mean {used}, but there are not yet two reads on "
+            "different days to know the usual use from.",
+            **rolled,
+        )
     elif used_wh > use.limit_wh:
-        why = f"{rolled} is not plausible: it would mean {would_be}, {_compared(used_wh, use)}"
+        why = sentence(
+            "A rollover from {top_kwh} to 0 is not plausible: it would mean {used}, {compared}.",
+            **rolled,
+            compared=_compared(used_wh, use),
+        )
     elif is_a_fall(opening_wh=last_read.register_wh, closing_wh=register_wh, dials=dials):
-        why = f"{rolled} would mean {would_be}, more than half of all that it can show"
+        why = sentence(
+            "A rollover from {top_kwh} to 0 would mean {used}, more than half of all that it can "
+            "show.",
+            **rolled,
+        )
     else:
-        why = f"{rolled} explains it: {would_be}, {_compared(used_wh, use)}"
-        return RuleOutcome(rule, "warn", f"{fact} {_sentence(why)}")
+        why = sentence(
+            "A rollover from {top_kwh} to 0 explains it: {used}, {compared}.",
+            **rolled,
+            compared=_compared(used_wh, use),
+        )
+        return RuleOutcome(rule, "warn", joined((fact, why), by=" "))
     # Below the last read nothing is billed: all that is usual is missing.
-    return RuleOutcome(rule, "review", f"{fact} {_sentence(why)}", _usual_wh(use))
+    return RuleOutcome(rule, "review", joined((fact, why), by=" "), _usual_wh(use))
 
 
 def above_next_read(
@@ -63,20 +86,34 @@ def above_next_read(
 ) -> RuleOutcome:
     """Negative use seen from the other side: a read that comes in late must fit below the next."""
     rule: Rule = "above_next_read"
-    now, after = kwh_text(register_wh), kwh_text(next_read.register_wh)
+    shown = {
+        "kwh": kwh_value(register_wh),
+        "unit": _KWH,
+        "next_kwh": kwh_value(next_read.register_wh),
+    }
     if register_wh <= next_read.register_wh:
-        return RuleOutcome(rule, "pass", f"{now} kWh is not above the next read of {after} kWh.")
-    fact = f"{now} kWh is above the next read of {after} kWh of {day_text(next_read.read_on)}."
+        fits = sentence("{kwh} {unit} is not above the next read of {next_kwh} {unit}.", **shown)
+        return RuleOutcome(rule, "pass", fits)
+    fact = sentence(
+        "{kwh} {unit} is above the next read of {next_kwh} {unit} of {day}.",
+        **shown,
+        day=next_read.read_on,
+    )
     if turned_wh is None or use.limit_wh is None or turned_wh > use.limit_wh:
-        return RuleOutcome(rule, "review", f"{fact} A rollover between the two is not plausible.")
-    return RuleOutcome(rule, "warn", f"{fact} A rollover between the two explains it.")
+        why = sentence("A rollover between the two is not plausible.")
+        return RuleOutcome(rule, "review", joined((fact, why), by=" "))
+    why = sentence("A rollover between the two explains it.")
+    return RuleOutcome(rule, "warn", joined((fact, why), by=" "))
 
 
 def long_period(read_on: date, opening_on: date) -> RuleOutcome:
     """Period length as eemeter's, for bills of one month or two: slabs made for a month mislead."""
-    days = (read_on - opening_on).days
-    since = f"since the last billed read of {day_text(opening_on)}"
-    message = f"A bill up to this read covers {count(days, 'day')}, {since}."
+    message = nsentence(
+        "A bill up to this read covers {count} day, since the last billed read of {day}.",
+        "A bill up to this read covers {count} days, since the last billed read of {day}.",
+        (read_on - opening_on).days,
+        day=opening_on,
+    )
     return RuleOutcome("long_period", "warn", message)
 
 
@@ -86,10 +123,18 @@ def high_use(used_wh: int, use: Use) -> RuleOutcome:
     Elexon's CP0789 flags more than 2 × the expected use.
     """
     if use.limit_wh is None:
-        why = "nothing was used so far" if use.is_unused else _NO_HISTORY
-        return not_applicable("high_use", _sentence(why))
+        why = sentence("Nothing was used so far.") if use.is_unused else sentence(_NO_HISTORY)
+        return not_applicable("high_use", why)
     outcome: Outcome = "review" if used_wh > use.limit_wh else "pass"
-    message = f"{_used(used_wh, use)} is {_compared(used_wh, use)}{_expected(use)}."
+    found = {"used": used_text(used_wh, use.days), "compared": _compared(used_wh, use)}
+    message = sentence("{used} is {compared}.", **found)
+    if use.expected is not None:
+        message = sentence(
+            "{used} is {compared}; {least_kwh} to {most_kwh} is expected.",
+            **found,
+            least_kwh=daily_kwh(use.expected.low_wh),
+            most_kwh=daily_kwh(use.expected.high_wh),
+        )
     values = {"used_wh": used_wh, "most_wh": int(use.limit_wh), "days": use.days}
     if use.expected is not None:
         values["least_wh"] = use.expected.low_wh * max(use.days, 1)
@@ -104,17 +149,29 @@ def zero_use(used_wh: int, use: Use, standing: int) -> RuleOutcome:
     do stand empty.
     """
     if used_wh:
-        return RuleOutcome("zero_use", "pass", f"{kwh_text(used_wh)} kWh were used.")
+        used = sentence("{kwh} kWh were used.", kwh=kwh_value(used_wh))
+        return RuleOutcome("zero_use", "pass", used)
     if _may_be_stuck(use, standing):
         return RuleOutcome(
             "zero_use",
             "review",
-            f"Nothing was used for {count(standing, 'day')}, by a meter that used "
-            f"{daily_text(use.usual_wh or 0)} kWh a day before: it may be "
-            "stuck.",
+            nsentence(
+                "Nothing was used for {count} day, by a meter that used {usual_kwh} kWh a day "
+                "before: it may be stuck.",
+                "Nothing was used for {count} days, by a meter that used {usual_kwh} kWh a day "
+                "before: it may be stuck.",
+                standing,
+                usual_kwh=daily_kwh(use.usual_wh or 0),
+            ),
             {"standing_days": standing} | _usual_wh(use),
         )
-    return RuleOutcome("zero_use", "warn", f"Nothing was used {use.when}.")
+    if not use.days:
+        nothing = sentence("Nothing was used on the day of the last read.")
+    else:
+        nothing = nsentence(
+            "Nothing was used in {count} day.", "Nothing was used in {count} days.", use.days
+        )
+    return RuleOutcome("zero_use", "warn", nothing)
 
 
 def _may_be_stuck(use: Use, standing: int) -> bool:
@@ -135,18 +192,28 @@ def low_use(used_wh: int, use: Use) -> RuleOutcome:
     """
     rule: Rule = "low_use"
     if not use.usual_wh:
-        return not_applicable(rule, _sentence(_NO_HISTORY))
+        return not_applicable(rule, sentence(_NO_HISTORY))
     if not used_wh or use.days < WINDOW_DAYS:
-        return not_applicable(rule, f"Judged of a use in {WINDOW_DAYS} days or more.")
+        said = nsentence(
+            "Judged of a use in {count} day or more.",
+            "Judged of a use in {count} days or more.",
+            WINDOW_DAYS,
+        )
+        return not_applicable(rule, said)
     daily = Fraction(used_wh, use.days)
-    message = f"{_used(used_wh, use)} is {_compared(used_wh, use)}"
+    found = {"used": used_text(used_wh, use.days), "compared": _compared(used_wh, use)}
     if use.expected is not None and daily < use.expected.low_wh:
         values = {"used_wh": used_wh, "least_wh": use.expected.low_wh * use.days, "days": use.days}
-        said = f"Low use: {message}{_expected(use)}."
+        said = sentence(
+            "Low use: {used} is {compared}; {least_kwh} to {most_kwh} is expected.",
+            **found,
+            least_kwh=daily_kwh(use.expected.low_wh),
+            most_kwh=daily_kwh(use.expected.high_wh),
+        )
         return RuleOutcome(rule, "review", said, values | _usual_wh(use))
     if daily * LOW_USE_FACTOR >= use.usual_wh:
-        return RuleOutcome(rule, "pass", f"{message}.")
-    return RuleOutcome(rule, "warn", f"Low use: {message}.")
+        return RuleOutcome(rule, "pass", sentence("{used} is {compared}.", **found))
+    return RuleOutcome(rule, "warn", sentence("Low use: {used} is {compared}.", **found))
 
 
 def percent_change(used_wh: int, use: Use) -> RuleOutcome | None:
@@ -157,9 +224,13 @@ def percent_change(used_wh: int, use: Use) -> RuleOutcome | None:
     daily, before = used_wh // use.days, use.windows_wh[-1]
     change = 100 * abs(daily - before) // max(daily, 1)
     outcome: Outcome = "review" if change > limit else "pass"
-    message = (
-        f"{daily_text(daily)} kWh a day is a change of {change} % from the {daily_text(before)} "
-        f"kWh a day of the period before; up to {limit} % passes."
+    message = sentence(
+        "{daily_kwh} kWh a day is a change of {percent} % from the {before_kwh} kWh a day of the "
+        "period before; up to {most_percent} % passes.",
+        daily_kwh=daily_kwh(daily),
+        percent=change,
+        before_kwh=daily_kwh(before),
+        most_percent=limit,
     )
     return RuleOutcome("percent_change", outcome, message, {"change_percent": change})
 
@@ -174,9 +245,12 @@ def outlier(used_wh: int, use: Use) -> RuleOutcome | None:
     median, spread = past[len(past) // 2], past[-1 - quarter] - past[quarter]
     most, daily = median + ranges * spread, used_wh // max(use.days, 1)
     outcome: Outcome = "review" if daily > most else "pass"
-    message = (
-        f"{daily_text(daily)} kWh a day; up to {daily_text(most)}, the median of the past and "
-        f"{ranges} times its interquartile range, passes."
+    message = sentence(
+        "{daily_kwh} kWh a day; up to {most_kwh}, the median of the past and {times} times its "
+        "interquartile range, passes.",
+        daily_kwh=daily_kwh(daily),
+        most_kwh=daily_kwh(most),
+        times=ranges,
     )
     return RuleOutcome("outlier", outcome, message, {"most_daily_wh": most})
 
@@ -195,13 +269,27 @@ def _above_connected_load(used_wh: int, use: Use, limits: UseLimits) -> RuleOutc
     """Nobody uses more than all that is connected, at all hours."""
     rule: Rule = "above_connected_load"
     if use.load_wh is None or limits.load_w is None:
-        return not_applicable(rule, "The connected load of this meter is not known.")
-    load = f"{kwh_text(limits.load_w)} {'kW' if limits.connected_w is not None else 'kVA'}"
-    most = f"the {kwh_text(use.load_wh)} kWh that {load} of connected load can use"
+        return not_applicable(rule, sentence("The connected load of this meter is not known."))
+    found = {
+        "used": used_text(used_wh, use.days),
+        "most_kwh": kwh_value(use.load_wh),
+        "load_kw": kwh_value(limits.load_w),
+        "unit": "kW" if limits.connected_w is not None else "kVA",
+    }
     if used_wh > use.load_wh:
         values = {"used_wh": used_wh, "most_wh": use.load_wh}
-        return RuleOutcome(rule, "review", f"{_used(used_wh, use)} is more than {most}.", values)
-    return RuleOutcome(rule, "pass", f"{_used(used_wh, use)} is not more than {most}.")
+        said = sentence(
+            "{used} is more than the {most_kwh} kWh that {load_kw} {unit} of connected load can "
+            "use.",
+            **found,
+        )
+        return RuleOutcome(rule, "review", said, values)
+    said = sentence(
+        "{used} is not more than the {most_kwh} kWh that {load_kw} {unit} of connected load can "
+        "use.",
+        **found,
+    )
+    return RuleOutcome(rule, "pass", said)
 
 
 def _first_reading(used_wh: int, use: Use, limits: UseLimits) -> RuleOutcome:
@@ -210,24 +298,37 @@ def _first_reading(used_wh: int, use: Use, limits: UseLimits) -> RuleOutcome:
     It is so in proportion to the connected load, where that is known of it and of others.
     """
     rule: Rule = "first_reading"
-    used, most = f"A first reading: {_used(used_wh, use)}", use.first_wh
+    most, known = use.first_wh, limits.known_class
     if most is None:
-        return not_applicable(rule, "The meter was used before.")
-    low = 0
-    if (known := limits.known_class) is not None:
-        low = known.low_wh
-        usual = f"{daily_text(low)} to {daily_text(known.high_wh)} kWh a day"
-        usual = f"most meters on its tariff use {usual}"
-        if known.by_load:
-            usual += f" with {kwh_text(limits.load_w or 0)} kW connected"
-    else:
-        usual = f"up to {daily_text(most / max(use.days, 1))} kWh a day is expected of a new meter"
+        return not_applicable(rule, sentence("The meter was used before."))
+    low = known.low_wh if known is not None else 0
+    found = {
+        "used": used_text(used_wh, use.days),
+        "usual": _usual_of_others(limits, daily_kwh(most / max(use.days, 1))),
+    }
     values = {"used_wh": used_wh, "most_wh": int(most), "days": use.days}
+    differs = sentence("A first reading: {used}, while {usual}.", **found)
     if used_wh > most:
-        return RuleOutcome(rule, "review", f"{used}, while {usual}.", values)
+        return RuleOutcome(rule, "review", differs, values)
     if used_wh * CLASS_LOW_FACTOR < low * use.days:
-        return RuleOutcome(rule, "warn", f"{used}, while {usual}.", values)
-    return RuleOutcome(rule, "pass", f"{used}; {usual}.", values)
+        return RuleOutcome(rule, "warn", differs, values)
+    return RuleOutcome(rule, "pass", sentence("A first reading: {used}; {usual}.", **found), values)
+
+
+def _usual_of_others(limits: UseLimits, most: Decimal) -> Sentence:
+    """What a new meter is compared with; up to so many kWh a day where nothing is known."""
+    known = limits.known_class
+    if known is None:
+        return sentence("up to {most_kwh} kWh a day is expected of a new meter", most_kwh=most)
+    usual = {"low_kwh": daily_kwh(known.low_wh), "high_kwh": daily_kwh(known.high_wh)}
+    if not known.by_load:
+        return sentence("most meters on its tariff use {low_kwh} to {high_kwh} kWh a day", **usual)
+    return sentence(
+        "most meters on its tariff use {low_kwh} to {high_kwh} kWh a day with {load_kw} kW "
+        "connected",
+        **usual,
+        load_kw=kwh_value(limits.load_w or 0),
+    )
 
 
 def not_applicable(rule: Rule, message: str) -> RuleOutcome:
@@ -240,29 +341,19 @@ def _usual_wh(use: Use) -> dict[str, int]:
     return {"usual_wh": int(use.usual_wh * max(use.days, 1))} if use.usual_wh else {}
 
 
-def _used(used_wh: int, use: Use) -> str:
-    """Such as: 1,400 kWh in 31 days."""
-    return f"{kwh_text(used_wh)} kWh {use.when}"
-
-
-def _compared(used_wh: int, use: Use) -> str:
+def _compared(used_wh: int, use: Use) -> Sentence:
     """Such as: 3.4 times the usual 13.3 kWh a day."""
     if not use.usual_wh:
-        return f"{'more than ' if used_wh else ''}the usual 0 kWh a day"
+        usual = {"unit": _KWH}
+        if used_wh:
+            return sentence("more than the usual 0 {unit} a day", **usual)
+        return sentence("the usual 0 {unit} a day", **usual)
     ratio = Fraction(used_wh) / (use.usual_wh * max(use.days, 1))
-    times = tenths_text(ratio)
+    compared = {"times": tenths(ratio), "usual_kwh": daily_kwh(use.usual_wh), "unit": _KWH}
     # 3.01 times would be written as the 3.0 that still passes.
-    if ratio > HIGH_USE_FACTOR and times == tenths_text(Fraction(HIGH_USE_FACTOR)):
-        times = f"more than {HIGH_USE_FACTOR}"
-    return f"{times} times the usual {daily_text(use.usual_wh)} kWh a day"
-
-
-def _expected(use: Use) -> str:
-    """What was expected, such as: ; 5.9 to 24.1 kWh a day are expected."""
-    if use.expected is None:
-        return ""
-    return f"; {daily_text(use.expected.low_wh)} to {daily_text(use.expected.high_wh)} is expected"
-
-
-def _sentence(text: str) -> str:
-    return f"{text[0].upper()}{text[1:]}."
+    if ratio > HIGH_USE_FACTOR and compared["times"] == HIGH_USE_FACTOR:
+        return sentence(
+            "more than {times} times the usual {usual_kwh} {unit} a day",
+            **compared | {"times": HIGH_USE_FACTOR},
+        )
+    return sentence("{times} times the usual {usual_kwh} {unit} a day", **compared)

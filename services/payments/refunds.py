@@ -98,9 +98,7 @@ class Refunds(PaymentCorrections):
                 "reference": reference,
                 "reason": reason,
             },
-            summary=f"Refund {back.display()} of a payment of "
-            f"{Money(payment.amount_minor, payment.currency).display()}"
-            + (f" by {payment.customer_name}" if payment.customer_name else ""),
+            summary=_in_words(payment, back),
             reason=why,
             principal=principal,
             amount=back,
@@ -180,7 +178,7 @@ class Refunds(PaymentCorrections):
             "refund_again",
             action_id=again.id,
             payload={"return_id": row.id},
-            summary=f"Refund {back.display()} by Stripe, which failed before",
+            summary=sentence("Refund {amount} by Stripe, which failed before", amount=back),
             reason=row.reason,
             principal=principal,
             amount=back,
@@ -203,7 +201,7 @@ class Refunds(PaymentCorrections):
         except Exception:
             # A mistake of ours must not stop the other refunds.
             log.exception("refund %s failed unexpectedly", row.id)
-            outcome = _later(row, "An unexpected error; the log has the details.")
+            outcome = _later(row, sentence("An unexpected error; the log has the details."))
         else:
             outcome = ReturnOutcome(
                 status="failed" if made.failure else "done",
@@ -232,16 +230,30 @@ class Refunds(PaymentCorrections):
 
     def _at_stripe(self, row: PaymentReturn) -> tuple[StripePayments, str]:
         if self.stripe is None or row.payment_id is None:
-            raise FinalFailure("Stripe is not configured.")
+            raise FinalFailure(sentence("Stripe is not configured."))
         intent = self.database.payment(row.payment_id).provider_id
         if intent is None:
-            raise FinalFailure("This payment did not come by Stripe.")
+            raise FinalFailure(sentence("This payment did not come by Stripe."))
         return self.stripe, intent
+
+
+def _in_words(payment: Payment, back: Money) -> str:
+    whole = Money(payment.amount_minor, payment.currency)
+    if not payment.customer_name:
+        return sentence("Refund {amount} of a payment of {whole}", amount=back, whole=whole)
+    return sentence(
+        "Refund {amount} of a payment of {whole} by {name}",
+        amount=back,
+        whole=whole,
+        name=payment.customer_name,
+    )
 
 
 def _later(row: PaymentReturn, reason: str) -> ReturnOutcome:
     if row.attempts + 1 >= MAX_ATTEMPTS:
-        error = f"given up after {MAX_ATTEMPTS} attempts: {reason}"
+        error = sentence(
+            "given up after {attempts} attempts: {reason}", attempts=MAX_ATTEMPTS, reason=reason
+        )
         return ReturnOutcome(status="failed", error=error)
     pause = pause_seconds(row.attempts)
     return ReturnOutcome(status="pending", error=reason, retry_in_seconds=pause)

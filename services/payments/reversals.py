@@ -98,7 +98,12 @@ class PaymentCorrections:
                 "reason": reason,
                 "book": book,
             },
-            summary=f"Pay {paid.display()} out to {account.name}, account {account.account_no}",
+            summary=sentence(
+                "Pay {amount} out to {name}, account {account}",
+                amount=paid,
+                name=account.name,
+                account=account.account_no,
+            ),
             reason=why,
             principal=principal,
             amount=paid,

@@ -14,6 +14,7 @@ from typing import Any, Final, Self
 
 import numpy as np
 
+from services.languages.sentence import sentence
 from services.quantities.period import Period, next_month
 from services.rating.exact_columns import Column, share
 from services.rating.rated_bill import UnableToPriceBill
@@ -187,8 +188,10 @@ def _by_bank(parts: Sequence[Part], field: str) -> dict[str, int]:
         own = _of_part(part, field)
         if found is not None and list(found) != list(own):
             raise UnableToPriceBill(
-                "The periods in which energy is netted change within the bill: read the meter on "
-                "the day of the change, so that a bill ends there."
+                sentence(
+                    "The periods in which energy is netted change within the bill: read the meter "
+                    "on the day of the change, so that a bill ends there."
+                )
             )
         found = {name: wh + (found or {}).get(name, 0) for name, wh in own.items()}
     return found or {}
@@ -202,11 +205,22 @@ def _of_part(part: Part, field: str) -> dict[str, int]:
     periods = _periods(part.tariff, name)
     known = getattr(usage, field).get(name)
     if known is None and total:
-        what = "imported" if field == _BY_PERIOD else "exported"
+        if field == _BY_PERIOD:
+            raise UnableToPriceBill(
+                sentence(
+                    "Net metering needs the energy imported in each period of the calendar "
+                    "{calendar}: registers of their own, such as {period}.",
+                    calendar=name,
+                    period=periods[0],
+                )
+            )
         raise UnableToPriceBill(
-            f"Net metering needs the energy {what} in each period of the calendar {name}: "
-            "registers of their own, such as "
-            f"{periods[0]}{'' if field == _BY_PERIOD else ' and export:' + periods[0]}."
+            sentence(
+                "Net metering needs the energy exported in each period of the calendar {calendar}: "
+                "registers of their own, such as {period} and export:{period}.",
+                calendar=name,
+                period=periods[0],
+            )
         )
     return {period: (known or {}).get(period, 0) for period in periods}
 

@@ -6,6 +6,7 @@ from typing import Final
 
 import numpy as np
 
+from services.languages.sentence import sentence
 from services.quantities.money import decimal_text
 from services.rating.exact_columns import ZERO, Column, Mask, decimal, floor_quotient, quotient
 from services.rating.lines import LineColumns
@@ -77,7 +78,11 @@ def _power_factor(charge: PowerFactorCharge, context: PricingContext) -> tuple[C
         return quotient(active.times(100), apparent).at_most(_UNITY), present(apparent)
     if context.usage.varh is None:
         raise UnableToPriceBill(
-            f"{charge.description} ({charge.code}) needs the kVAh or kVArh, which are not known."
+            sentence(
+                "{charge} ({code}) needs the kVAh or kVArh, which are not known.",
+                charge=charge.description,
+                code=charge.code,
+            )
         )
     reactive = context.measured("varh", charge)
     square = active * active + reactive * reactive

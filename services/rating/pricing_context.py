@@ -8,6 +8,7 @@ from typing import Final, Literal
 
 import numpy as np
 
+from services.languages.sentence import N_, sentence
 from services.quantities.money import exponent, round_half_up, scaled_text
 from services.quantities.period import Period
 from services.rating.exact_columns import ONE, ZERO, Column, Mask, Whole, decimal, share, total
@@ -32,15 +33,15 @@ _MONTHS_IN_YEAR: Final = 12
 Scale = Literal["bill", "month", "day", "kw"]
 
 _CALLED: Final = {
-    "vah": "the kVAh",
-    "varh": "the kVArh",
-    "peak_w": "the peak in kW",
-    "peak_va": "the peak in kVA",
-    "peak_var": "the peak in kVAr",
-    "connected_w": "the connected load in kW",
-    "connected_va": "the connected load in kVA",
-    "netted_wh": "imported less exported energy",
-    "charged_this_year_minor": "what was charged this year",
+    "vah": N_("the kVAh"),
+    "varh": N_("the kVArh"),
+    "peak_w": N_("the peak in kW"),
+    "peak_va": N_("the peak in kVA"),
+    "peak_var": N_("the peak in kVAr"),
+    "connected_w": N_("the connected load in kW"),
+    "connected_va": N_("the connected load in kVA"),
+    "netted_wh": N_("imported less exported energy"),
+    "charged_this_year_minor": N_("what was charged this year"),
 }
 
 
@@ -183,7 +184,12 @@ class PricingContext:
             return ZERO
         if column is None:
             raise UnableToPriceBill(
-                f"{charge.description} ({charge.code}) needs {_CALLED[name]}, which is not known."
+                sentence(
+                    "{charge} ({code}) needs {measure}, which is not known.",
+                    charge=charge.description,
+                    code=charge.code,
+                    measure=sentence(_CALLED[name]),
+                )
             )
         return Column.of(column)
 
@@ -237,7 +243,10 @@ class PricingContext:
         apart = total(weights) - self.measured(name, charge)
         if not known or apart.num.any():
             raise UnableToPriceBill(
-                f"The energy by period of the calendar {calendar} does not add up to the use."
+                sentence(
+                    "The energy by period of the calendar {calendar} does not add up to the use.",
+                    calendar=calendar,
+                )
             )
         return weights
 
@@ -256,8 +265,13 @@ class PricingContext:
     def _days_of_seasons(self, calendar: str, charge: Charge) -> list[Column]:
         if not self.calendar(calendar).is_seasonal:
             raise UnableToPriceBill(
-                f"{charge.description} ({charge.code}) needs the energy in each period of the "
-                f"calendar {calendar}: registers of their own, or interval data."
+                sentence(
+                    "{charge} ({code}) needs the energy in each period of the calendar {calendar}: "
+                    "registers of their own, or interval data.",
+                    charge=charge.description,
+                    code=charge.code,
+                    calendar=calendar,
+                )
             )
         return self.occurring(calendar)
 
@@ -288,8 +302,13 @@ class PricingContext:
         seasons = total([ONE.only(present(one)) for one in days])
         if not self.calendar(calendar).is_seasonal or seasons.exceeds(ONE).any():
             raise UnableToPriceBill(
-                f"{charge.description} ({charge.code}) needs the peak in each period of the "
-                f"calendar {calendar}: registers of their own, or interval data."
+                sentence(
+                    "{charge} ({code}) needs the peak in each period of the calendar {calendar}: "
+                    "registers of their own, or interval data.",
+                    charge=charge.description,
+                    code=charge.code,
+                    calendar=calendar,
+                )
             )
         return [peak.only(present(one)) for one in days]
 

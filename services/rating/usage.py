@@ -11,8 +11,9 @@ from typing import Any, Self
 
 import numpy as np
 
+from services.languages.sentence import sentence
 from services.quantities.counting import count
-from services.quantities.energy import format_kwh
+from services.quantities.energy import kwh_value
 from services.quantities.period import Period
 from services.rating.exact_columns import Mask, Whole, whole_numbers
 from services.rating.rated_bill import UnableToPriceBill
@@ -205,8 +206,10 @@ def _check(name: str, number: object) -> None:
     if isinstance(number, bool) or not isinstance(number, int):
         raise UnableToPriceBill(f"Usage must be in whole numbers of Wh or W; {name} is not.")
     if number < 0 and name not in _MAY_BE_NEGATIVE:
-        use = f"A use of {format_kwh(number)} kWh" if name == "wh" else f"A negative {name}"
-        raise UnableToPriceBill(f"{use} cannot be billed.")
+        if name == "wh":
+            used = kwh_value(number)
+            raise UnableToPriceBill(sentence("A use of {kwh} kWh cannot be billed.", kwh=used))
+        raise UnableToPriceBill(f"A negative {name} cannot be billed.")
 
 
 def _column(name: str, bills: int) -> Callable[[Any], Any]:

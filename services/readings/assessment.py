@@ -11,6 +11,7 @@ from services.ai.second_opinion import SecondOpinion
 from services.ai.service import AiService
 from services.billing.issuing import BillIssuer
 from services.integrations.deadline import Deadline
+from services.languages.sentence import Sentence, joined, nsentence, sentence, sentence_of
 from services.metering.interval_rules import interval_outcomes
 from services.metering.measured import Metering
 from services.metering.outcomes import RuleOutcome, Validation, why_suspicious
@@ -21,12 +22,11 @@ from services.metering.registers import WrongRegisters, check_registers
 from services.metering.segments import segments_between
 from services.metering.unreviewed import with_confirmed
 from services.metering.validation import validate_reading
-from services.quantities.counting import count
-from services.quantities.energy import format_kwh
+from services.quantities.energy import kwh_value
 from services.quantities.money import Money
 from services.quantities.named_ids import ordered_id
 from services.rating import UnableToPriceBill
-from services.readings.submission import InvalidReading
+from services.readings.submission import CONNECTED_LATER, InvalidReading
 from services.records.bills import NewBill
 from services.records.readings import Meter, Read, Reading, ReadingSource, ReadPoint
 from services.records.submissions import ReadingContext
@@ -39,18 +39,19 @@ SECONDS_AFTER_AI = 4.0
 SECONDS_FOR_READING = 3.0
 SECONDS_FOR_PHOTO = 3.0
 
-NOT_SUSPICIOUS = "AI was not asked: the rules found nothing unusual."
-_NOT_DOUBTED = "AI was not asked: the rules doubt nothing."
-_TARIFF_CHANGES = "AI not asked: the tariff changes within the bill's days."
-_SETTLES = "AI not asked: the bill settles estimated bills before it."
-_TARIFF_IS_MORE = "AI not asked: it cannot compute all that this tariff has."
-AS_DRAFT = "The bill is kept as a draft until the office issues it."
-_BY_THE_JOB = "Stored; the monthly job bills it."
-_UNBILLED = (
+NOT_SUSPICIOUS = sentence("AI was not asked: the rules found nothing unusual.")
+_NOT_DOUBTED = sentence("AI was not asked: the rules doubt nothing.")
+_TARIFF_CHANGES = sentence("AI not asked: the tariff changes within the bill's days.")
+_SETTLES = sentence("AI not asked: the bill settles estimated bills before it.")
+_TARIFF_IS_MORE = sentence("AI not asked: it cannot compute all that this tariff has.")
+AS_DRAFT = sentence("The bill is kept as a draft until the office issues it.")
+_BY_THE_JOB = sentence("Stored; the monthly job bills it.")
+_UNBILLED = sentence(
     "Nobody has an agreement for this place on that day: stored, and reported as use that is "
     "billed to nobody."
 )
-_FOR_REVIEW = "Kept for review: it is billed once the office has accepted it."
+_FOR_REVIEW = sentence("Kept for review: it is billed once the office has accepted it.")
+_TOO_FAR_APART = sentence("That is too far apart: the bill is held for review.")
 
 # Smart and imported reads are stored and validated; the monthly job bills them.
 BILLED_AT_ONCE: frozenset[ReadingSource] = frozenset({"field", "customer", "estimated"})
@@ -121,22 +122,29 @@ class ReadingAssessment:
     def validation_summary(self) -> str:
         """One phrase for step 5."""
         doubts = [r.message for r in self.validation.outcomes if r.outcome in ("review", "warn")]
-        rules = " ".join(doubts) or "all rules passed"
-        if not self.reading_remark:
-            return rules
-        return f"{rules.removesuffix('.')}. {self.reading_remark}"
+        if not self.reading_remark and not doubts:
+            return sentence("all rules passed")
+        said = doubts or [sentence("All rules passed.")]
+        return joined(filter(None, (*said, self.reading_remark)), by=" ")
 
     @property
     def bill_summary(self) -> str:
         """One phrase for step 6."""
         if self.bill is None:
             return self.explanation
-        total = Money(self.bill.rated.total_minor, self.bill.rated.currency)
-        priced = f"{format_kwh(self.bill.consumption_wh)} kWh, {total.display()}"
+        priced: Sentence = sentence(
+            "{kwh} kWh, {amount}",
+            kwh=kwh_value(self.bill.consumption_wh),
+            amount=Money(self.bill.rated.total_minor, self.bill.rated.currency),
+        )
         if self.earlier:
-            count = len(self.earlier)
-            priced += f"; {count} earlier bill{'s' if count > 1 else ''}, one a month"
-        return f"{priced}. {self.bill_remark}" if self.bill_remark else priced
+            priced = nsentence(
+                "{bill}; {count} earlier bill, one a month",
+                "{bill}; {count} earlier bills, one a month",
+                len(self.earlier),
+                bill=priced,
+            )
+        return joined((priced, self.bill_remark), by=". ") if self.bill_remark else priced
 
     def with_ai_verdict(self, verdict: AiVerdict) -> "ReadingAssessment":
         """With AI's verdict, which may ask for a review and never waives one."""
@@ -159,7 +167,7 @@ class ReadingAssessment:
             self,
             status="needs_review",
             validation=self.validation.with_outcomes([outcome]),
-            explanation=f"{because} {_FOR_REVIEW}",
+            explanation=joined((because, _FOR_REVIEW), by=" "),
         )
 
     def compared_with(self, opinion: SecondOpinion) -> "ReadingAssessment":
@@ -167,17 +175,15 @@ class ReadingAssessment:
         if self.bill is None:
             return self
         bill = replace(self.bill, second_opinion=opinion.to_json())
-        remark = f"{opinion.sentence}."
+        remark = opinion.sentence
         if not opinion.held:
             return replace(self, bill=bill, bill_remark=remark)
         return replace(
             self,
             # A draft has no outbox entry until it is issued.
             bill=replace(bill, issue=None, outbox=None),
-            bill_remark=f"{remark} That is too far apart: the bill is held for review.",
-            explanation=" ".join(
-                dict.fromkeys(filter(None, (remark, *_reasons(self.bills), AS_DRAFT)))
-            ),
+            bill_remark=joined((remark, _TOO_FAR_APART), by=" "),
+            explanation=joined(dict.fromkeys((remark, *_reasons(self.bills), AS_DRAFT)), by=" "),
             held=True,
         )
 
@@ -214,17 +220,19 @@ class ReadingAssessment:
 def _photo_outcome(dial: DialReading, typed_wh: int) -> RuleOutcome:
     """The typed value beside what a photo shows; whole kWh, for the last drum is hard to read."""
     if dial.register_wh is None or not dial.is_sure:
-        return RuleOutcome("photo", "not_applicable", "AI could not read the photo for sure.")
+        unsure = sentence("AI could not read the photo for sure.")
+        return RuleOutcome("photo", "not_applicable", unsure)
     values = {"photo_wh": dial.register_wh, "typed_wh": typed_wh}
     if dial.register_wh // 1000 == typed_wh // 1000:
-        return RuleOutcome("photo", "pass", "The photo shows the value that was typed.", values)
-    return RuleOutcome(
-        "photo",
-        "review",
-        f"The photo seems to show {format_kwh(dial.register_wh)} kWh (AI, {dial.confidence}% "
-        f"sure), and {format_kwh(typed_wh)} kWh was typed.",
-        values,
+        same = sentence("The photo shows the value that was typed.")
+        return RuleOutcome("photo", "pass", same, values)
+    other = sentence(
+        "The photo seems to show {kwh} kWh (AI, {percent}% sure), and {typed_kwh} kWh was typed.",
+        kwh=kwh_value(dial.register_wh),
+        percent=dial.confidence,
+        typed_kwh=kwh_value(typed_wh),
     )
+    return RuleOutcome("photo", "review", other, values)
 
 
 def _why_ai_is_not_asked(bill: NewBill, version: TariffVersion) -> str:
@@ -300,7 +308,7 @@ class ReadingAssessor:
         except UnableToPriceBill as error:
             if approved:
                 raise
-            return assessment.not_priced(because=str(error))
+            return assessment.not_priced(because=sentence_of(error))
         return self._with_bills(assessment, bills)
 
     def _with_bills(
@@ -312,16 +320,21 @@ class ReadingAssessor:
         if any(bill.issue is None for bill in bills):
             said.append(AS_DRAFT)
         if last.id != closing.id:
-            days = (closing.read_on - last.read_on).days
             said.append(
-                f"Only {count(days, 'day')} after the last billed read of "
-                f"{last.read_on.day} {last.read_on:%b %Y}: stored, billed with the next reading."
+                nsentence(
+                    "Only {count} day after the last billed read of {day}: stored, billed with the "
+                    "next reading.",
+                    "Only {count} days after the last billed read of {day}: stored, billed with "
+                    "the next reading.",
+                    (closing.read_on - last.read_on).days,
+                    day=last.read_on,
+                )
             )
         return replace(
             assessment,
             bill=bills[-1] if bills else None,
             earlier=tuple(bills[:-1]),
-            explanation=" ".join(said),
+            explanation=joined(said, by=" ") if said else "",
             held=any(bill.held_because for bill in bills),
         )
 
@@ -334,15 +347,17 @@ class ReadingAssessor:
         self.check_possible(meter=meter, read=read)
         if context.last_read is None:
             if meter.opened_on is None:
-                raise InvalidReading(f"Meter {meter.serial} is not installed anywhere.")
-            raise InvalidReading(
-                f"Meter {meter.serial} was connected on {meter.opened_on:%d %b %Y}; "
-                "the reading is dated before that."
-            )
+                raise InvalidReading(
+                    sentence("Meter {meter} is not installed anywhere.", meter=meter.serial)
+                )
+            raise InvalidReading(sentence(CONNECTED_LATER, meter=meter.serial, day=meter.opened_on))
         if meter.removed_on is not None and read.read_on > meter.removed_on:
             raise InvalidReading(
-                f"Meter {meter.serial} was removed on {meter.removed_on:%d %b %Y}; "
-                "the reading is dated after that."
+                sentence(
+                    "Meter {meter} was removed on {day}; the reading is dated after that.",
+                    meter=meter.serial,
+                    day=meter.removed_on,
+                )
             )
         # What was estimated too high is no negative use (Elexon CP0789: an actual read settles it).
         return self._validate(context, read, context.last_actual or context.last_read)
@@ -380,7 +395,7 @@ class ReadingAssessor:
                 read.registers, of_meter=meter.registers, serial=meter.serial, dials=meter.dials
             )
         except WrongRegisters as error:
-            raise InvalidReading(str(error)) from None
+            raise InvalidReading(sentence_of(error)) from None
 
     def ask_ai_about_reading(
         self, assessment: ReadingAssessment, *, bulk: bool, deadline: Deadline, now: datetime
@@ -406,7 +421,7 @@ class ReadingAssessor:
                 now=now,
             )
         except NoAiAnswer as why:
-            return replace(assessment, reading_remark=str(why), ai_asked=True)
+            return replace(assessment, reading_remark=sentence_of(why), ai_asked=True)
         return assessment.with_ai_verdict(verdict)
 
     def compare_with_photo(
@@ -427,7 +442,8 @@ class ReadingAssessor:
                 now=now,
             )
         except NoAiAnswer as why:
-            return assessment.with_photo(RuleOutcome("photo", "not_applicable", str(why)))
+            why_not = sentence_of(why)
+            return assessment.with_photo(RuleOutcome("photo", "not_applicable", why_not))
         return assessment.with_photo(_photo_outcome(dial, assessment.read.register_wh))
 
     def ask_ai_about_bill(
@@ -451,7 +467,7 @@ class ReadingAssessor:
                 now=now,
             )
         except NoAiAnswer as why:
-            return replace(assessment, bill_remark=str(why))
+            return replace(assessment, bill_remark=sentence_of(why))
         compared = assessment.compared_with(opinion)
         if not opinion.held:
             return compared
@@ -521,12 +537,13 @@ class ReadingAssessor:
         if context.meter.agreement_id is None:
             return _UNBILLED
         if closing.read_at < opening.read_at:
-            return (
-                f"Dated before the last billed read of {opening.read_on:%d %b %Y}: kept as "
-                "evidence, and billed only when that bill is voided and reissued."
+            return sentence(
+                "Dated before the last billed read of {day}: kept as evidence, and billed only "
+                "when that bill is voided and reissued.",
+                day=opening.read_on,
             )
         if context.same_day or closing.read_on == opening.read_on:
-            return "A second reading of this meter on one day: stored, not billed."
+            return sentence("A second reading of this meter on one day: stored, not billed.")
         if source not in BILLED_AT_ONCE:
             return _BY_THE_JOB
         return ""

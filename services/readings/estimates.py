@@ -23,7 +23,7 @@ from services.records.readings import EstimateFacts, Read, Reading
 from services.records.submissions import StoredReading
 
 _NOON = time(12)
-_CHANGED = (
+_CHANGED = sentence(
     "Another reading of this meter came since you looked at the estimate. Nothing was stored; look "
     "at it as it is now."
 )
@@ -170,7 +170,7 @@ class ReadingEstimates:
     ) -> tuple[Reading, EstimatedRead]:
         flagged = self.database.reading(reading_id)
         if flagged.status != "needs_review":
-            raise IllegalChange("EB005", "Somebody has already decided on this reading.")
+            raise IllegalChange("EB005", sentence("Somebody has already decided on this reading."))
         found = self._estimated_at(
             flagged.meter_serial,
             flagged.read_on,

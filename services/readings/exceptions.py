@@ -12,7 +12,7 @@ from services.database.service import DatabaseService
 from services.identity.audit_reason import given_reason
 from services.identity.auth import Principal, require
 from services.identity.permissions import Permission
-from services.quantities.counting import count
+from services.languages.sentence import nsentence, sentence, sentence_of
 from services.quantities.period import local_date
 from services.readings.outlooks import REFUSALS, DecisionOutlooks
 from services.readings.review import ReadingReview
@@ -128,7 +128,7 @@ class ReadingExceptions:
         try:
             stored = self._decide(decision, reading_id, why, principal, now)
         except REFUSALS as error:
-            return Decided(self.database.reading(reading_id), problem=str(error))
+            return Decided(self.database.reading(reading_id), problem=sentence_of(error))
         bills = [*stored.earlier, stored.bill] if stored.bill else []
         return Decided(
             stored.reading,
@@ -162,7 +162,12 @@ def request_id_for(reading_id: str) -> str:
 def _check_number(number: int) -> None:
     if not 0 < number <= MOST_AT_ONCE:
         raise TooManyAtOnce(
-            f"Choose 1 to {MOST_AT_ONCE} readings at once; {count(number, 'reading')} were chosen."
+            nsentence(
+                "Choose 1 to {most} readings at once; {count} reading was chosen.",
+                "Choose 1 to {most} readings at once; {count} readings were chosen.",
+                number,
+                most=MOST_AT_ONCE,
+            )
             if number
-            else "Choose at least one reading."
+            else sentence("Choose at least one reading.")
         )

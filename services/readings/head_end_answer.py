@@ -9,8 +9,8 @@ from decimal import Decimal
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
+from services.languages.sentence import sentence, sentence_of
 from services.quantities.energy import InvalidEnergy, format_kwh, parse_kwh
-from services.quantities.period import written_day
 from services.readings.submission import InvalidReading, Submission, parse_submission
 from services.records.readings import Meter
 
@@ -26,7 +26,9 @@ def submission_of(
     Of registers that are not read of this meter nothing is taken: head-ends send all there are.
     """
     if answer.get("serial") != meter.serial:
-        raise InvalidReading(f"The answer is for another meter than {meter.serial}.")
+        raise InvalidReading(
+            sentence("The answer is for another meter than {meter}.", meter=meter.serial)
+        )
     unit = _unit_of(answer)
     registers = answer.get("registers", {})
     if isinstance(registers, Mapping):
@@ -53,8 +55,10 @@ def check_not_before(submission: Submission, *, last_read_at: datetime | None) -
     """Refuse a reading from before the last one (UTC) of its meter. Raises InvalidReading."""
     if last_read_at is not None and submission.read_at < last_read_at:
         raise InvalidReading(
-            f"The reading is dated {written_day(submission.read_on)}, which is before the last one "
-            "of this meter."
+            sentence(
+                "The reading is dated {day}, which is before the last one of this meter.",
+                day=submission.read_on,
+            )
         )
 
 
@@ -62,7 +66,9 @@ def _unit_of(answer: Mapping[str, Any]) -> int:
     unit = answer.get("unit", "kWh")
     found = _UNITS.get(unit.strip().lower()) if isinstance(unit, str) else None
     if found is None:
-        raise InvalidReading(f"The unit must be kWh or Wh, not {str(unit)[:20]!r}.")
+        raise InvalidReading(
+            sentence("The unit must be kWh or Wh, not {typed}.", typed=repr(str(unit)[:20]))
+        )
     return found
 
 
@@ -73,18 +79,22 @@ def _in_kwh(value: Any, unit: int) -> Any:
     try:
         thousandths = parse_kwh(value)
     except InvalidEnergy as error:
-        raise InvalidReading(str(error)) from None
+        raise InvalidReading(sentence_of(error)) from None
     wh, rest = divmod(thousandths, 1000)
     if rest:
-        raise InvalidReading("The reading is in Wh and must be a whole number.")
+        raise InvalidReading(sentence("The reading is in Wh and must be a whole number."))
     return format_kwh(wh)
 
 
 def _check_time(written: str, submission: Submission, *, now: datetime, max_age: timedelta) -> None:
     if datetime.fromisoformat(written.strip()).tzinfo is None:
-        raise InvalidReading("The reading's time has no time zone: nobody can say when it was.")
+        raise InvalidReading(
+            sentence("The reading's time has no time zone: nobody can say when it was.")
+        )
     if submission.read_at < now - max_age:
         raise InvalidReading(
-            f"The reading is dated {written_day(submission.read_on)}, which is too long ago: "
-            "the meter was not read again."
+            sentence(
+                "The reading is dated {day}, which is too long ago: the meter was not read again.",
+                day=submission.read_on,
+            )
         )

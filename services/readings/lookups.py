@@ -10,6 +10,7 @@ from services.billing.lookups import may_read_bills_of
 from services.database.service import DatabaseService
 from services.identity.auth import Principal, require
 from services.identity.permissions import Permission
+from services.languages.sentence import sentence
 from services.quantities.period import Period, local_date
 from services.readings.green_button_feed import GreenButtonFeed
 from services.records.base import Page
@@ -103,7 +104,7 @@ class ReadingLookups:
         """
         require(principal, Permission.VIEW_CUSTOMERS)
         if days.days > _MOST_EXPORTED_DAYS:
-            raise ValueError("A file holds at most five years: choose fewer days.")
+            raise ValueError(sentence("A file holds at most five years: choose fewer days."))
         meter = self.database.meter(meter_id)
         feed = GreenButtonFeed(meter.id, meter.serial, self.zone, now)
         return self._pieces(feed, days)

@@ -7,6 +7,7 @@ from datetime import date, datetime, timedelta
 from itertools import groupby
 from typing import Any, NamedTuple
 
+from services.languages.sentence import sentence
 from services.metering.digit_rules import Doubtful
 from services.metering.expected_use import daily_uses
 from services.metering.outcomes import Validation
@@ -18,7 +19,7 @@ from services.metering.registers import WrongRegisters, check_registers
 from services.metering.use_limits import windows_of
 from services.metering.validation import validate_reading
 from services.quantities.quality import Quality
-from services.readings.submission import InvalidReading
+from services.readings.submission import CONNECTED_LATER, InvalidReading
 from services.records.imports import Installed, MeterReads
 from services.records.readings import ReadingSource, ReadingStatus, ReadPoint
 from services.records.tariffs import TariffVersion
@@ -168,13 +169,17 @@ class MeterHistory:
             point.registers, of_meter=self.registers, serial=self.serial, dials=self.dials
         )
         if read.read_at in self.live:
-            raise InvalidReading("Another value is stored for this meter at this very time.")
+            raise InvalidReading(
+                sentence("Another value is stored for this meter at this very time.")
+            )
         after = bisect_right(self.times, read.read_at)
         if not after:
-            opened = f"{self.points[0].read_on:%d %b %Y}" if self.points else "no day yet"
-            raise InvalidReading(
-                f"Meter {self.serial} was connected on {opened}; the reading is dated before that."
-            )
+            if not self.points:
+                raise InvalidReading(
+                    sentence("Meter {meter} is not installed anywhere.", meter=self.serial)
+                )
+            opened = self.points[0].read_on
+            raise InvalidReading(sentence(CONNECTED_LATER, meter=self.serial, day=opened))
         since = self._installed_since(read.read_at)
         first = bisect_right(self.times, self.times[after - 1] - HISTORY)
         first = max(first, bisect_left(self.times, since))
@@ -228,7 +233,9 @@ class MeterHistory:
         for one in self.installed:
             if one.since <= at and (one.until is None or at <= one.until):
                 return one.since
-        raise InvalidReading(f"Meter {self.serial} was not installed anywhere at that time.")
+        raise InvalidReading(
+            sentence("Meter {meter} was not installed anywhere at that time.", meter=self.serial)
+        )
 
 
 def values_shown(point: ReadPoint) -> Shown:

@@ -10,6 +10,7 @@ from services.database.errors import DatabaseRefused
 from services.identity.audit_reason import ReasonMissing
 from services.identity.auth import Principal, require
 from services.identity.permissions import Permission
+from services.languages.sentence import N_, sentence, sentence_of
 from services.metering.estimation import CannotEstimate
 from services.metering.measured import RegisterFell
 from services.metering.outcomes import RuleOutcome, Validation
@@ -30,11 +31,11 @@ Expected = tuple[int, int] | None
 
 # These rules say what the meter showed instead.
 _SHOWED: Final[Mapping[str, str]] = {
-    "transposed_digits": "Two digits were swapped",
-    "wrong_digit": "One digit was wrong",
-    "missed_decimal": "The decimal point was in the wrong place",
-    "swapped_meters": "The readings of two meters were swapped",
-    "photo": "The photo shows another value",
+    "transposed_digits": N_("Two digits were swapped."),
+    "wrong_digit": N_("One digit was wrong."),
+    "missed_decimal": N_("The decimal point was in the wrong place."),
+    "swapped_meters": N_("The readings of two meters were swapped."),
+    "photo": N_("The photo shows another value."),
 }
 # What may be in the way of a decision, each with a sentence.
 REFUSALS: Final = (
@@ -142,7 +143,7 @@ class DecisionOutlooks:
             )
         except REFUSALS as error:
             fell = isinstance(error, RegisterFell)
-            return Outlook(reading.register_wh, remark=str(error), refused=True, fell=fell)
+            return Outlook(reading.register_wh, remark=sentence_of(error), refused=True, fell=fell)
         return _outlook(found)
 
     def _if_estimated(
@@ -153,7 +154,7 @@ class DecisionOutlooks:
                 reading_id=reading.id, principal=principal, now=now
             )
         except REFUSALS as error:
-            return Outlook(0, remark=str(error), refused=True), ""
+            return Outlook(0, remark=sentence_of(error), refused=True), ""
         return _outlook(found.assessment), found.estimate.sentence
 
 
@@ -166,7 +167,7 @@ def proposals_of(reading: Reading, swap: RuleOutcome | None = None) -> list[Prop
         wh = rule.values.get("register_wh", rule.values.get("photo_wh"))
         doubts = rule.rule in _SHOWED and rule.outcome in ("review", "warn")
         if doubts and wh is not None and wh != reading.register_wh:
-            found.setdefault(wh, Proposal(wh, f"{_SHOWED[rule.rule]}."))
+            found.setdefault(wh, Proposal(wh, sentence(_SHOWED[rule.rule])))
     return list(found.values())
 
 

@@ -10,6 +10,7 @@ from services.database.errors import NotFound
 from services.database.service import DatabaseService
 from services.identity.auth import NotAllowed, Principal, require
 from services.identity.permissions import Permission
+from services.languages.sentence import sentence
 from services.readings.dial_photo import InvalidPhoto, dial_photo
 from services.records.submissions import MeterPhoto
 
@@ -74,12 +75,12 @@ class MeterPhotos:
         """The picture of a photo that was looked up; raises NotFound, PhotoDamaged."""
         require(principal, Permission.VIEW_READINGS, Permission.SUBMIT_READINGS)
         if not _may_see(photo, principal):
-            raise NotAllowed("This photo was taken by somebody else.")
+            raise NotAllowed(sentence("This photo was taken by somebody else."))
         jpeg = self.database.photo_content(photo.sha256)
         if jpeg is None:
-            raise NotFound("EB404", "No such photo.")
+            raise NotFound("EB404", sentence("No such photo."))
         if hashlib.sha256(jpeg).hexdigest() != photo.sha256:
-            raise PhotoDamaged("The kept photo is damaged: restore it from a backup.")
+            raise PhotoDamaged(sentence("The kept photo is damaged: restore it from a backup."))
         return jpeg
 
 

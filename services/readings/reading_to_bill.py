@@ -13,10 +13,10 @@ from services.database.service import DatabaseService
 from services.identity.auth import Principal, require
 from services.identity.permissions import Permission, in_order
 from services.integrations.deadline import Deadline
+from services.languages.sentence import joined, nsentence, sentence
 from services.outbox.outbox import Outbox
 from services.outbox.steps import Progress, StepLog, StepOutcome, unobserved
-from services.quantities.counting import count
-from services.quantities.energy import format_kwh
+from services.quantities.energy import kwh_value
 from services.readings.assessment import AS_DRAFT, ReadingAssessment, ReadingAssessor
 from services.readings.lookups import may_read_bill_of
 from services.readings.submission import Submission
@@ -28,6 +28,9 @@ from services.records.submissions import ReadingContext, StoredReading
 from services.telemetry.context import bind
 
 OUTSIDE_SECONDS = 10.0
+
+_NO_BILL = sentence("no bill")
+_BY_ANOTHER = sentence("submitted by somebody else")
 
 Outcome = Literal["billed", "needs_review", "stored", "replay"]
 
@@ -123,8 +126,11 @@ class ReadingToBill:
         log.begin(1)
         read = handed_in.submission
         bind(meter=read.meter_serial)
-        kwh, user = format_kwh(read.register_wh), handed_in.principal.user
-        log.end(1, "done", f"{kwh} kWh at meter {read.meter_serial} by {user}")
+        kwh, user = kwh_value(read.register_wh), handed_in.principal.user
+        said = sentence(
+            "{kwh} kWh at meter {meter} by {user}", kwh=kwh, meter=read.meter_serial, user=user
+        )
+        log.end(1, "done", said)
 
     def _received(self, log: StepLog, arrived_by: str) -> None:
         log.begin(2)
@@ -147,7 +153,8 @@ class ReadingToBill:
             idempotency_key=submission.idempotency_key,
             body_hash=submission.body_hash,
         )
-        log.end(4, "done", count(len(context.history), "past reading"))
+        past = len(context.history)
+        log.end(4, "done", nsentence("{count} past reading", "{count} past readings", past))
         return context
 
     def _validate(
@@ -215,7 +222,7 @@ class ReadingToBill:
             return stored
         references = [bill.reference for bill in _bills(stored)]
         bind(bill=references[-1] if references else None)
-        log.end(7, "done", ", ".join(references) or "reading stored, no bill")
+        log.end(7, "done", ", ".join(references) or sentence("reading stored, no bill"))
         return stored
 
     def _work_off_outbox(
@@ -226,7 +233,7 @@ class ReadingToBill:
         assessment: ReadingAssessment,
     ) -> None:
         if stored.bill is None or stored.outbox is None:
-            log.skip(*OUTBOX_STEPS["bill_issued"], because=assessment.explanation or "no bill")
+            log.skip(*OUTBOX_STEPS["bill_issued"], because=assessment.explanation or _NO_BILL)
             return
         outcomes = self.outbox.perform(
             stored.outbox,
@@ -269,18 +276,19 @@ class ReadingToBill:
 
         Its bill, and what became of it, only for who may read the meter's bills.
         """
-        explanation = "This reading was submitted before; nothing was added."
+        explanation = sentence("This reading was submitted before; nothing was added.")
         if not may_read_bill_of(self.database, reading=stored.reading, principal=principal):
-            log.skip(5, 6, 7, *OUTBOX_STEPS["bill_issued"], because="submitted by somebody else")
-            explanation += " What it billed is shown to whoever may read this meter's bills."
+            log.skip(5, 6, 7, *OUTBOX_STEPS["bill_issued"], because=_BY_ANOTHER)
+            shown = sentence("What it billed is shown to whoever may read this meter's bills.")
+            explanation = joined((explanation, shown), by=" ")
             return Submitted("replay", stored.reading, None, tuple(log.outcomes), explanation)
         for step in (5, 6, 7):
-            log.end(step, "done", "as submitted before")
+            log.end(step, "done", sentence("as submitted before"))
         outbox = stored.outbox.steps if stored.outbox else {}
         for step in OUTBOX_STEPS["bill_issued"]:
             state = outbox.get(step)
             if state is None:
-                log.skip(step, because=AS_DRAFT if stored.bill else "no bill")
+                log.skip(step, because=AS_DRAFT if stored.bill else _NO_BILL)
             else:
                 log.end(step, state.status, state.detail)
         return Submitted(

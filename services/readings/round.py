@@ -25,7 +25,7 @@ from services.database.errors import (
 from services.database.service import DatabaseService
 from services.identity.auth import Principal, require
 from services.identity.permissions import Permission
-from services.languages.sentence import sentence
+from services.languages.sentence import N_, sentence
 from services.metering.recent_use import UnableToCompareReads
 from services.metering.register_arithmetic import ReadingTooLong
 from services.metering.validation import ExpectedRange
@@ -63,10 +63,12 @@ _LAST_IN_ORDER: Final = 2_147_483_647
 _Note = Annotated[str, StringConstraints(strip_whitespace=True, max_length=500)]
 _PROBLEMS: Final = {
     "id": "id must be a UUID, made once for the visit.",
-    "meter_serial": "Say which meter it was: meter_serial must be a text of 1 to 60 characters.",
+    "meter_serial": N_(
+        "Say which meter it was: meter_serial must be a text of 1 to 60 characters."
+    ),
     "missed_at": "missed_at must be a date and time with its zone.",
-    "reason": "Say why the meter could not be read, by one of the reasons.",
-    "note": "A note has at most 500 characters.",
+    "reason": N_("Say why the meter could not be read, by one of the reasons."),
+    "note": N_("A note has at most 500 characters."),
 }
 
 
@@ -86,7 +88,7 @@ class Visit(BaseModel):
     @model_validator(mode="after")
     def _other_is_explained(self) -> "Visit":
         if self.reason == "other" and not self.note:
-            raise ValueError("Write in the note why the meter could not be read.")
+            raise ValueError(N_("Write in the note why the meter could not be read."))
         return self
 
 

@@ -10,13 +10,16 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from services.languages.sentence import sentence, sentence_of
+from services.languages.sentence import N_, sentence, sentence_of
 from services.metering.registers import WrongRegisters, parse_registers
 from services.quantities.energy import InvalidEnergy, parse_kwh
 from services.quantities.period import local_date
 
 CLOCK_ALLOWANCE = timedelta(minutes=5)
 EARLIEST = datetime.fromisoformat("1990-01-01T00:00:00+00:00")
+
+
+CONNECTED_LATER = N_("Meter {meter} was connected on {day}; the reading is dated before that.")
 
 
 class InvalidReading(ValueError):
@@ -44,8 +47,10 @@ class _Form(BaseModel):
 
 
 _PROBLEMS = {
-    "meter_serial": "Say which meter was read: meter_serial must be a text of 1 to 60 characters.",
-    "reading_kwh": "Say what the meter shows: reading_kwh is missing.",
+    "meter_serial": N_(
+        "Say which meter was read: meter_serial must be a text of 1 to 60 characters."
+    ),
+    "reading_kwh": N_("Say what the meter shows: reading_kwh is missing."),
     "read_at": "Say when the meter was read: read_at is a date and time such as 2026-03-01T10:30.",
     "idempotency_key": "idempotency_key must be a text of 1 to 200 characters.",
     "registers": 'registers must name what each register shows: {"peak": "123.4"}.',

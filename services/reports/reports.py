@@ -11,6 +11,7 @@ from services.database.service import DatabaseService
 from services.history.people import name_of
 from services.identity.auth import Principal, require
 from services.identity.permissions import Permission
+from services.languages.sentence import sentence
 from services.people.users import Users
 from services.quantities.period import first_of_month
 from services.quantities.spreadsheet import csv_pieces, write_xlsx
@@ -67,14 +68,18 @@ class Reports:
     def report(self, report_id: str) -> Report:
         """A report by its id. Raises UnknownReport."""
         if report_id not in catalogue.BY_ID:
-            raise UnknownReport(f"There is no report {report_id[:40]!r}.")
+            raise UnknownReport(
+                sentence("There is no report {report}.", report=repr(report_id[:40]))
+            )
         return catalogue.BY_ID[report_id]
 
     def file(self, report_id: str) -> Report:
         """What can be had as a file by its id: a report, or the month's books. Raises
         UnknownReport."""
         if report_id not in catalogue.FILES_BY_ID:
-            raise UnknownReport(f"There is no report {report_id[:40]!r}.")
+            raise UnknownReport(
+                sentence("There is no report {report}.", report=repr(report_id[:40]))
+            )
         return catalogue.FILES_BY_ID[report_id]
 
     def page(

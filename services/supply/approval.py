@@ -7,6 +7,7 @@ from pydantic import TypeAdapter
 from services.approvals.asking import pass_or_ask
 from services.database.service import DatabaseService
 from services.identity.auth import Principal
+from services.languages.sentence import N_, sentence
 from services.quantities.money import Money
 from services.records.corrections import name_of
 from services.records.supply import SupplyChangeKind
@@ -15,16 +16,16 @@ from services.supply.plan import SupplyPlan
 
 _KINDS: Final = {kind.__name__: TypeAdapter(kind) for kind in get_args(Change)}
 _WORDS: Final[dict[SupplyChangeKind, str]] = {
-    "move_out": "Move out",
-    "move_in": "Move in",
-    "stay": "Take back the move out",
-    "exchange": "Exchange the meter",
-    "multiplier": "Other multiplier",
-    "tariff": "Other tariff",
-    "disconnect": "Disconnect",
-    "reconnect": "Reconnect",
-    "not_disconnected": "Take back the disconnection",
-    "not_reconnected": "Take back the reconnection",
+    "move_out": N_("Move out at {place}"),
+    "move_in": N_("Move in at {place}"),
+    "stay": N_("Take back the move out at {place}"),
+    "exchange": N_("Exchange the meter at {place}"),
+    "multiplier": N_("Other multiplier at {place}"),
+    "tariff": N_("Other tariff at {place}"),
+    "disconnect": N_("Disconnect at {place}"),
+    "reconnect": N_("Reconnect at {place}"),
+    "not_disconnected": N_("Take back the disconnection at {place}"),
+    "not_reconnected": N_("Take back the reconnection at {place}"),
 }
 
 
@@ -79,6 +80,10 @@ def change_of(said: dict[str, Any]) -> Change:
 def _in_words(plan: SupplyPlan) -> str:
     bills = [bill for change in plan.changes for bill in change.affected.bills]
     names = ", ".join(name_of(bill.number) for bill in bills if bill.stored_status == "issued")
-    less = Money(-plan.difference_minor, bills[0].currency).display()
-    where = f" at {plan.place.point.code}" if plan.place else ""
-    return f"{_WORDS[plan.kind]}{where}, which changes {names}: the customer owes {less} less"
+    where = plan.place.point.code if plan.place else "–"
+    return sentence(
+        "{change}, which changes {bills}: the customer owes {amount} less",
+        change=sentence(_WORDS[plan.kind], place=where),
+        bills=names,
+        amount=Money(-plan.difference_minor, bills[0].currency),
+    )

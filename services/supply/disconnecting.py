@@ -9,8 +9,7 @@ from services.metering.outcomes import Validation
 from services.metering.register_arithmetic import consumption_wh
 from services.metering.segments import segments_between
 from services.payments.entry_forms import amount_above_zero
-from services.quantities.energy import format_kwh
-from services.quantities.period import written_day
+from services.quantities.energy import kwh_value
 from services.records.corrections import BillChain
 from services.records.readings import Segment
 from services.records.supply import Disconnection, Place, ServiceAgreement, SupplyChangeKind
@@ -247,7 +246,7 @@ def _check_not_below(segment: Segment) -> None:
                 "The meter showed {kwh} kWh on {day}, while it was disconnected: a reading "
                 "below that is wrong, unless the register rolled over. Check it, or say that "
                 "it did.",
-                kwh=format_kwh(opening.register_wh),
+                kwh=kwh_value(opening.register_wh),
                 day=opening.read_on,
             )
         )
@@ -263,9 +262,12 @@ def _measured_wh(segment: Segment) -> int:
 
 
 def _tampering(used_wh: int, last: Disconnection, on: date) -> str:
-    return (
-        f"The meter counted {format_kwh(used_wh)} kWh between {written_day(last.disconnected_on)} "
-        f"and {written_day(on)}, while it was disconnected: suspected tampering."
+    return sentence(
+        "The meter counted {kwh} kWh between {start} and {end}, while it was disconnected: "
+        "suspected tampering.",
+        kwh=kwh_value(used_wh),
+        start=last.disconnected_on,
+        end=on,
     )
 
 
@@ -277,11 +279,11 @@ def _fee(
     fee = amount_above_zero(
         change.fee.strip(),
         currency=agreement.currency or chain.versions[0].currency,
-        otherwise="Leave it empty to charge none.",
+        otherwise=sentence("Leave it empty to charge none."),
     )
     return {
         "id": planning.new_id("fee"),
         "amount_minor": fee.minor,
         "currency": fee.currency,
-        "note": f"Reconnection on {written_day(change.on)}",
+        "note": sentence("Reconnection on {day}", day=change.on),
     }

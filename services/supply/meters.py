@@ -83,7 +83,7 @@ def plan_multiplier(change: OtherMultiplier, planning: Planning) -> SupplyPlan:
     chain = planning.chain(agreement, since=change.on)
     after = _split(chain, read.read, multiplier_milli)
     changes = planning.bills_since(
-        after, since=change.on, why="It is priced by the other multiplier."
+        after, since=change.on, why=sentence("It is priced by the other multiplier.")
     )
     return SupplyPlan(
         "multiplier",

@@ -24,11 +24,13 @@ from services.supply.changes import CannotChangeSupply, TypedRead
 from services.supply.plan import SUPPLY
 from services.supply.reads import ChangeReads, ReadAtChange
 
-_BEYOND: Final = "It ran beyond the day of moving out."
-_SETTLED: Final = "It is the last one, and settles the kWh that are banked."
-_LEAVES: Final = "It is the last one under net metering, and settles the kWh that are banked."
-_OTHER_TARIFF: Final = "It is priced by the other tariff."
-_GOES_ON: Final = "It is not the last one any more: its kWh are banked again."
+_BEYOND: Final = sentence("It ran beyond the day of moving out.")
+_SETTLED: Final = sentence("It is the last one, and settles the kWh that are banked.")
+_LEAVES: Final = sentence(
+    "It is the last one under net metering, and settles the kWh that are banked."
+)
+_OTHER_TARIFF: Final = sentence("It is priced by the other tariff.")
+_GOES_ON: Final = sentence("It is not the last one any more: its kWh are banked again.")
 
 
 @dataclass(frozen=True, slots=True)

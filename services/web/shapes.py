@@ -7,6 +7,7 @@ from collections.abc import Callable
 from datetime import UTC, date, datetime
 from typing import Any, Final
 
+from services.languages.language import Language
 from services.metering.interval_quality import interval_quality_of
 from services.outbox.steps import StepOutcome
 from services.quantities.energy import format_kwh
@@ -44,6 +45,18 @@ def submitted_json(submitted: Submitted) -> Json:
         "bills": [bill_json(bill) for bill in bills],
         "steps": [step_json(outcome) for outcome in submitted.steps],
         "explanation": submitted.explanation,
+    }
+
+
+def said_to_a_page(submitted: Json, language: Language) -> Json:
+    """`submitted_json` with what a page shows of it in its language; programs get English."""
+    found = submitted["validation"]
+    rules = [{**rule, "message": language.say(rule["message"])} for rule in found["rules"]]
+    explanation = language.say(submitted["explanation"])
+    return {
+        **submitted,
+        "explanation": explanation,
+        "validation": {**found, "rules": rules},
     }
 
 

@@ -282,7 +282,7 @@ def test_a_meter_that_does_not_fit_is_named(with_meter: Imports, row: str, said_
     ("row", "said_of_it"),
     [
         ("M9,5,2026-02-01", "meter_serial: No meter has the serial M9."),
-        ("M1,1117,2025-12-31", "Meter M1 was connected on 01 Jan 2026"),
+        ("M1,1117,2025-12-31", "Meter M1 was connected on 1 Jan 2026"),
         ("M1,1001,2026-01-01", "Another value is stored for this meter at this very time."),
         ("M1,100000,2026-02-01", "This meter shows 5 digits"),
         ("M1,x,2026-02-01", "The reading must be a number"),

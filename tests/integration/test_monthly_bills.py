@@ -140,7 +140,7 @@ def test_what_cannot_be_billed_is_set_aside_with_its_reason_and_the_others_are_b
     assert reasons(utility, run) == {
         "UNREAD": "No reading dated up to 1 Nov 2026.",
         "FLAGGED": "The reading of 31 Oct 2026 (900 kWh) waits for review.",
-        "FELL": "The register fell from 1000 to 950 kWh: a person must look at its readings.",
+        "FELL": "The register fell from 1,000 to 950 kWh: a person must look at its readings.",
     }
 
 

@@ -36,7 +36,7 @@ def fallen(utility: Utility) -> str:
 def test_accepting_a_fall_bills_no_whole_turn(utility: Utility) -> None:
     reading_id = fallen(utility)
     review = utility.services.reading_review
-    with pytest.raises(RegisterFell, match="would bill 99900 kWh"):
+    with pytest.raises(RegisterFell, match="would bill 99,900 kWh"):
         review.preview(reading_id=reading_id, reading_kwh=None, now=utility.now)
     with pytest.raises(RegisterFell):
         review.accept(reading_id=reading_id, reason="seen", principal=ADMIN, now=utility.now)
@@ -125,7 +125,7 @@ def test_a_fall_that_the_monthly_job_is_to_bill_asks_for_the_word_as_well(
     utility.add_meter("M1", opening_kwh=6_500)
     reading_id = utility.submit("M1", 6_400, source="imported").reading.id
     review = utility.services.reading_review
-    with pytest.raises(RegisterFell, match="would bill 99900 kWh"):
+    with pytest.raises(RegisterFell, match="would bill 99,900 kWh"):
         review.accept(reading_id=reading_id, reason="seen", principal=ADMIN, now=utility.now)
     assert utility.services.database.reading(reading_id).status == "needs_review"
     stored = review.accept(

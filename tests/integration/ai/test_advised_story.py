@@ -34,7 +34,7 @@ def test_ai_says_what_it_thinks_and_the_bill_is_the_engines(
     assert answer.outcome == "billed"
     assert answer.bill is not None
     assert (answer.bill.total_minor, answer.bill.reference) == (54035, "INV-000001")
-    assert detail(answer, 5) == "all rules passed. AI: plausible (92% sure). Like last year."
+    assert detail(answer, 5) == "All rules passed. AI: plausible (92% sure). Like last year."
     assert detail(answer, 6) == "117 kWh, ₹540.35. AI agrees to the cent."
     assert {step.status for step in answer.steps[:7]} == {"done"}
 
@@ -112,7 +112,7 @@ def test_ai_is_not_asked_where_the_rules_found_nothing_unusual(
     shown = settled(advised, "M1")
     answer = advised.utility.submit("M1", shown + 100)
     step = answer.steps[4]
-    said = "all rules passed. AI was not asked: the rules found nothing unusual."
+    said = "All rules passed. AI was not asked: the rules found nothing unusual."
     assert (step.status, step.detail) == ("done", said)
     assert "ai" not in answer.reading.validation
     assert [call["purpose"] for call in advised.calls()] == ["calculate_bill"]

@@ -37,7 +37,7 @@ def assert_billed_by_the_rules(advised: Advised, why: str) -> None:
     assert got.bill is not None
     assert (got.bill.total_minor, got.bill.status) == (54035, "issued")
     assert [step.status for step in got.steps[:7]] == ["done"] * 7
-    assert got.steps[4].detail == f"all rules passed. {why}"
+    assert got.steps[4].detail == f"All rules passed. {why}"
     assert got.steps[5].detail == f"117 kWh, ₹540.35. {why}"
     assert got.reading.validation["verdict"] == "accepted"
     assert got.reading.validation["ai"] == {"remark": why}

@@ -45,7 +45,7 @@ def test_another_value_on_the_photo_is_one_more_doubt(
     (found,) = [r for r in answer.reading.validation["rules"] if r["rule"] == "photo"]
     assert found["outcome"] == "review"
     assert found["message"] == (
-        "The photo seems to show 1171 kWh (AI, 95% sure), and 1117 kWh was typed."
+        "The photo seems to show 1,171 kWh (AI, 95% sure), and 1,117 kWh was typed."
     )
     assert answer.reading.validation["verdict"] == "needs_review"
 

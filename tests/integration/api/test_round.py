@@ -118,6 +118,23 @@ def test_a_session_counts_only_for_requests_of_our_own_page(
     assert client.get("/round/start", headers=SAME).status_code == 401
 
 
+def test_a_doubt_is_said_in_the_language_of_who_reads_the_meter(
+    client: FlaskClient, on_page: dict[str, str], meter: str, utility: Utility
+) -> None:
+    body = {"meter_serial": meter, "reading_kwh": "900", "read_at": utility.now.isoformat()}
+    there = on_page | {"Accept-Language": "es"}
+    told = client.post(READING, json=body | {"idempotency_key": "es"}, headers=there).get_json()
+    assert told["explanation"].startswith("En espera de revisión: ")
+    doubts = {rule["rule"]: rule["message"] for rule in told["validation"]["rules"]}
+    assert doubts["below_last_read"].startswith("900 kWh está por debajo de la última lectura de ")
+    # A program gets what is stored.
+    bare = client.post(
+        READING, json=body | {"idempotency_key": "p"}, headers=bearer(utility, Role.ENGINEER)
+    ).get_json()
+    doubts = {rule["rule"]: rule["message"] for rule in bare["validation"]["rules"]}
+    assert doubts["below_last_read"].startswith("900 kWh is below the last read of 1,000 kWh")
+
+
 def test_a_route_is_read_in_its_order_until_nothing_is_left(
     client: FlaskClient, on_page: dict[str, str], on_route: Callable[..., str], utility: Utility
 ) -> None:

@@ -84,7 +84,7 @@ def statuses(answer: Json) -> dict[int, str]:
 def the_steps_tell_what_was_done(answer: Json) -> None:
     said = {step["step"]: step["detail"] for step in answer["steps"]}
     assert said[3] == f"{ENGINEER}, engineer"
-    assert said[5] == "all rules passed. AI: plausible (90% sure). Like last year."
+    assert said[5] == "All rules passed. AI: plausible (90% sure). Like last year."
     assert said[6] == "117 kWh, ₹540.35. AI agrees to the cent."
     assert said[7] == answer["bill"]["number"] == "INV-000001"
     assert said[9] == "for ₹540.35"

@@ -30,7 +30,7 @@ def test_the_same_to_the_cent_agrees() -> None:
     same = opinion(rated(10000, 35), "100.35", "100.00", "0.35")
     assert same.agrees
     assert not same.held
-    assert same.sentence == "AI agrees to the cent"
+    assert same.sentence == "AI agrees to the cent."
     assert same.to_json()["difference"] == "0.00"
 
 
@@ -43,7 +43,7 @@ def test_a_cent_is_a_difference_that_is_kept_and_holds_nothing_up() -> None:
     apart = opinion(rated(10000), "100.01", "100.01")
     assert not apart.agrees
     assert not apart.held
-    assert apart.sentence == "AI makes it ₹100.01, ₹0.01 more"
+    assert apart.sentence == "AI makes it ₹100.01, ₹0.01 more."
     assert apart.to_json() == {
         "model": "m",
         "agrees": False,

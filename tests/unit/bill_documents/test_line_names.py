@@ -1,5 +1,6 @@
 """Lines of bills in a customer's language: the tariff's own names, the usual ones, and the rest."""
 
+import re
 import unicodedata
 from dataclasses import replace
 from types import SimpleNamespace
@@ -80,6 +81,38 @@ def test_notes_are_said_again() -> None:
     assert line_note(note, Language.of("fr")) == "19 des 30 jours de juin; au plus ce montant"
     assert line_note(note, Language.of("en")) == note
     assert line_note("words of nobody", Language.of("ar")) == "words of nobody"
+
+
+# Each as services/rating writes it.
+NOTES = (
+    "measured 50 kW; 80% of the highest of 11 months, 100 kW; 15 of 30 days in June",
+    "measured 4.2 kVA; at least 10 kVA",
+    "measured 4.26 kW; to 4.5 kW",
+    "above 0.5 kVArh for each kW",
+    "limits of the slabs for 6 of 30 days in June, 24 of 31 days in July",
+    "limits of the slabs for 4.2 kW",
+    "limits of the slabs for 1 day",
+    "14 of 31 days of the bill",
+    "31 of 60 days that a bill is for",
+    "19 of 30 days, rounded to 0.63 months",
+    "× 0.9742 months (6 of 30 days in June, 24 of 31 days in July)",
+    "× 30 days",
+    "× 2 bills",
+    "6 of 30 days in June, a month being 365 ÷ 12 days",
+    "× 1 month, a month being 365 ÷ 12 days",
+    "3.5 months of the year",
+    "a minimum of 500.00 less 83.57 charged; at most this amount",
+    "7% of an amount that contains it: × 7 ÷ 93",
+    "power factor 0.76, target 0.9",
+)
+
+
+@pytest.mark.parametrize("note", NOTES)
+@pytest.mark.parametrize("tag", ["hi", "ar"])
+def test_no_word_of_a_note_stays_in_english(note: str, tag: str) -> None:
+    said = line_note(note, Language.of(tag))
+    assert set(re.findall("[A-Za-z]+", said)) <= {"kW", "kVA", "kVArh"}
+    assert sorted(re.findall("[0-9.]+[0-9]", said)) == sorted(re.findall("[0-9.]+[0-9]", note))
 
 
 def test_the_names_of_a_tariff_come_before_the_usual_ones() -> None:

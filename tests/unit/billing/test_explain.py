@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from services.billing.explain import explain, explain_net
+from services.languages.catalogues import OFFERED
+from services.languages.language import Language
 from services.quantities.period import Period
 from services.rating import (
     Bank,
@@ -219,3 +221,68 @@ def test_net_metering_is_explained_bank_by_bank() -> None:
         "  billed: 0 kWh\n"
         "  bank: 5 kWh\n"
     )
+
+
+LANGUAGES = [tag for tag in OFFERED if tag != "en"]
+# Units, a currency, and what the tariffs of these tests call their charges.
+STAYS = {"kwh", "kw", "kva", "kvarh", "kvah", "usd"}
+# Words of English that other languages have as well.
+SHARED = {"factor", "minimum", "total"}
+
+
+def words_of(text: str) -> set[str]:
+    return set(re.findall(r"[a-z]+", text.lower()))
+
+
+def test_a_bill_is_explained_in_its_readers_language() -> None:
+    kseb = parse_tariff(json.loads((EXAMPLES / "kseb-lt1a.json").read_text(encoding="utf-8")))
+    bill = rate(tariff=kseb, consumption_wh=1_117_000, period=JUNE)
+    text = explain(bill, Language.of("es"))
+    assert text.startswith(
+        "Cargo por energía\n"
+        "  0 a 50 kWh: 50 kWh × 3,15 = 157,50\n"
+        "  50 a 100 kWh: 50 kWh × 3,70 = 185,00\n"
+        "  100 a 150 kWh: 50 kWh × 4,80 = 240,00\n"
+        "  150 a 200 kWh: 50 kWh × 6,40 = 320,00\n"
+        "  Más de 200 kWh: 917 kWh × 7,60 = 6.969,20\n"
+        "  157,50 + 185,00 + 240,00 + 320,00 + 6.969,20 = 7.871,70\n"
+        "\n"
+        "Gravamen a la electricidad, 10 % del cargo por energía\n"
+        "  7.871,70 × 10 ÷ 100 = 787,17\n"
+    )
+    assert text.endswith("= 8.832,71\n  De los cuales impuestos: 788,31")
+
+
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("tag", LANGUAGES)
+def test_no_word_of_an_explanation_stays_in_english(case: str, tag: str) -> None:
+    charge, fields = CASES[case]
+    one = tariff(flat("base", "1.37"), charge, **fields)
+    usage = {"kwh": 61, "connected_w": 3500, "peak_w": 4200, "vah": 80_000, "varh": 12_345}
+    bill = price(one, BSES, **usage)
+    english, said = explain(bill), explain(bill, Language.of(tag))
+    names = {word for line in bill.lines for word in words_of(line.description.split(",")[0])}
+    left = words_of(said) & words_of(english) - STAYS - names
+    assert {word for word in left if len(word) > 3} - SHARED == set(), said
+
+
+@pytest.mark.parametrize("tag", LANGUAGES)
+def test_net_metering_and_rounding_are_explained_in_each_language(tag: str) -> None:
+    language = Language.of(tag)
+    banks = {
+        "peak": Bank(opening=130_000, imported=210_000, exported=150_000, used=60_000),
+        "": Bank(opening=5_000),
+    }
+    said = explain_net(NetBill(banks, is_paid=True), language)
+    assert words_of(said) & {"imported", "exported", "billed", "bank", "metering", "peak"} == set()
+    rounding = {"total": {"to": "5", "carry_forward": True}}
+    bill = price(tariff(flat(), rounding=rounding), kwh=9, carried_minor=-50)
+    said = explain(bill, language)
+    assert words_of(said) & {"brought", "forward", "carried", "next", "billed"} == set()
+
+
+def test_arithmetic_runs_from_left_to_right_on_an_arabic_page() -> None:
+    bill = price(tariff(flat(rate="2"), fixed("30")), kwh=90)
+    rows = [row for row in explain(bill, Language.of("ar")).splitlines() if " = " in row]
+    assert rows
+    assert all("\u2066" in row and row.endswith("\u2069") for row in rows)

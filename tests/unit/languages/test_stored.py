@@ -1,11 +1,12 @@
 """What was stored in English is said in the reader's language; what people typed stays."""
 
 from datetime import date
+from decimal import Decimal
 
 import pytest
 
 from services.languages.language import Language
-from services.languages.sentence import nsentence, sentence
+from services.languages.sentence import joined_by_and, nsentence, sentence
 from services.languages.stored import found_again
 from services.languages.writing import Month
 
@@ -20,6 +21,37 @@ KEPT = (
         "The outbox has {entries}, the oldest of {hours} ago.",
         entries=nsentence("{count} entry", "{count} entries", 1),
         hours=nsentence("{count} hour", "{count} hours", 30),
+    ),
+    # Numbers with decimals, and sentences within sentences.
+    sentence(
+        "{used} is {compared}; {least_kwh} to {most_kwh} is expected.",
+        used=nsentence(
+            "{kwh} {unit} in {count} day",
+            "{kwh} {unit} in {count} days",
+            31,
+            kwh=Decimal("1400.5"),
+            unit="kWh",
+        ),
+        compared=sentence(
+            "{times} times the usual {usual_kwh} {unit} a day",
+            times=Decimal("3.4"),
+            usual_kwh=Decimal("13.3"),
+            unit="kWh",
+        ),
+        least_kwh=Decimal("5.9"),
+        most_kwh=Decimal("24.0"),
+    ),
+    # A heading of one word counts where a sentence follows it.
+    sentence(
+        "Register {name}: {error}",
+        name="1.8",
+        error=sentence("A rollover between the two explains it."),
+    ),
+    sentence(
+        "The registers {registers} used {added_kwh} kWh, the total {kwh} kWh.",
+        registers=joined_by_and(["night", "peak", "shoulder"]),
+        added_kwh=Decimal("120.5"),
+        kwh=Decimal(1000),
     ),
     sentence(
         "{job} of {day} failed. The page Jobs says why.",
@@ -63,6 +95,10 @@ def test_what_comes_of_elsewhere_stays_beside_what_is_said() -> None:
         "meera",
         "Ravi Kumar",
         "of Kochi",
+        "Register: the shop, not the flat",
+        "Register shop: ask the owner first",
+        "the red one is the neighbour's",
+        "at least a week",
         "The tenant moved out of the upper flat; ask the landlord.",
         "C:\\data\\backups {folder}",
         "(((",
@@ -88,3 +124,9 @@ def test_things_in_a_list_are_each_said() -> None:
         SPANISH.ngettext("{count} alert", "{count} alerts", 1),
     ]
     assert all(thing in said for thing in things)
+
+
+def test_a_number_is_written_as_the_language_has_it_and_a_name_of_digits_stays() -> None:
+    said = SPANISH.say("Register 1.8: 1,400.5 kvarh is not below the last read of 12.25 kvarh.")
+    last = "de la última lectura de 12,25 kvarh."
+    assert said == f"Registro 1.8: 1.400,5 kvarh no está por debajo {last}"

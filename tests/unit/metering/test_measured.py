@@ -572,5 +572,5 @@ def test_a_rollover_that_was_estimated_falls_only_where_the_bill_settles_it() ->
     guess = guess.model_copy(update={"source": "estimated"})
     settles = TruedUp(opening=last, pricing=PricingInputs())
     own = read("2026-04-01", 99_990).model_copy(update={"source": "customer"})
-    with pytest.raises(UnableToPriceBill, match="The register fell from 70 to 99990 kWh"):
+    with pytest.raises(UnableToPriceBill, match="The register fell from 70 to 99,990 kWh"):
         bill(guess, own, tariff(FLAT), trued_up=settles)

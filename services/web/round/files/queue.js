@@ -16,7 +16,7 @@ function outcomeOf({ ok, status, said }) {
   if (!said.reading) return { tone: "good", title: "Noted", text: t("The office sees that it could not be read.") };
   const doubt = (said.validation.rules || []).find((rule) => rule.outcome === "review");
   if (said.reading.status === "needs_review") {
-    return { tone: "warn", title: "Needs review", text: doubt?.message || said.validation.ai?.reason || said.explanation };
+    return { tone: "warn", title: "Needs review", text: doubt?.message || said.validation.ai?.reasons?.join(" ") || said.explanation };
   }
   if (said.reading.status !== "accepted") return { tone: "bad", title: "Not accepted", text: said.explanation };
   // The amount of a draft may change: nobody tells it to the customer.
