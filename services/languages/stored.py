@@ -24,6 +24,7 @@ _DAY: Final = re.compile(r"\d{1,2} [A-Z][a-z]{2} \d{4}")
 _GROUPED: Final = re.compile(r"\d{1,3}(,\d{3})+")
 # Places whose names end in a unit hold numbers; elsewhere "1.8" may be a name or a version.
 _MEASURED: Final = re.compile(r"(.+_)?(kwh|kw|times|percent)")
+_DATED: Final = re.compile(r"(.+_)?day(_[0-9])?")
 _NUMBER: Final = re.compile(rf"{MINUS}?(\d+|\d{{1,3}}(,\d{{3}})+)(\.\d+)?")
 # What says in one word what another sentence is about: Register {name}: {error}.
 _HEADING: Final = re.compile(r"[A-Z][a-z]+ \{\w+\}: \{\w+\}")
@@ -61,7 +62,18 @@ class _Text:
                 yield f"(?P={part})"
             else:
                 seen.add(part)
-                yield f"(?P<{part}>[0-9,]+)" if part == "count" else f"(?P<{part}>{_INSIDE})"
+                yield f"(?P<{part}>{_inside(part)})"
+
+
+def _inside(name: str) -> str:
+    """How a value looks in the place of this name."""
+    if name == "count":
+        return "[0-9,]+"
+    if name == "unit":
+        return r"\S+"
+    if _DATED.fullmatch(name):
+        return "[0-9].{0,19}?"
+    return rf"{MINUS}?[0-9,]+(?:\.[0-9]+)?%?" if _MEASURED.fullmatch(name) else _INSIDE
 
 
 @lru_cache(maxsize=4096)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
-from decimal import Decimal
+from decimal import Decimal, localcontext
 from functools import lru_cache
 from typing import Final, Protocol, runtime_checkable
 
@@ -79,7 +79,10 @@ def _candidates(tag: str) -> Iterator[str]:
 def number(decimal_text: str, locale: Locale) -> str:
     """A decimal text with all its decimals, grouped: 1234.50 -> 1,234.50."""
     pattern = _decimal_pattern(locale, _places(decimal_text))
-    written: str = format_decimal(Decimal(decimal_text), pattern, locale=locale)
+    with localcontext() as context:
+        # An exact amount may have more digits than decimals are computed with by default.
+        context.prec = max(context.prec, len(decimal_text))
+        written: str = format_decimal(Decimal(decimal_text), pattern, locale=locale)
     written = written.replace("-", MINUS)
     # Or the minus would stand behind its number.
     mark = locale.text_direction == "rtl" and written.startswith(MINUS)

@@ -457,8 +457,8 @@ class ReadingAssessor:
         if self.ai is None or bill is None:
             return assessment
         version = next(v for v in assessment.context.tariffs if v.id == bill.tariff_version_id)
-        if why := _why_ai_is_not_asked(bill, version):
-            return replace(assessment, bill_remark=why)
+        if not_asked := _why_ai_is_not_asked(bill, version):
+            return replace(assessment, bill_remark=not_asked)
         try:
             opinion = self.ai.calculate_bill(
                 bill=bill,

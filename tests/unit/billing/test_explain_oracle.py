@@ -21,8 +21,8 @@ _CUT_AFTER = 6
 
 
 def _plain(text: str) -> str:
-    """The text with its minus signs as programs read them."""
-    return text.replace(MINUS, "-")
+    """The text with its minus signs and large numbers as programs read them."""
+    return re.sub(r"(?<=[0-9]),(?=[0-9])", "", text.replace(MINUS, "-"))
 
 
 def _value(expression: str) -> Fraction:

@@ -182,3 +182,13 @@ def test_english_amounts_are_those_of_the_rest_of_the_system(minor: int, currenc
     amount = Money(minor, currency)
     assert Language.of("en").money(amount) == amount.display()
     assert exponent(currency) in {0, 2, 3}
+
+
+def test_more_digits_than_decimals_are_computed_with_are_all_written() -> None:
+    assert Language.of("es").number(f"1234.{'1' * 40}") == f"1.234,{'1' * 40}"
+
+
+@pytest.mark.parametrize("value", [0, 7, 999, 1000, 1234567, -1000, "0.5", "1234.50", "-0.05"])
+def test_a_sentence_writes_numbers_as_english_does(value: int | str) -> None:
+    number = Decimal(value) if isinstance(value, str) else value
+    assert sentence("{number}", number=number) == Language.of("en").number(str(value))
