@@ -26,6 +26,7 @@ from tests.integration.providers.mailbox.mails import (
 from tests.integration.utility import Utility
 from tests.mail_server import Mailbox
 
+# As with 50,000, which takes longer to put there than to read.
 FLOOD = 2_000
 
 
