@@ -23,13 +23,17 @@ Text = Annotated[str, Field(min_length=1, max_length=400)]
 
 
 class Rule(BaseModel):
-    """A fact that a bill must have; `source` names the paragraph, `asks` says it in our words."""
+    """A fact that a bill must have; `source` names the paragraph, `asks` says it in our words.
+
+    `compared_with` is the text that it was compared with; empty where there was none at hand.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     fact: Fact
     source: Text
     asks: Text
+    compared_with: Annotated[str, Field(max_length=400)] = ""
 
 
 class Jurisdiction(BaseModel):

@@ -25,6 +25,17 @@ def test_each_file_is_there_and_names_a_paragraph_for_each_rule() -> None:
     assert jurisdiction_of("") is None
 
 
+def test_rules_of_texas_say_which_text_they_were_compared_with() -> None:
+    rules = jurisdictions()["texas"].rules
+    paragraphs = {rule.source for rule in rules if rule.compared_with.startswith("16 TAC 25.25")}
+    assert paragraphs == {f"16 TAC 25.25 (c)({n})" for n in range(1, 8)}
+    # What refuses a bill was compared with something, but for the address of the place.
+    refuses = {"late_payment", "utility_phone", "outage_line", "service_address"}
+    unsure = {rule.fact for rule in rules if not rule.compared_with}
+    assert unsure & refuses == {"service_address"}
+    assert unsure == {"provider_name", "service_address", "customer_and_account", "issue_date"}
+
+
 def test_each_text_that_a_rule_may_ask_for_has_a_label() -> None:
     assert {*PRINTED_FACTS, "supply_point", "contract_end"} <= set(LABELS)
 
