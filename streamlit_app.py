@@ -314,17 +314,23 @@ def export_path(name: str, *, principal: Principal) -> Path | None:
     return running().exports.path_of(name, principal=principal)
 
 
-def write_report(path: Path, *, name: str, asked: Asked, principal: Principal) -> None:
+def write_report(
+    path: Path, *, name: str, asked: Asked, principal: Principal, accept_language: str
+) -> None:
     """Write a report to a path as a workbook; raises NotAllowed, UnknownReport, StillWorkingOut."""
     reports = running().reports
+    language = running().user_languages.of(principal, accept_language=accept_language)
     with path.open("wb") as out:
-        reports.write_xlsx(out, reports.file(name), asked, principal=principal)
+        reports.write_xlsx(out, reports.file(name), asked, principal=principal, language=language)
 
 
-def report_pieces(*, name: str, asked: Asked, principal: Principal) -> Iterator[bytes]:
+def report_pieces(
+    *, name: str, asked: Asked, principal: Principal, accept_language: str
+) -> Iterator[bytes]:
     """A report as CSV in pieces; raises NotAllowed, UnknownReport, StillWorkingOut."""
     reports = running().reports
-    return reports.csv(reports.file(name), asked, principal=principal)
+    language = running().user_languages.of(principal, accept_language=accept_language)
+    return reports.csv(reports.file(name), asked, principal=principal, language=language)
 
 
 def upload_token(visit: str) -> str | None:

@@ -106,6 +106,7 @@ _NAMES: Final = (
     ("imports", r"import_(headings|value|differences)|set_import_headings|preview_import"),
     ("graph", r"(note_)?graph_\w+"),
     ("ai", r"(add_)?ai_\w+|second_opinion\w*|reading_verdict_counts"),
+    ("reports", r"debt_\w+|age_debt|debts_to_age"),
     (
         "month_end",
         r"ledger_check\w*|(record|last)_ledger_check\w*|ledger_is_large|require_sound_ledger|month_\w+|close_month|\w*aged_\w+|receivables|age_month|months_to_age|overview",
@@ -176,7 +177,10 @@ _NAMES: Final = (
         "supply",
         r"\w*_supply|add_customer|supply_\w+|service_\w+|check_agreement\w*|check_installation|agreement_tariffs|installations_between|meter_installations|tariff_spans|spans_of|set_tariff",
     ),
-    ("supply", r"import_service_points|\w*_agreements|agreement_problems|read_at_place"),
+    (
+        "supply",
+        r"transformer_moves\w*|import_service_points|\w*_agreements|agreement_problems|read_at_place",
+    ),
     (
         "supply",
         r"\w*vacancies\w*|note_new_places|lock_points(_of)?|versions_of|looks_back_along|unbilled_use\w*",

@@ -59,10 +59,16 @@ def report_questions(database: DatabaseService) -> Iterator[Question]:
 
 
 def work_out(database: DatabaseService) -> None:
-    """Work out the receivables of the month that the page asks for, as the background does."""
+    """Work out the receivables of the month that the page asks for, and the debt at its end.
+
+    As the background does.
+    """
     while database.age_month(
         _MONTH["start"], until=start_of_day(_MONTH["until"], _ZONE), limit=500
     ):
+        pass
+    end = {"until": _MONTH["until"], "until_at": start_of_day(_MONTH["until"], _ZONE)}
+    while database.age_debt(**end, limit=500):
         pass
 
 

@@ -23,6 +23,7 @@ USUAL_LOSS_PERMILLE = 100
 _USUAL, _ABOVE = "usual", "above"
 _ENERGY: Final = "energy"
 _SUPPLIED, _BILLED = P_("energy", "Supplied"), P_("energy", "Billed")
+_EXPORTED = P_("energy", "Exported by places")
 
 
 def show_losses(graph: Graph) -> None:
@@ -75,17 +76,24 @@ def _of_energy(label: str) -> str:
 
 def _summary(balances: Sequence[TransformerBalance]) -> None:
     supplied = sum(b.supplied_wh for b in balances)
+    exported = sum(b.exported_wh for b in balances)
     billed = sum(b.billed_wh for b in balances)
     suspicious = sum(map(_is_suspicious, balances))
     description_list(
         [
             (_of_energy(_SUPPLIED), kwh(supplied)),
+            *_exported(exported),
             (_of_energy(_BILLED), kwh(billed)),
-            (_("Lost"), kwh(supplied - billed)),
+            (_("Lost"), kwh(supplied + exported - billed)),
             (_("Above 10 %"), count(suspicious, "transformer")),
         ],
         least_width=120,
     )
+
+
+def _exported(wh: int) -> list[tuple[str, str]]:
+    """What places fed in, shown where any did."""
+    return [(_of_energy(_EXPORTED), kwh(wh))] if wh else []
 
 
 def _is_suspicious(balance: TransformerBalance) -> bool:
@@ -116,6 +124,7 @@ def _show_figures(balance: TransformerBalance) -> None:
     description_list(
         [
             (_of_energy(_SUPPLIED), kwh(balance.supplied_wh)),
+            *_exported(balance.exported_wh),
             (_of_energy(_BILLED), kwh(balance.billed_wh)),
             (_("Difference"), kwh(balance.loss_wh)),
         ],

@@ -34,6 +34,7 @@ LABELS: Final[Mapping[str, str]] = {
     "document": P_("report", "Document"),
     "due_date": P_("report", "Due date"),
     "entered_by": P_("report", "Entered by"),
+    "exported_kwh": P_("report", "Exported kWh"),
     "feeder": P_("report", "Feeder"),
     "figure": P_("report", "Figure"),
     "first_taken_on": P_("report", "First taken on"),

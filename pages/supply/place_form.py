@@ -1,5 +1,6 @@
 """The details of a place, and its billing day, as forms."""
 
+from datetime import date
 from typing import Any
 
 import streamlit as st
@@ -9,7 +10,7 @@ from pages.shared.form_ids import form_done, form_id
 from pages.shared.format import escaped, ordinal
 from pages.shared.number_field import number_field
 from pages.shared.permitted import submit_button
-from pages.shared.session import services
+from pages.shared.session import services, today
 from services.billing.cycles import LAST_BILLING_DAY, NoBillingDay
 from services.database.errors import IllegalChange, NotFound
 from services.identity.auth import Principal
@@ -27,10 +28,11 @@ def show_place_form(place: Place, principal: Principal) -> None:
     seen: ServicePoint = st.session_state.setdefault(f"seen-{form}", place.point)
     with st.form(f"form-{form}"):
         body = _ask(seen, form)
+        moved_on = _ask_when_moved(form)
         st.caption(_("Bills keep the address that they were issued for."))
         pressed = submit_button(_("Save"), Permission.CHANGE_SUPPLY, type="primary")
     if pressed:
-        _save(name, seen, body, principal)
+        _save(name, seen, body, moved_on, principal)
     if place.agreement:
         _ask_billing_day(place.agreement, principal)
 
@@ -72,9 +74,33 @@ def _ask(seen: ServicePoint, form: str) -> dict[str, Any]:
     return body
 
 
-def _save(name: str, seen: ServicePoint, body: dict[str, Any], principal: Principal) -> None:
+def _ask_when_moved(form: str) -> date | None:
+    moved_on: date | None = st.date_input(
+        _("Moved to this transformer on"),
+        value=None,
+        max_value=today(),
+        format="DD/MM/YYYY",
+        help=_(
+            "From this day on its use counts at the new transformer. Leave it empty to correct a "
+            "transformer that was wrong from the start."
+        ),
+        key=f"moved-{form}",
+        width=280,
+    )
+    return moved_on
+
+
+def _save(
+    name: str,
+    seen: ServicePoint,
+    body: dict[str, Any],
+    moved_on: date | None,
+    principal: Principal,
+) -> None:
     try:
-        services().places.change(seen=seen, body=body, principal=principal)
+        services().places.change(
+            seen=seen, body=body, principal=principal, moved_on=moved_on, today=today()
+        )
     except InvalidPlace as error:
         st.error(escaped(say(error)), icon=":material/edit:")
         return

@@ -11,10 +11,12 @@ from services.records.bills import BillStatus
 class TransformerBalance:
     """Energy into a transformer against what its places were billed, over one supply period.
 
-    Energy in Wh; `period_end` is exclusive. `loss_wh` is negative when more was billed than
-    supplied. `loss_permille` is of the supplied energy, rounded half up; None when that is 0.
-    `meters` counts places, each of which has one meter at a time; `meters_unread` those whose bills
-    leave days of an agreement open, so that a part of the loss may only be energy not billed yet.
+    Energy in Wh; `period_end` is exclusive. What places exported, `exported_wh`, was used behind
+    the transformer too: `loss_wh` is what was supplied and exported less what was billed, negative
+    when more was billed. `loss_permille` is of the energy supplied and exported, rounded half up;
+    None when that is 0. `meters` counts places, each of which has one meter at a time;
+    `meters_unread` those whose bills leave days of an agreement open, so that a part of the loss
+    may only be energy not billed yet.
     """
 
     transformer_id: str
@@ -29,6 +31,7 @@ class TransformerBalance:
     loss_permille: int | None
     meters: int
     meters_unread: int
+    exported_wh: int = 0
 
 
 @dataclass(frozen=True, slots=True)

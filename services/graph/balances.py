@@ -16,6 +16,7 @@ AT_ONCE: Final = 10
 KEPT_AT_ONCE: Final = 2_000
 # A change that began before a balance was marked has ended by then.
 SETTLED_MS: Final = round(2_000 * TIMEOUT_SECONDS)
+_ADDED: Final = ("billed_wh", "exported_wh", "meters", "unread")
 # Of these kinds a change may be one of what was billed or measured at a place.
 _MEASURED: Final = ("service_points", "agreements", "bills")
 
@@ -71,12 +72,20 @@ class Balances:
     def _worked_out(self, supplies: Sequence[str]) -> Iterator[dict[str, Any]]:
         start, size = 0, AT_ONCE
         while start < len(supplies):
+            ids = supplies[start : start + size]
             try:
-                rows = self._bolt.read(cypher.ENERGY_BALANCE, ids=supplies[start : start + size])
+                rows = self._bolt.read(cypher.ENERGY_BALANCE, ids=ids)
+                moved = self._bolt.read(cypher.EARLIER_BALANCE, ids=ids)
             except ServiceUnavailable as failure:
                 if str(failure) != SLOW or size == 1:
                     raise
                 size = -(-size // 2)
                 continue
-            yield from rows
+            earlier = {row["supply_id"]: row for row in moved}
+            yield from (_added(row, earlier.get(row["supply_id"], {})) for row in rows)
             start += size
+
+
+def _added(row: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
+    """The balance of the places that hang there, and what those had that hung there before."""
+    return dict(row) | {name: row[name] + more.get(name, 0) for name in _ADDED}

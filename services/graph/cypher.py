@@ -10,13 +10,20 @@ from typing import Final
 from services.graph.shapes import LABELS, LINKS, SHAPE, Link
 
 
-def _days_of(what: str) -> str:
-    """The days of a bill or an agreement that lie in the supply period; an open end lasts on."""
-    return f"""
-           CASE WHEN {what}.end_day < supply.end_day THEN {what}.end_day ELSE supply.end_day END
-         - CASE WHEN {what}.start_day > supply.start_day
-                THEN {what}.start_day ELSE supply.start_day END
-    """
+def _days_within(starts: str, ends: str) -> str:
+    """How many of some days lie in [since, until), below 0 where none do; an open end lasts on."""
+    return (
+        f"(CASE WHEN {ends} < until THEN {ends} ELSE until END"
+        f" - CASE WHEN {starts} > since THEN {starts} ELSE since END)"
+    )
+
+
+def _shared(wh: str, starts: str, ends: str) -> str:
+    """The Wh of some days that lie in [since, until): shared among the days, rounded half up."""
+    days, length = _days_within(starts, ends), f"({ends} - {starts})"
+    return f"""CASE WHEN {days} <= 0 THEN 0
+        WHEN {wh} < 0 THEN -((-2 * {wh} * {days} + {length}) / (2 * {length}))
+        ELSE (2 * {wh} * {days} + {length}) / (2 * {length}) END"""
 
 
 NOW: Final = "RETURN timestamp() AS now"
@@ -119,37 +126,69 @@ COUNT_LINKS: Final = " UNION ALL ".join(
     for link in LINKS
 )
 
-# A bill's energy is shared among its days; each share is rounded half up to Wh. It counts at the
-# place of its agreement, whichever meters measured there. A place counts from the day its first
-# meter was put in, one without a meter only where it was billed; it is unread when the bills of an
-# agreement, which never overlap, leave days of it open.
+# A bill's energy is shared among its days; each share is rounded half up to Wh. One that settles
+# estimates stands for all that was used since then, less what was billed of it before: what they
+# were too high or too low counts on the days that they were of. It counts at the place of its
+# agreement, whichever meters measured there, and there while the place hung on the transformer. A
+# place counts from the day its first meter was put in, one without a meter only where it was
+# billed; it is unread when the bills of an agreement, which never overlap, leave days of it open.
+_OWN = ("bill.start_day", "bill.end_day")
+_PIECE = ("bill.piece_wh[n]", "bill.piece_starts[n]", "bill.piece_ends[n]")
+_BALANCE_OF_POINTS: Final = f"""
+    OPTIONAL MATCH (point)<-[:AT]-(agreement:Agreement)
+    WHERE agreement.start_day < until
+      AND (agreement.end_day IS NULL OR agreement.end_day > since)
+    OPTIONAL MATCH (agreement)<-[:UNDER]-(bill:Bill)
+    WHERE bill.status <> 'void'
+      AND coalesce(bill.settled_day, bill.start_day) < until AND bill.end_day > since
+    WITH supply, point, since, until, agreement, bill,
+         {_days_within(*_OWN)} AS days
+    WITH supply, point, since, until, agreement,
+         sum(CASE WHEN bill IS NULL OR days < 0 THEN 0 ELSE days END) AS covered,
+         sum(CASE WHEN bill IS NULL THEN 0
+                  WHEN bill.piece_wh IS NULL THEN {_shared("bill.consumption_wh", *_OWN)}
+                  ELSE reduce(wh = 0, n IN range(0, size(bill.piece_wh) - 1) |
+                              wh + {_shared(*_PIECE)}) END) AS billed,
+         sum(CASE WHEN bill IS NULL OR bill.exported_wh IS NULL THEN 0
+                  ELSE {_shared("bill.exported_wh", *_OWN)} END) AS exported
+    WITH supply, point, covered, billed, exported,
+         CASE WHEN agreement IS NULL THEN 0
+              ELSE {_days_within("agreement.start_day", "agreement.end_day")} END AS wanted
+    WITH supply, point, sum(covered) AS covered, sum(billed) AS billed, sum(exported) AS exported,
+         sum(CASE WHEN covered < wanted THEN 1 ELSE 0 END) AS gaps
+    WITH supply,
+         sum(billed) AS billed_wh,
+         sum(exported) AS exported_wh,
+         sum(CASE WHEN point.status = 'active' OR covered > 0 THEN 1 ELSE 0 END) AS meters,
+         sum(CASE WHEN gaps > 0 THEN 1 ELSE 0 END) AS unread
+    RETURN supply.id AS supply_id, billed_wh, exported_wh, meters, unread
+"""
 ENERGY_BALANCE: Final = f"""
     UNWIND $ids AS wanted_id
     MATCH (supply:Supply {{id: wanted_id}})-[:INTO]->(transformer:Transformer)
     OPTIONAL MATCH (transformer)<-[:CONNECTED_TO]-(point:ServicePoint)
     WHERE point.opened_day < supply.end_day
-    OPTIONAL MATCH (point)<-[:AT]-(agreement:Agreement)
-    WHERE agreement.start_day < supply.end_day
-      AND (agreement.end_day IS NULL OR agreement.end_day > supply.start_day)
-    OPTIONAL MATCH (agreement)<-[:UNDER]-(bill:Bill)
-    WHERE bill.status <> 'void'
-      AND bill.start_day < supply.end_day AND bill.end_day > supply.start_day
-    WITH supply, point, agreement, bill,
-         bill.end_day - bill.start_day AS length,
-         {_days_of("bill")} AS days
-    WITH supply, point, agreement,
-         sum(CASE WHEN bill IS NULL THEN 0 ELSE days END) AS covered,
-         sum(CASE WHEN bill IS NULL THEN 0
-                  ELSE (2 * bill.consumption_wh * days + length) / (2 * length) END) AS billed
-    WITH supply, point, covered, billed,
-         CASE WHEN agreement IS NULL THEN 0 ELSE {_days_of("agreement")} END AS wanted
-    WITH supply, point, sum(covered) AS covered, sum(billed) AS billed,
-         sum(CASE WHEN covered < wanted THEN 1 ELSE 0 END) AS gaps
-    WITH supply,
-         sum(billed) AS billed_wh,
-         sum(CASE WHEN point.status = 'active' OR covered > 0 THEN 1 ELSE 0 END) AS meters,
-         sum(CASE WHEN gaps > 0 THEN 1 ELSE 0 END) AS unread
-    RETURN supply.id AS supply_id, billed_wh, meters, unread
+      AND (point.connected_day IS NULL OR point.connected_day < supply.end_day)
+    WITH supply, point, supply.end_day AS until,
+         CASE WHEN point.connected_day > supply.start_day
+              THEN point.connected_day ELSE supply.start_day END AS since
+    {_BALANCE_OF_POINTS}
+"""
+# The same of places that were moved since, while they hung there: it is added.
+EARLIER_BALANCE: Final = f"""
+    UNWIND $ids AS wanted_id
+    MATCH (supply:Supply {{id: wanted_id}})-[:INTO]->(transformer:Transformer)
+    MATCH (transformer)<-[:WAS_CONNECTED_TO]-(point:ServicePoint)
+    WHERE point.opened_day < supply.end_day
+    UNWIND range(0, size(point.was_on) - 1) AS place
+    WITH supply, transformer, point, point.was_on[place] AS was_on,
+         CASE WHEN point.was_from[place] > supply.start_day
+              THEN point.was_from[place] ELSE supply.start_day END AS since,
+         CASE WHEN point.was_until[place] < supply.end_day
+              THEN point.was_until[place] ELSE supply.end_day END AS until
+    WHERE was_on = transformer.id AND since < until
+    WITH supply, point, since, until
+    {_BALANCE_OF_POINTS}
 """
 # With what is kept of each balance, billed_wh null where nothing is.
 SUPPLIES: Final = """
@@ -160,6 +199,7 @@ SUPPLIES: Final = """
            transformer.name AS name, feeder.code AS feeder_code,
            supply.period_start AS period_start, supply.period_end AS period_end,
            supply.energy_wh AS supplied_wh, supply.billed_wh AS billed_wh,
+           supply.exported_wh AS exported_wh,
            supply.meters AS meters, supply.unread AS unread
 """
 UNKEPT_BALANCES: Final = """
@@ -176,14 +216,15 @@ MARK_BALANCES: Final = """
 KEEP_BALANCE: Final = """
     MATCH (supply:Supply {id: $supply_id})
     WHERE supply.marked = $marked
-    SET supply.billed_wh = $billed_wh, supply.meters = $meters, supply.unread = $unread
+    SET supply.billed_wh = $billed_wh, supply.exported_wh = $exported_wh,
+        supply.meters = $meters, supply.unread = $unread
     RETURN count(supply) AS kept
 """
 _FORGET: Final = """
     SET supply.marked = null, supply.billed_wh = null
     RETURN count(supply) AS forgotten
 """
-_OF_PLACE: Final = "-[:CONNECTED_TO]->(:Transformer)<-[:INTO]-(supply:Supply)"
+_OF_PLACE: Final = "-[:CONNECTED_TO|WAS_CONNECTED_TO]->(:Transformer)<-[:INTO]-(supply:Supply)"
 # By the kind of what changed. A balance that is neither kept nor marked is left alone, so that the
 # many bills of one transformer do not all write to it.
 FORGET_BALANCES: Final = {
@@ -200,7 +241,10 @@ FORGET_BALANCES: Final = {
         (
             "bills",
             f"-[:UNDER]->(:Agreement)-[:AT]->(:ServicePoint){_OF_PLACE}",
-            " AND supply.start_day < node.end_day AND supply.end_day > node.start_day",
+            (
+                " AND supply.start_day < node.end_day"
+                " AND supply.end_day > coalesce(node.settled_day, node.start_day)"
+            ),
         ),
     )
 }

@@ -259,8 +259,9 @@ class Graph:
     def energy_balance(self, *, since: date, until: date) -> list[TransformerBalance]:
         """Each transformer's supply periods that touch [since, until), the worst loss first.
 
-        Energy in Wh. A bill that only partly lies in a supply period counts by its days there. What
-        `keep_balances` did not come to yet is worked out now.
+        Energy in Wh. A bill that only partly lies in a supply period counts by its days there, a
+        place that was moved by those before or since. What `keep_balances` did not come to yet is
+        worked out now.
         """
         rows = self._balances.between(since=day_number(since), until=day_number(until))
         return sorted(map(_balance, rows), key=_worst_first)
@@ -347,7 +348,10 @@ def _to_write(what: str, rows: Sequence[Json], known: Known) -> list[Json]:
 
 def _balance(row: Mapping[str, Any]) -> TransformerBalance:
     supplied, billed = row["supplied_wh"], row["billed_wh"]
-    loss = supplied - billed
+    # Of a balance that was kept before exports were.
+    exported = row["exported_wh"] or 0
+    fed_in = supplied + exported
+    loss = fed_in - billed
     return TransformerBalance(
         transformer_id=row["transformer_id"],
         code=row["code"],
@@ -358,9 +362,10 @@ def _balance(row: Mapping[str, Any]) -> TransformerBalance:
         supplied_wh=supplied,
         billed_wh=billed,
         loss_wh=loss,
-        loss_permille=round_half_up(Fraction(1000 * loss, supplied)) if supplied else None,
+        loss_permille=round_half_up(Fraction(1000 * loss, fed_in)) if fed_in else None,
         meters=row["meters"],
         meters_unread=row["unread"],
+        exported_wh=exported,
     )
 
 

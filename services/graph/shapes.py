@@ -46,6 +46,8 @@ class Link:
 LINKS: Final = (
     Link("ON", "transformers", "feeder_id", "feeders"),
     Link("CONNECTED_TO", "service_points", "transformer_id", "transformers"),
+    # Until it was moved: on which of them from when to when, the place itself says.
+    Link("WAS_CONNECTED_TO", "service_points", "earlier_transformer_ids", "transformers"),
     Link("AT", "agreements", "service_point_id", "service_points"),
     Link("HAS_AGREEMENT", "agreements", "customer_id", "customers", reverse=True),
     # Who has the meter now, and the transformer of the place where it is or was last; what was
@@ -80,9 +82,11 @@ _DAYS: Final = {
     "starts_on": "start_day",
     "ends_on": "end_day",
     "opened_on": "opened_day",
+    "connected_on": "connected_day",
+    "settled_from": "settled_day",
 }
 # A graph that was filled with an earlier set of nodes and relationships is made again.
-SHAPE: Final = 3
+SHAPE: Final = 4
 
 
 def day_number(day: date) -> int:
@@ -105,8 +109,11 @@ def node_rows(what: str, rows: Sequence[Json], *, seen: int) -> list[Json]:
 
 
 def fingerprint(what: str, row: Json) -> str:
-    """A short text that is another one when anything of the row is; lists have no order."""
-    content = {name: sorted(v) if isinstance(v, list) else v for name, v in row.items()}
+    """A short text that is another one when anything of the row is; ids in lists have no order."""
+    content = {
+        name: sorted(v) if isinstance(v, list) and name in _POINTERS[what] else v
+        for name, v in row.items()
+    }
     text = json.dumps([SHAPE, what, content], sort_keys=True, separators=(",", ":"))
     return hashlib.blake2b(text.encode(), digest_size=9).hexdigest()
 

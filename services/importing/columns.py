@@ -38,6 +38,7 @@ _USUAL: Final[Mapping[str, str]] = {
     "opened_on": "opening date, installed on, installation date, install date, connected on, "
     "connection date, start date, date installed",
     "transformer_code": "transformer, transformer no, transformer id, dt code, dtr code",
+    "transformer_since": "transformer since, transformer from, on transformer since",
     "service_point": "service point code, place, place code, premise, premises, premise no, "
     "point of supply, connection point",
     "route": "round, walk, reading route, route code, book, book no",

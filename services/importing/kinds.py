@@ -40,6 +40,7 @@ from services.importing.by_kind.place_rows import (
     AGREEMENT_NUMBERS,
     AGREEMENT_OPTIONS,
     POINT_COLUMNS,
+    POINT_DATES,
     POINT_NUMBERS,
     POINT_OPTIONS,
 )
@@ -99,6 +100,7 @@ COLUMNS_OF: Final[Mapping[TableKind, Columns]] = {
         POINT_COLUMNS,
         optional=POINT_OPTIONS,
         numbers=POINT_NUMBERS,
+        dates=POINT_DATES,
     ),
     "meters": Columns(
         METER_COLUMNS,

@@ -13,6 +13,7 @@ from services.importing.table_imports import (
     chunks_by,
     name_duplicates,
 )
+from services.quantities.period import local_date
 
 # Each is compared with all others of its place: a call stays within seconds.
 AGREEMENTS_IN_A_CALL = 1000
@@ -24,12 +25,12 @@ class SupplyImports(TableImports):
 
     def service_points(self, source: Source, *, actor: str, now: datetime) -> ImportReport:
         """Add places of supply, or change what is known of those with these codes."""
-        del now  # Nothing of a place has a date.
         try:
             table = self._table("service_points", source)
         except UnreadableFile as error:
             return ImportReport(errors=(error.problem,))
-        rows = [point_row(cells) for cells in table.rows()]
+        today = local_date(now, self.zone)
+        rows = [point_row(cells, today=today) for cells in table.rows()]
         name_duplicates(rows, "code", table.problems)
         self._name_similar(table, rows, kind="service_points", column="code")
         chunks = list(chunks_of(rows, self.chunk_rows))

@@ -211,7 +211,10 @@ UNBILLED: Final = Report(
 LOSSES: Final = Report(
     id="losses",
     title=N_("Losses"),
-    answers=N_("How much of what went into each transformer was billed?"),
+    answers=N_(
+        "How much of what went into each transformer, and of what places behind it exported, was "
+        "billed?"
+    ),
     asks="span",
     columns=(
         Column("transformer"),
@@ -220,6 +223,7 @@ LOSSES: Final = Report(
         day("from"),
         day("until"),
         Column("supplied_kwh", "kwh"),
+        Column("exported_kwh", "kwh"),
         Column("billed_kwh", "kwh"),
         Column("loss_kwh", "kwh"),
         number("loss_percent"),

@@ -6,12 +6,13 @@ from datetime import date
 from typing import Any, BinaryIO, Final, Literal
 
 from services.accounts.month_end import MonthEnd
-from services.database.queries.reports.pages import SUMMED_AT_ONCE
+from services.database.queries.reports.pages import AGED_AT_ONCE, SUMMED_AT_ONCE
 from services.database.service import DatabaseService
 from services.history.people import name_of
 from services.identity.auth import Principal, require
 from services.identity.permissions import Permission
-from services.languages.sentence import sentence
+from services.languages.language import ENGLISH_LANGUAGE, Language
+from services.languages.sentence import Sentence, sentence
 from services.people.users import Users
 from services.quantities.period import first_of_month
 from services.quantities.spreadsheet import csv_pieces, write_xlsx
@@ -107,22 +108,37 @@ class Reports:
         require(principal, Permission.VIEW_BOOKS)
         return self._named(report, self._all(report, asked))
 
-    def csv(self, report: Report, asked: Asked, *, principal: Principal) -> Iterator[bytes]:
+    def csv(
+        self,
+        report: Report,
+        asked: Asked,
+        *,
+        principal: Principal,
+        language: Language = ENGLISH_LANGUAGE,
+    ) -> Iterator[bytes]:
         """A report as CSV in pieces, each made when it is asked for.
 
-        Any number of rows takes the memory of one piece.
+        Any number of rows takes the memory of one piece. Its words are in `language`; the names of
+        columns are not words and stay.
         """
         rows = self.rows(report, asked, principal=principal)
-        return csv_pieces(report.header, rows)
+        return csv_pieces(report.header, _said(rows, language))
 
     def write_xlsx(
-        self, out: BinaryIO, report: Report, asked: Asked, *, principal: Principal
+        self,
+        out: BinaryIO,
+        report: Report,
+        asked: Asked,
+        *,
+        principal: Principal,
+        language: Language = ENGLISH_LANGUAGE,
     ) -> int:
         """Write a report as a workbook to an open file; how many rows it has.
 
-        The rows go to the file as they come, so that any number of them takes the same memory.
+        The rows go to the file as they come, so that any number of them takes the same memory. Its
+        words are in `language`, as those of a CSV.
         """
-        rows = self.rows(report, asked, principal=principal)
+        rows = _said(self.rows(report, asked, principal=principal), language)
         return write_xlsx(out, report.header, rows, name=report.id)
 
     def _all(self, report: Report, asked: Asked) -> Iterator[Row]:
@@ -157,9 +173,15 @@ class Reports:
         return list(rows), following
 
     def add_up(self, *, stop: Callable[[], bool]) -> None:
-        """Add up what was posted for the reports of sums, until nothing is left."""
-        while not stop() and self.books.database.sum_postings(limit=SUMMED_AT_ONCE):
+        """Add up what was posted, and work out the days that were asked for, until none is left."""
+        database = self.books.database
+        while not stop() and database.sum_postings(limit=SUMMED_AT_ONCE):
             pass
+        for day in database.debts_to_age():
+            while not stop() and database.age_debt(
+                until=day.until, until_at=day.until_at, limit=AGED_AT_ONCE
+            ):
+                pass
 
     @property
     def _walks(self) -> Mapping[str, _Walk]:
@@ -198,6 +220,12 @@ def reports_over(database: DatabaseService, settings: Settings, users: Users) ->
     money, supply = MoneyReports(database, zone), SupplyReports(database)
     cash_days, books = CashDays(database, zone), MonthEnd(database, zone)
     return Reports(money, journal, supply, cash_days, books, called)
+
+
+def _said(rows: Iterator[Row], language: Language) -> Iterator[Row]:
+    """The rows with our own words in a language; names and what people typed stay as they are."""
+    for row in rows:
+        yield tuple(language.say(cell) if isinstance(cell, Sentence) else cell for cell in row)
 
 
 def _token_of(key: Posting | tuple[str, ...]) -> str:

@@ -4,12 +4,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from fractions import Fraction
 from typing import Final
 
 from services.database.service import DatabaseService
 from services.graph.answers import TransformerBalance
 from services.languages.sentence import sentence
-from services.quantities.money import Money, scaled_text
+from services.quantities.money import Money, round_half_up, scaled_text
 from services.records.reports.rows import CollectionRow, RevenueRow, YearCounts
 from services.reports.definitions import Asked, Row
 from services.reports.money_reports import kwh
@@ -85,6 +86,7 @@ class SupplyReports:
                 of.period_start,
                 of.period_end,
                 kwh(of.supplied_wh),
+                kwh(of.exported_wh),
                 kwh(of.billed_wh),
                 kwh(of.loss_wh),
                 None if of.loss_permille is None else _percent(of.loss_permille),
@@ -148,7 +150,7 @@ def _energy(revenue: Sequence[RevenueRow], counts: YearCounts) -> list[Row]:
     billed, fed = sum(r.consumption_wh for r in revenue), counts.into_network_wh
     rows.append((billed_in_all, _ALL, kwh(billed), "kWh"))
     if fed:
-        share = Decimal((fed - billed) * 1000 // fed).scaleb(-1)
+        share = _percent(round_half_up(Fraction(1000 * (fed - billed), fed)))
         rows += [
             (sentence("Energy into the network"), _ALL, kwh(fed), "kWh"),
             (not_billed, _ALL, kwh(fed - billed), "kWh"),

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
@@ -10,6 +11,7 @@ from services.accounts.contact import Line
 from services.database.service import DatabaseService
 from services.identity.auth import Principal, require
 from services.identity.permissions import Permission
+from services.languages.sentence import sentence
 from services.quantities.energy import InvalidEnergy
 from services.quantities.typed import typed_kwh
 from services.records.readings import MeterKind
@@ -86,19 +88,32 @@ class Places:
         seen: ServicePoint,
         body: Mapping[str, Any],
         principal: Principal,
+        moved_on: date | None = None,
+        today: date | None = None,
     ) -> None:
         """Store what the form says; bills keep the address that they were issued for.
 
-        `seen` is the place as the form began with it. For who may change it. Raises InvalidPlace,
-        NotFound, IllegalChange when somebody else changed it meanwhile or the code is taken.
+        `seen` is the place as the form began with it. A place that was moved to another transformer
+        is so from the local date `moved_on` on, at the latest `today`; without it, what was said of
+        its transformer is corrected. For who may change it. Raises InvalidPlace, NotFound,
+        IllegalChange when somebody else changed it meanwhile, the code is taken, or it was moved
+        on a later day already.
         """
         require(principal, Permission.CHANGE_SUPPLY)
         entry = _parsed(body)
+        if moved_on is not None:
+            if entry.transformer_code == seen.transformer_code:
+                raise InvalidPlace(
+                    sentence("Name the transformer that it was moved to, or leave the day empty.")
+                )
+            if today is not None and moved_on > today:
+                raise InvalidPlace(sentence("The day on which it was moved is still to come."))
         self.database.change_service_point(
             actor=principal.user,
             service_point_id=seen.id,
             seen=seen.model_dump(include=set(PlaceEntry.model_fields)),
             details=entry.model_dump(),
+            moved_on=moved_on,
         )
 
     def reads(

@@ -5,6 +5,7 @@ import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from datetime import date, datetime
+from functools import partial
 from pathlib import Path
 from typing import Final, Protocol, get_args
 
@@ -48,9 +49,14 @@ log = logging.getLogger(__name__)
 
 
 class WriteReport(Protocol):
-    """Writes a report to a path; raises NotAllowed, UnknownReport, StillWorkingOut."""
+    """Writes a report to a path; raises NotAllowed, UnknownReport, StillWorkingOut.
 
-    def __call__(self, path: Path, *, name: str, asked: Asked, principal: Principal) -> None:
+    `accept_language` is what the browser sent: who chose no language reads that one.
+    """
+
+    def __call__(
+        self, path: Path, *, name: str, asked: Asked, principal: Principal, accept_language: str
+    ) -> None:
         """Write the report of this name as a workbook."""
         ...
 
@@ -58,7 +64,9 @@ class WriteReport(Protocol):
 class ReportPieces(Protocol):
     """A report as CSV in pieces; raises NotAllowed, UnknownReport, StillWorkingOut."""
 
-    def __call__(self, *, name: str, asked: Asked, principal: Principal) -> Iterator[bytes]:
+    def __call__(
+        self, *, name: str, asked: Asked, principal: Principal, accept_language: str
+    ) -> Iterator[bytes]:
         """The pieces of the report of this name, each made when it is asked for."""
         ...
 
@@ -92,14 +100,17 @@ def report_route(
         asked = Asked(*(date.fromisoformat(request.query_params[d]) for d in ("from", "until")))
         headers = {"Cache-Control": "no-store"}
         file_name = f"{name}-{asked.start}-{asked.until}.{kind}"
+        spoken = request.headers.get("Accept-Language", "")
         if kind == "csv":
-            some = pieces(name=name, asked=asked, principal=principal)
+            some = pieces(name=name, asked=asked, principal=principal, accept_language=spoken)
             first = next(some)
             headers["Content-Disposition"] = f'attachment; filename="{file_name}"'
             return StreamingResponse(
                 _whole(first, some, name), media_type=MIME[kind], headers=headers
             )
-        path = _written(write, name, asked, principal)
+        path = _written(
+            partial(write, name=name, asked=asked, principal=principal, accept_language=spoken)
+        )
         return FileResponse(
             path,
             filename=file_name,
@@ -129,11 +140,11 @@ def _whole(first: bytes, others: Iterator[bytes], name: str) -> Iterator[bytes]:
         raise
 
 
-def _written(write: WriteReport, name: str, asked: Asked, principal: Principal) -> Path:
+def _written(write: Callable[[Path], None]) -> Path:
     handle, path = tempfile.mkstemp(prefix="report-", suffix=".xlsx")
     os.close(handle)
     try:
-        write(Path(path), name=name, asked=asked, principal=principal)
+        write(Path(path))
     except BaseException:
         Path(path).unlink()
         raise

@@ -266,6 +266,30 @@ ALTER TABLE public.vacancies ENABLE ROW LEVEL SECURITY;
 
 GRANT ALL ON TABLE public.vacancies TO service_role;
 
+CREATE TABLE public.transformer_moves (
+    id uuid DEFAULT private.ordered_id() NOT NULL,
+    service_point_id uuid NOT NULL,
+    moved_on date NOT NULL,
+    from_transformer_id uuid,
+    created_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+COMMENT ON TABLE public.transformer_moves IS 'From which day on a place hangs on another transformer than before. Never changed: what it hangs on since the last is in service_points.';
+
+COMMENT ON COLUMN public.transformer_moves.from_transformer_id IS 'What it hung on until then, since the move before; null where that is not known.';
+
+ALTER TABLE ONLY public.transformer_moves
+    ADD CONSTRAINT transformer_moves_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.transformer_moves
+    ADD CONSTRAINT transformer_moves_service_point_id_moved_on_key UNIQUE (service_point_id, moved_on);
+
+CREATE INDEX transformer_moves_from ON public.transformer_moves USING btree (from_transformer_id);
+
+ALTER TABLE public.transformer_moves ENABLE ROW LEVEL SECURITY;
+
+GRANT SELECT,INSERT ON TABLE public.transformer_moves TO service_role;
+
 ALTER TABLE ONLY public.service_points
     ADD CONSTRAINT service_points_transformer_id_fkey FOREIGN KEY (transformer_id) REFERENCES public.transformers(id);
 
@@ -319,6 +343,12 @@ ALTER TABLE ONLY public.vacancies
 
 ALTER TABLE ONLY public.missed_reads
     ADD CONSTRAINT missed_reads_service_point_id_fkey FOREIGN KEY (service_point_id) REFERENCES public.service_points(id);
+
+ALTER TABLE ONLY public.transformer_moves
+    ADD CONSTRAINT transformer_moves_from_transformer_id_fkey FOREIGN KEY (from_transformer_id) REFERENCES public.transformers(id);
+
+ALTER TABLE ONLY public.transformer_moves
+    ADD CONSTRAINT transformer_moves_service_point_id_fkey FOREIGN KEY (service_point_id) REFERENCES public.service_points(id);
 
 CREATE VIEW public.meter_list WITH (security_invoker='true') AS
  SELECT m.id,
@@ -857,6 +887,8 @@ declare
     v_point public.service_points;
     v_is jsonb;
     v_transformer uuid;
+    v_moved_on constant date := (p ->> 'moved_on')::date;
+    v_last date;
 begin
     perform private.set_actor(p);
     select * into v_point from public.service_points where id = (p ->> 'service_point_id')::uuid for update;
@@ -878,6 +910,16 @@ begin
             perform private.refuse('EB005', format('No transformer has the code %s.', p #>> '{details,transformer_code}'));
         end if;
     end if;
+    if v_moved_on is not null and v_transformer is distinct from v_point.transformer_id then
+        select max(m.moved_on) into v_last from public.transformer_moves m where m.service_point_id = v_point.id;
+        if v_last > v_moved_on then
+            perform private.refuse('EB005', format('This place was moved to another transformer on %s already: it can only be moved on from there on a later day.', v_last));
+        end if;
+        -- Moved twice on one day, it never hung on the first of the two.
+        insert into public.transformer_moves (service_point_id, moved_on, from_transformer_id)
+        values (v_point.id, v_moved_on, v_point.transformer_id)
+        on conflict (service_point_id, moved_on) do nothing;
+    end if;
     update public.service_points s
     set code = x.code, address = x.address, route = x.route, sequence = x.sequence, phases = x.phases,
         connected_w = x.connected_w, connected_va = x.connected_va, access_note = x.access_note, transformer_id = v_transformer
@@ -890,7 +932,7 @@ exception when unique_violation then
     raise exception using errcode = 'EB005', message = format('Another service point has the code %s already.', p #>> '{details,code}');
 end $$;
 
-COMMENT ON FUNCTION public.change_service_point(p jsonb) IS 'Changes the details of a place: {actor, service_point_id, seen: {code, address, route, sequence, phases, connected_w, connected_va, access_note, transformer_code} as they were, details: the same as they are to be}. EB005 when somebody else changed them meanwhile, or the code is taken.';
+COMMENT ON FUNCTION public.change_service_point(p jsonb) IS 'Changes the details of a place: {actor, service_point_id, seen: {code, address, route, sequence, phases, connected_w, connected_va, access_note, transformer_code} as they were, details: the same as they are to be, moved_on?: from when on it hangs on another transformer; without it the transformer is corrected for as long as it was said to hang on it}. EB005 when somebody else changed them meanwhile, the code is taken, or it was moved later than that day.';
 
 REVOKE ALL ON FUNCTION public.change_service_point(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.change_service_point(p jsonb) TO service_role;
@@ -905,13 +947,22 @@ declare
     v_errors jsonb;
     v_added integer := 0;
     v_changed integer := 0;
+    v_moved uuid[];
 begin
     perform private.set_actor(p);
-    select jsonb_agg(jsonb_build_object('row', x."row", 'column', 'transformer_code', 'message',
-                                        format('No transformer has the code %s.', x.transformer_code)) order by x."row")
+    select jsonb_agg(jsonb_build_object('row', z."row", 'column', z."column", 'message', z.message) order by z."row")
     into v_errors
-    from jsonb_to_recordset(p -> 'rows') as x("row" integer, transformer_code text)
-    where x.transformer_code <> '' and not exists (select 1 from public.transformers t where t.code = x.transformer_code);
+    from (
+        select x."row", 'transformer_code' as "column", format('No transformer has the code %s.', x.transformer_code) as message
+        from jsonb_to_recordset(p -> 'rows') as x("row" integer, transformer_code text)
+        where x.transformer_code <> '' and not exists (select 1 from public.transformers t where t.code = x.transformer_code)
+        union all
+        select x."row", 'transformer_since', format('This place was moved to another transformer on %s already: it can only be moved on from there on a later day.', m.last)
+        from jsonb_to_recordset(p -> 'rows') as x("row" integer, code text, transformer_code text, moved_on date)
+        join public.service_points s on s.code = x.code
+        left join public.transformers t on t.code = x.transformer_code
+        cross join lateral (select max(y.moved_on) as last from public.transformer_moves y where y.service_point_id = s.id) m
+        where x.moved_on is not null and (m.last > x.moved_on or (m.last < x.moved_on and s.transformer_id is not distinct from t.id))) z;
     if v_errors is null and not coalesce((p ->> 'dry_run')::boolean, false) then
         insert into public.service_points (id, code) select x.id, x.code
         from jsonb_to_recordset(p -> 'rows') as x(id uuid, code text)
@@ -919,6 +970,18 @@ begin
         where not exists (select 1 from public.service_points s where s.code = x.code)
         on conflict do nothing;
         get diagnostics v_added = row_count;
+        -- Where it hangs on that transformer already, what it hung on before is not known.
+        with moved as (
+            insert into public.transformer_moves (service_point_id, moved_on, from_transformer_id)
+            select s.id, x.moved_on, case when s.transformer_id is distinct from t.id then s.transformer_id end
+            from jsonb_to_recordset(p -> 'rows') as x(code text, transformer_code text, moved_on date)
+            join public.service_points s on s.code = x.code
+            left join public.transformers t on t.code = x.transformer_code
+            where x.moved_on is not null
+            on conflict (service_point_id, moved_on) do nothing
+            returning service_point_id
+        )
+        select coalesce(array_agg(m.service_point_id), '{}') into v_moved from moved m;
         with wanted as materialized (
             select s.id, s.created_at = now() as is_new, coalesce(e ->> 'address', s.address) as address,
                    case when e ? 'transformer_code' then t.id else s.transformer_id end as transformer_id,
@@ -938,14 +1001,15 @@ begin
             from wanted w
             where s.id = w.id and (s.address, s.transformer_id, s.route, s.sequence, s.phases, s.connected_w, s.connected_va, s.access_note)
                 is distinct from (w.address, w.transformer_id, w.route, w.sequence, w.phases, w.connected_w, w.connected_va, w.access_note)
-            returning w.is_new
+            returning s.id
         )
-        select count(*) into v_changed from written where not is_new;
+        select count(*) into v_changed from wanted w
+        where not w.is_new and (w.id = any (v_moved) or w.id in (select x.id from written x));
     end if;
     return private.import_answer(v_errors, v_added, v_changed, jsonb_array_length(p -> 'rows') - v_added - v_changed);
 end $$;
 
-COMMENT ON FUNCTION public.import_service_points(p jsonb) IS 'Adds places of supply, or changes what is known of those with these codes: {actor, dry_run, rows: [{row, id, code, address?, transformer_code?, route?, sequence?, phases?, connected_w?, connected_va?, access_note?}]}. What a row does not give stays; an empty text or null takes it away.';
+COMMENT ON FUNCTION public.import_service_points(p jsonb) IS 'Adds places of supply, or changes what is known of those with these codes: {actor, dry_run, rows: [{row, id, code, address?, transformer_code?, moved_on?: from when on it hangs on that transformer, route?, sequence?, phases?, connected_w?, connected_va?, access_note?}]}. What a row does not give stays; an empty text or null takes it away. Without moved_on the transformer is corrected for as long as it was said to hang on it.';
 
 REVOKE ALL ON FUNCTION public.import_service_points(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.import_service_points(p jsonb) TO service_role;
@@ -1589,3 +1653,9 @@ CREATE TRIGGER audit_update AFTER UPDATE ON public.disconnections REFERENCING OL
 CREATE TRIGGER refuse_delete BEFORE DELETE ON public.disconnections FOR EACH ROW EXECUTE FUNCTION private.refuse_delete_unless_undone();
 
 CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON public.disconnections FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_delete();
+
+CREATE TRIGGER refuse_delete BEFORE DELETE ON public.transformer_moves FOR EACH ROW EXECUTE FUNCTION private.refuse_delete();
+
+CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON public.transformer_moves FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_delete();
+
+CREATE TRIGGER refuse_update BEFORE UPDATE ON public.transformer_moves FOR EACH ROW EXECUTE FUNCTION private.refuse_change();

@@ -198,26 +198,6 @@ COMMENT ON FUNCTION public.close_month(p jsonb) IS 'Closes the books of a month 
 REVOKE ALL ON FUNCTION public.close_month(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.close_month(p jsonb) TO service_role;
 
-CREATE FUNCTION private.note_aged_changes() RETURNS trigger
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-begin
-    if exists (select 1 from public.aged_months m
-               where m.month >= (select date_trunc('month', min(n.on_date))::date from new_rows n)) then
-        insert into public.aged_changes (month, customer_id)
-        select distinct m.month, n.customer_id
-        from new_rows n join public.aged_months m on m.month >= date_trunc('month', n.on_date)::date
-        where n.book = 'account';
-    end if;
-    return null;
-end $$;
-
-COMMENT ON FUNCTION private.note_aged_changes() IS 'Notes whose receivables of a month that is over are changed by new entries.';
-
-REVOKE ALL ON FUNCTION private.note_aged_changes() FROM PUBLIC;
-GRANT ALL ON FUNCTION private.note_aged_changes() TO service_role;
-
 CREATE FUNCTION public.overview(p jsonb) RETURNS jsonb
     LANGUAGE sql STABLE
     SET search_path TO ''
@@ -733,6 +713,30 @@ COMMENT ON FUNCTION private.require_sound_ledger() IS 'Refuses unless the ledger
 
 REVOKE ALL ON FUNCTION private.require_sound_ledger() FROM PUBLIC;
 GRANT ALL ON FUNCTION private.require_sound_ledger() TO service_role;
+
+CREATE FUNCTION private.note_aged_changes() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    if exists (select 1 from public.aged_months m
+               where m.month >= (select date_trunc('month', min(n.on_date))::date from new_rows n)) then
+        insert into public.aged_changes (month, customer_id)
+        select distinct m.month, n.customer_id
+        from new_rows n join public.aged_months m on m.month >= date_trunc('month', n.on_date)::date
+        where n.book = 'account';
+    end if;
+    if exists (select 1 from public.debt_days d where d.until > (select min(n.on_date) from new_rows n)) then
+        insert into public.debt_changes (until, customer_id)
+        select distinct d.until, n.customer_id from new_rows n join public.debt_days d on d.until > n.on_date where n.book = 'account';
+    end if;
+    return null;
+end $$;
+
+COMMENT ON FUNCTION private.note_aged_changes() IS 'Notes whose receivables of a month that is over, or debt as of a day, are changed by new entries.';
+
+REVOKE ALL ON FUNCTION private.note_aged_changes() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.note_aged_changes() TO service_role;
 
 CREATE TRIGGER entries_age_months AFTER INSERT ON public.ledger_entries REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.note_aged_changes();
 

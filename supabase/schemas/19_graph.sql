@@ -102,9 +102,27 @@ CREATE VIEW private.graph_bills WITH (security_invoker='true') AS
                FROM (jsonb_array_elements(b.segments) x(value)
                  CROSS JOIN LATERAL ( VALUES ((x.value ->> 'opening_reading_id'::text)), ((x.value ->> 'closing_reading_id'::text))) r(id))
               WHERE ((r.id)::uuid <> ALL (ARRAY[b.opening_reading_id, b.closing_reading_id])))
-        END AS inner_reading_ids
-   FROM (public.bills b
-     JOIN public.bill_list l ON ((l.id = b.id)));
+        END AS inner_reading_ids,
+    COALESCE(((b.usage ->> 'export_wh'::text))::bigint, ( SELECT (sum(((x.value ->> 'export_wh'::text))::bigint))::bigint AS sum
+           FROM jsonb_array_elements((b.usage -> 'parts'::text)) x(value))) AS exported_wh,
+    ((b.usage #>> '{trued_up,start}'::text[]))::date AS settled_from,
+    w.piece_starts,
+    w.piece_ends,
+    w.piece_wh
+   FROM ((public.bills b
+     JOIN public.bill_list l ON ((l.id = b.id)))
+     LEFT JOIN LATERAL ( SELECT jsonb_agg(x.starts ORDER BY x.starts, x.ends, x.wh) AS piece_starts,
+            jsonb_agg(x.ends ORDER BY x.starts, x.ends, x.wh) AS piece_ends,
+            jsonb_agg(x.wh ORDER BY x.starts, x.ends, x.wh) AS piece_wh
+           FROM ( SELECT (((b.usage #>> '{trued_up,start}'::text[]))::date - '1970-01-01'::date) AS starts,
+                    (b.period_end - '1970-01-01'::date) AS ends,
+                    ((b.usage #>> '{trued_up,wh}'::text[]))::bigint AS wh
+                UNION ALL
+                 SELECT (s.period_start - '1970-01-01'::date),
+                    (s.period_end - '1970-01-01'::date),
+                    (- s.consumption_wh)
+                   FROM public.bills s
+                  WHERE ((s.agreement_id = b.agreement_id) AND (s.status <> 'void'::text) AND (s.period_end <= b.period_start) AND (s.period_start >= ((b.usage #>> '{trued_up,start}'::text[]))::date))) x) w ON ((b.usage ? 'trued_up'::text)));
 
 GRANT SELECT ON TABLE private.graph_bills TO service_role;
 
@@ -141,12 +159,27 @@ CREATE VIEW private.graph_service_points WITH (security_invoker='true') AS
             WHEN i.still THEN 'active'::text
             ELSE 'closed'::text
         END AS status,
-    i.opened_on
-   FROM (public.service_points s
+    i.opened_on,
+    w.connected_on,
+    COALESCE(w.ids, '[]'::jsonb) AS earlier_transformer_ids,
+    w.was_on,
+    w.was_from,
+    w.was_until
+   FROM ((public.service_points s
      LEFT JOIN LATERAL ( SELECT min(x.installed_on) AS opened_on,
             bool_or((x.removed_at IS NULL)) AS still
            FROM public.meter_installations x
-          WHERE (x.service_point_id = s.id)) i ON (true));
+          WHERE (x.service_point_id = s.id)) i ON (true))
+     LEFT JOIN LATERAL ( SELECT max(y.moved_on) AS connected_on,
+            jsonb_agg(DISTINCT y.from_transformer_id) FILTER (WHERE (y.from_transformer_id IS NOT NULL)) AS ids,
+            jsonb_agg(COALESCE((y.from_transformer_id)::text, ''::text) ORDER BY y.moved_on) AS was_on,
+            jsonb_agg(COALESCE((y.before - '1970-01-01'::date), '-1000000'::integer) ORDER BY y.moved_on) AS was_from,
+            jsonb_agg((y.moved_on - '1970-01-01'::date) ORDER BY y.moved_on) AS was_until
+           FROM ( SELECT m.moved_on,
+                    m.from_transformer_id,
+                    lag(m.moved_on) OVER (ORDER BY m.moved_on) AS before
+                   FROM public.transformer_moves m
+                  WHERE (m.service_point_id = s.id)) y) w ON (true));
 
 GRANT SELECT ON TABLE private.graph_service_points TO service_role;
 
@@ -260,58 +293,6 @@ COMMENT ON FUNCTION private.note_graph_changes() IS 'Queues the bills that the g
 REVOKE ALL ON FUNCTION private.note_graph_changes() FROM PUBLIC;
 GRANT ALL ON FUNCTION private.note_graph_changes() TO service_role;
 
-CREATE FUNCTION private.graph_rows_of(p_bills uuid[]) RETURNS jsonb
-    LANGUAGE plpgsql STABLE
-    SET search_path TO ''
-    SET plan_cache_mode TO 'force_custom_plan'
-    AS $$
-declare
-    v_bills jsonb;
-    v_points uuid[];
-    v_meters uuid[];
-    v_fed_by uuid[];
-    v_agreements jsonb;
-    v_meter_rows jsonb;
-    v_point_rows jsonb;
-begin
-    -- Ids in arrays, found step by step, let each view be entered by its key, however many rows it has.
-    select coalesce(jsonb_agg(to_jsonb(b)), '[]') into v_bills from private.graph_bills b where b.id = any (p_bills);
-    v_points := array(select distinct a.service_point_id from public.bills b join public.service_agreements a on a.id = b.agreement_id
-                      where b.id = any (p_bills));
-    v_meters := array(select i.meter_id from public.meter_installations i where i.service_point_id = any (v_points)
-                      union select b.meter_id from public.bills b where b.id = any (p_bills));
-    select coalesce(jsonb_agg(to_jsonb(s)), '[]') into v_point_rows from private.graph_service_points s where s.id = any (v_points);
-    select coalesce(jsonb_agg(to_jsonb(a)), '[]') into v_agreements from private.graph_agreements a where a.service_point_id = any (v_points);
-    select coalesce(jsonb_agg(to_jsonb(m)), '[]') into v_meter_rows from private.graph_meters m where m.id = any (v_meters);
-    v_fed_by := array(select (x ->> 'transformer_id')::uuid from jsonb_array_elements(v_point_rows || v_meter_rows) x
-                      where x ->> 'transformer_id' is not null group by 1);
-    return jsonb_build_object(
-        'feeders', (select coalesce(jsonb_agg(to_jsonb(f)), '[]') from private.graph_feeders f
-                    where f.id in (select t.feeder_id from public.transformers t where t.id = any (v_fed_by))),
-        'transformers', (select coalesce(jsonb_agg(to_jsonb(t)), '[]') from private.graph_transformers t where t.id = any (v_fed_by)),
-        'customers', (select coalesce(jsonb_agg(to_jsonb(c)), '[]') from private.graph_customers c
-                      where c.id = any (array(select (x ->> 'customer_id')::uuid from jsonb_array_elements(v_meter_rows || v_agreements) x
-                                              where x ->> 'customer_id' is not null group by 1))),
-        'service_points', v_point_rows,
-        'agreements', v_agreements,
-        'meters', v_meter_rows,
-        'tariffs', (select coalesce(jsonb_agg(to_jsonb(v)), '[]') from private.graph_tariffs v
-                    where v.id in (select (x ->> 'tariff_version_id')::uuid from jsonb_array_elements(v_bills) x)),
-        'readings', (select coalesce(jsonb_agg(to_jsonb(r)), '[]') from private.graph_readings r
-                     where r.id = any (array(
-                         select (x ->> 'opening_reading_id')::uuid from jsonb_array_elements(v_bills) x
-                         union select (x ->> 'closing_reading_id')::uuid from jsonb_array_elements(v_bills) x
-                         union select e.id::uuid from jsonb_array_elements(v_bills) x
-                         cross join lateral jsonb_array_elements_text(x -> 'inner_reading_ids') e (id)))),
-        'bills', v_bills,
-        'payments', (select coalesce(jsonb_agg(to_jsonb(y)), '[]') from private.graph_payments y where y.bill_id = any (p_bills)));
-end $$;
-
-COMMENT ON FUNCTION private.graph_rows_of(p_bills uuid[]) IS 'What the graph needs for some bills, by kind and in the shapes of graph_rows: with all agreements and meters of their places.';
-
-REVOKE ALL ON FUNCTION private.graph_rows_of(p_bills uuid[]) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.graph_rows_of(p_bills uuid[]) TO service_role;
-
 CREATE FUNCTION public.graph_totals(p jsonb) RETURNS jsonb
     LANGUAGE sql STABLE
     SET search_path TO ''
@@ -404,5 +385,60 @@ COMMENT ON FUNCTION public.graph_backlog_done(p jsonb) IS 'Ends step 8 of outbox
 
 REVOKE ALL ON FUNCTION public.graph_backlog_done(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.graph_backlog_done(p jsonb) TO service_role;
+
+CREATE FUNCTION private.graph_rows_of(p_bills uuid[]) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    SET plan_cache_mode TO 'force_custom_plan'
+    AS $$
+declare
+    v_bills jsonb;
+    v_points uuid[];
+    v_meters uuid[];
+    v_fed_by uuid[];
+    v_agreements jsonb;
+    v_meter_rows jsonb;
+    v_point_rows jsonb;
+begin
+    -- Ids in arrays, found step by step, let each view be entered by its key, however many rows it has.
+    select coalesce(jsonb_agg(to_jsonb(b)), '[]') into v_bills from private.graph_bills b where b.id = any (p_bills);
+    v_points := array(select distinct a.service_point_id from public.bills b join public.service_agreements a on a.id = b.agreement_id
+                      where b.id = any (p_bills));
+    v_meters := array(select i.meter_id from public.meter_installations i where i.service_point_id = any (v_points)
+                      union select b.meter_id from public.bills b where b.id = any (p_bills));
+    select coalesce(jsonb_agg(to_jsonb(s)), '[]') into v_point_rows from private.graph_service_points s where s.id = any (v_points);
+    select coalesce(jsonb_agg(to_jsonb(a)), '[]') into v_agreements from private.graph_agreements a where a.service_point_id = any (v_points);
+    select coalesce(jsonb_agg(to_jsonb(m)), '[]') into v_meter_rows from private.graph_meters m where m.id = any (v_meters);
+    v_fed_by := array(select (x ->> 'transformer_id')::uuid from jsonb_array_elements(v_point_rows || v_meter_rows) x
+                      where x ->> 'transformer_id' is not null
+                      union
+                      select e.id::uuid from jsonb_array_elements(v_point_rows) x
+                      cross join lateral jsonb_array_elements_text(x -> 'earlier_transformer_ids') e (id));
+    return jsonb_build_object(
+        'feeders', (select coalesce(jsonb_agg(to_jsonb(f)), '[]') from private.graph_feeders f
+                    where f.id in (select t.feeder_id from public.transformers t where t.id = any (v_fed_by))),
+        'transformers', (select coalesce(jsonb_agg(to_jsonb(t)), '[]') from private.graph_transformers t where t.id = any (v_fed_by)),
+        'customers', (select coalesce(jsonb_agg(to_jsonb(c)), '[]') from private.graph_customers c
+                      where c.id = any (array(select (x ->> 'customer_id')::uuid from jsonb_array_elements(v_meter_rows || v_agreements) x
+                                              where x ->> 'customer_id' is not null group by 1))),
+        'service_points', v_point_rows,
+        'agreements', v_agreements,
+        'meters', v_meter_rows,
+        'tariffs', (select coalesce(jsonb_agg(to_jsonb(v)), '[]') from private.graph_tariffs v
+                    where v.id in (select (x ->> 'tariff_version_id')::uuid from jsonb_array_elements(v_bills) x)),
+        'readings', (select coalesce(jsonb_agg(to_jsonb(r)), '[]') from private.graph_readings r
+                     where r.id = any (array(
+                         select (x ->> 'opening_reading_id')::uuid from jsonb_array_elements(v_bills) x
+                         union select (x ->> 'closing_reading_id')::uuid from jsonb_array_elements(v_bills) x
+                         union select e.id::uuid from jsonb_array_elements(v_bills) x
+                         cross join lateral jsonb_array_elements_text(x -> 'inner_reading_ids') e (id)))),
+        'bills', v_bills,
+        'payments', (select coalesce(jsonb_agg(to_jsonb(y)), '[]') from private.graph_payments y where y.bill_id = any (p_bills)));
+end $$;
+
+COMMENT ON FUNCTION private.graph_rows_of(p_bills uuid[]) IS 'What the graph needs for some bills, by kind and in the shapes of graph_rows: with all agreements and meters of their places.';
+
+REVOKE ALL ON FUNCTION private.graph_rows_of(p_bills uuid[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.graph_rows_of(p_bills uuid[]) TO service_role;
 
 CREATE TRIGGER bills_in_graph AFTER UPDATE ON public.bills REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.note_graph_changes();

@@ -67,7 +67,10 @@ CREATE VIEW private.export_service_points WITH (security_invoker='true') AS
     s.phases,
     s.connected_w,
     s.connected_va,
-    s.access_note
+    s.access_note,
+    ( SELECT max(m.moved_on) AS max
+           FROM public.transformer_moves m
+          WHERE (m.service_point_id = s.id)) AS transformer_since
    FROM (public.service_points s
      LEFT JOIN public.transformers t ON ((t.id = s.transformer_id)));
 
@@ -462,7 +465,7 @@ CREATE FUNCTION private.archived_tables() RETURNS text[]
     AS $$
     -- Not here: sign-ins, keys, passwords and addresses that are secrets, work owed to the outside, and documents, which are files.
     select array['customers', 'customer_notes', 'tariffs', 'tariff_versions', 'feeders', 'transformers', 'supplies',
-                 'service_points', 'meters', 'meter_installations', 'service_agreements', 'agreement_tariffs', 'billing_cycles',
+                 'service_points', 'transformer_moves', 'meters', 'meter_installations', 'service_agreements', 'agreement_tariffs', 'billing_cycles',
                  'reading_routes', 'supply_changes', 'disconnections', 'readings', 'reading_requests', 'missed_reads', 'intervals', 'bills', 'kwh_bank_entries', 'notifications', 'accounts', 'ledger_entries',
                  'open_items', 'allocations', 'payments', 'payment_returns', 'payment_flags', 'past_payments', 'bank_lines',
                  'instalment_plans', 'plan_bills', 'instalments', 'spared_bills', 'customer_requests', 'stopped_numbers', 'letter_batches', 'letters', 'dunning_holds', 'dunning_policies', 'dunning_actions', 'autopay_policies', 'autopay_mandates', 'autopay_charges', 'autopay_charge_bills', 'autopay_attempts', 'work_orders', 'corrections', 'corrected_bills', 'credit_notes', 'month_closings', 'suspense_entries', 'cash_closings', 'cash_closing_items',

@@ -166,6 +166,90 @@ ALTER TABLE public.collection_sums ENABLE ROW LEVEL SECURITY;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.collection_sums TO service_role;
 
+CREATE TABLE public.debt_days (
+    until date NOT NULL,
+    until_at timestamp with time zone NOT NULL,
+    reached uuid DEFAULT '00000000-0000-0000-0000-000000000000'::uuid NOT NULL,
+    customers bigint DEFAULT 0 NOT NULL,
+    begun_at timestamp with time zone DEFAULT now() NOT NULL,
+    done_at timestamp with time zone
+);
+
+COMMENT ON TABLE public.debt_days IS 'Days as of whose end the aged debt is kept, or being worked out, up to which customer. The last few that were asked for.';
+
+COMMENT ON COLUMN public.debt_days.until IS 'The day after.';
+
+COMMENT ON COLUMN public.debt_days.until_at IS 'Its first instant in the utility''s zone.';
+
+COMMENT ON COLUMN public.debt_days.customers IS 'How many were looked at until it was worked out.';
+
+ALTER TABLE ONLY public.debt_days
+    ADD CONSTRAINT debt_days_pkey PRIMARY KEY (until);
+
+ALTER TABLE public.debt_days ENABLE ROW LEVEL SECURITY;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.debt_days TO service_role;
+
+CREATE TABLE public.debt_rows (
+    until date NOT NULL,
+    customer_id uuid NOT NULL,
+    currency text NOT NULL,
+    not_due_minor bigint NOT NULL,
+    late_30_minor bigint NOT NULL,
+    late_60_minor bigint NOT NULL,
+    late_90_minor bigint NOT NULL,
+    later_minor bigint NOT NULL,
+    credit_minor bigint NOT NULL,
+    balance_minor bigint NOT NULL,
+    since date,
+    days_late integer
+);
+
+COMMENT ON TABLE public.debt_rows IS 'What a customer had open at the end of a day, by days past due. Whoever had nothing open has no row.';
+
+ALTER TABLE ONLY public.debt_rows
+    ADD CONSTRAINT debt_rows_pkey PRIMARY KEY (until, customer_id, currency);
+
+CREATE INDEX debt_rows_customer ON public.debt_rows USING btree (customer_id);
+
+ALTER TABLE public.debt_rows ENABLE ROW LEVEL SECURITY;
+
+GRANT SELECT,INSERT,DELETE ON TABLE public.debt_rows TO service_role;
+
+GRANT UPDATE(until) ON TABLE public.debt_rows TO service_role;
+
+CREATE TABLE public.debt_changes (
+    id bigint NOT NULL,
+    until date NOT NULL,
+    customer_id uuid NOT NULL
+);
+
+COMMENT ON TABLE public.debt_changes IS 'Customers of whom something dated before a day was posted after its debt was worked out: until it is worked out again.';
+
+ALTER TABLE ONLY public.debt_changes
+    ADD CONSTRAINT debt_changes_pkey PRIMARY KEY (id);
+
+CREATE INDEX debt_changes_customer ON public.debt_changes USING btree (customer_id);
+
+CREATE INDEX debt_changes_day ON public.debt_changes USING btree (until, customer_id);
+
+ALTER TABLE public.debt_changes ENABLE ROW LEVEL SECURITY;
+
+GRANT SELECT,INSERT,DELETE ON TABLE public.debt_changes TO service_role;
+
+GRANT UPDATE(id) ON TABLE public.debt_changes TO service_role;
+
+ALTER TABLE public.debt_changes ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.debt_changes_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+GRANT ALL ON SEQUENCE public.debt_changes_id_seq TO service_role;
+
 ALTER TABLE ONLY public.cash_closing_items
     ADD CONSTRAINT cash_closing_items_closing_id_fkey FOREIGN KEY (closing_id) REFERENCES public.cash_closings(id);
 
@@ -177,6 +261,18 @@ ALTER TABLE ONLY public.cash_closing_items
 
 ALTER TABLE ONLY public.revenue_sums
     ADD CONSTRAINT revenue_sums_tariff_version_id_fkey FOREIGN KEY (tariff_version_id) REFERENCES public.tariff_versions(id);
+
+ALTER TABLE ONLY public.debt_rows
+    ADD CONSTRAINT debt_rows_customer_id_fkey FOREIGN KEY (customer_id) REFERENCES public.customers(id);
+
+ALTER TABLE ONLY public.debt_rows
+    ADD CONSTRAINT debt_rows_until_fkey FOREIGN KEY (until) REFERENCES public.debt_days(until) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.debt_changes
+    ADD CONSTRAINT debt_changes_customer_id_fkey FOREIGN KEY (customer_id) REFERENCES public.customers(id);
+
+ALTER TABLE ONLY public.debt_changes
+    ADD CONSTRAINT debt_changes_until_fkey FOREIGN KEY (until) REFERENCES public.debt_days(until) ON DELETE CASCADE;
 
 CREATE FUNCTION public.report_collections(p jsonb) RETURNS jsonb
     LANGUAGE sql STABLE
@@ -445,118 +541,6 @@ COMMENT ON FUNCTION public.report_deposits(p jsonb) IS 'Deposits held before a d
 REVOKE ALL ON FUNCTION public.report_deposits(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.report_deposits(p jsonb) TO service_role;
 
-CREATE FUNCTION public.report_aged_debt(p jsonb) RETURNS jsonb
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    SET enable_hashjoin TO 'off'
-    SET enable_mergejoin TO 'off'
-    AS $$
-    with asked as (
-        select (p ->> 'until')::date as until, (p ->> 'until_at')::timestamptz as until_at,
-               -- Nothing is dated later: what is open now is what was open then.
-               not exists (select 1 from public.ledger_entries e where e.on_date >= (p ->> 'until')::date)
-                   and (p ->> 'until_at')::timestamptz > now() as is_now
-    ), looked_at as materialized (
-        select a.customer_id, a.currency from public.accounts a
-        where a.book = 'account' and (a.customer_id, a.book, a.currency)
-              > (coalesce((p #>> '{after,id}')::uuid, '00000000-0000-0000-0000-000000000000'), 'account', coalesce(p #>> '{after,currency}', ''))
-        order by a.customer_id, a.book, a.currency limit (p ->> 'limit')::integer
-    ), open as (
-        select o.customer_id, o.currency, o.open_minor as minor, coalesce(b.due_date, o.order_on) as due_on
-        from asked s cross join looked_at l
-        join public.open_items o on o.customer_id = l.customer_id and o.book = 'account' and o.currency = l.currency and o.open_minor <> 0
-        join public.ledger_entries e on e.id = o.entry_id
-        left join public.bills b on b.id = e.bill_id and e.kind = 'bill'
-        where s.is_now
-        union all
-        select e.customer_id, e.currency, e.amount_minor + x.paid, coalesce(b.due_date, o.order_on, e.on_date)
-        from asked s cross join looked_at l
-        join public.ledger_entries e on e.customer_id = l.customer_id and e.book = 'account' and e.currency = l.currency and e.on_date < s.until
-        cross join lateral (
-            select coalesce(sum(y.amount), 0)::bigint as paid
-            from (select a.amount_minor as amount, a.created_at as at, a.debit_entry_id as other_id
-                  from public.allocations a where a.credit_entry_id = e.id
-                  union all
-                  select -a.amount_minor, a.created_at, a.credit_entry_id from public.allocations a where a.debit_entry_id = e.id) y
-            join public.ledger_entries z on z.id = y.other_id
-            -- As for the month's receivables: what was let pay later is of later, but what came late with what it paid comes with it.
-            where z.on_date < s.until and (y.at < s.until_at or y.at <= greatest(e.created_at, z.created_at))) x
-        left join public.open_items o on o.entry_id = e.id
-        left join public.bills b on b.id = e.bill_id and e.kind = 'bill'
-        where not s.is_now and e.amount_minor + x.paid <> 0
-    ), aged as (
-        select o.customer_id, o.currency,
-               coalesce(sum(o.minor) filter (where o.minor > 0 and d.late <= 0), 0)::bigint as not_due_minor,
-               coalesce(sum(o.minor) filter (where o.minor > 0 and d.late between 1 and 30), 0)::bigint as late_30_minor,
-               coalesce(sum(o.minor) filter (where o.minor > 0 and d.late between 31 and 60), 0)::bigint as late_60_minor,
-               coalesce(sum(o.minor) filter (where o.minor > 0 and d.late between 61 and 90), 0)::bigint as late_90_minor,
-               coalesce(sum(o.minor) filter (where o.minor > 0 and d.late > 90), 0)::bigint as later_minor,
-               coalesce(sum(o.minor) filter (where o.minor < 0), 0)::bigint as credit_minor,
-               sum(o.minor)::bigint as balance_minor,
-               min(o.due_on) filter (where o.minor > 0 and d.late > 0) as since,
-               max(d.late) filter (where o.minor > 0 and d.late > 0) as days_late
-        from open o cross join asked s cross join lateral (select s.until - 1 - o.due_on as late) d
-        group by 1, 2
-    )
-    select jsonb_build_object(
-        'rows', (select coalesce(jsonb_agg(to_jsonb(g) || jsonb_build_object('account_no', c.account_no, 'customer_name', c.name, 'phone', c.phone)
-                                           order by g.customer_id, g.currency), '[]')
-                 from aged g join public.customers c on c.id = g.customer_id),
-        'after', (select case when count(*) = (p ->> 'limit')::integer then (
-                      select jsonb_build_object('id', z.customer_id, 'currency', z.currency) from looked_at z
-                      order by z.customer_id desc, z.currency desc limit 1) end from looked_at))
-$$;
-
-COMMENT ON FUNCTION public.report_aged_debt(p jsonb) IS 'What was open at the end of a day, by customer and days past due: {until: exclusive, until_at: its instant, after?: {id, currency}, limit: customers looked at} -> {rows, after}. A bill is late from its due date on, all else from its own.';
-
-REVOKE ALL ON FUNCTION public.report_aged_debt(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.report_aged_debt(p jsonb) TO service_role;
-
-CREATE FUNCTION public.report_reads(p jsonb) RETURNS jsonb
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    SET enable_hashjoin TO 'off'
-    SET enable_mergejoin TO 'off'
-    AS $$
-    with asked as (
-        select coalesce((p #>> '{after,on}')::date, (p ->> 'from')::date) as after_on,
-               coalesce((p #>> '{after,id}')::uuid, '00000000-0000-0000-0000-000000000000') as after_id,
-               (p ->> 'to')::date as to_on, (p ->> 'limit')::integer as most
-    ), found as materialized (
-        select x.* from asked s cross join lateral (
-            (select r.read_on as on_date, r.id, 'estimated' as kind, r.meter_id, null::uuid as service_point_id, r.register_wh, r.submitted_by as by,
-                    '' as why
-             from public.readings r
-             where r.source = 'estimated' and r.status = 'accepted' and (r.read_on, r.id) > (s.after_on, s.after_id) and r.read_on < s.to_on
-             order by r.read_on, r.id limit s.most)
-            union all
-            (select m.missed_on, m.id, 'not read', m.meter_id, m.service_point_id, null, m.submitted_by,
-                    m.reason || case when m.note = '' then '' else ': ' || m.note end
-             from public.missed_reads m
-             where (m.missed_on, m.id) > (s.after_on, s.after_id) and m.missed_on < s.to_on
-             order by m.missed_on, m.id limit s.most)) x
-        order by x.on_date, x.id limit (p ->> 'limit')::integer
-    )
-    select jsonb_build_object(
-        'rows', (select coalesce(jsonb_agg(jsonb_build_object('on_date', f.on_date, 'kind', f.kind, 'meter_serial', m.serial, 'place', t.code,
-                     'address', t.address, 'register_wh', f.register_wh, 'entered_by', f.by, 'reason', f.why) order by f.on_date, f.id), '[]')
-                 from found f
-                 join public.meters m on m.id = f.meter_id
-                 left join lateral (
-                     select s.code, s.address from public.meter_installations i
-                     join public.service_points s on s.id = i.service_point_id
-                     where i.meter_id = f.meter_id and (f.service_point_id is null or i.service_point_id = f.service_point_id)
-                     order by i.installed_at desc limit 1) t on true),
-        'after', (select case when count(*) = (p ->> 'limit')::integer then (
-                      select jsonb_build_object('on', z.on_date, 'id', z.id) from found z order by z.on_date desc, z.id desc limit 1) end
-                  from found))
-$$;
-
-COMMENT ON FUNCTION public.report_reads(p jsonb) IS 'Reads that were estimated, and visits at which a meter could not be read, by date: {from, to: exclusive, after?: {on, id}, limit} -> {rows, after}.';
-
-REVOKE ALL ON FUNCTION public.report_reads(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.report_reads(p jsonb) TO service_role;
-
 CREATE FUNCTION public.report_unbilled(p jsonb) RETURNS jsonb
     LANGUAGE sql STABLE
     SET search_path TO ''
@@ -608,6 +592,52 @@ COMMENT ON FUNCTION private.cash_day_items(p_cashier text, p_from timestamp with
 
 REVOKE ALL ON FUNCTION private.cash_day_items(p_cashier text, p_from timestamp with time zone) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.cash_day_items(p_cashier text, p_from timestamp with time zone) TO service_role;
+
+CREATE FUNCTION public.report_reads(p jsonb) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    AS $$
+    with asked as (
+        select coalesce((p #>> '{after,on}')::date, (p ->> 'from')::date) as after_on,
+               coalesce((p #>> '{after,id}')::uuid, '00000000-0000-0000-0000-000000000000') as after_id,
+               (p ->> 'to')::date as to_on, (p ->> 'limit')::integer as most
+    ), found as materialized (
+        select x.* from asked s cross join lateral (
+            (select r.read_on as on_date, r.id, 'estimated' as kind, r.meter_id, null::uuid as service_point_id, r.register_wh, r.submitted_by as by,
+                    '' as why
+             from public.readings r
+             where r.source = 'estimated' and r.status = 'accepted' and (r.read_on, r.id) > (s.after_on, s.after_id) and r.read_on < s.to_on
+             order by r.read_on, r.id limit s.most)
+            union all
+            (select m.missed_on, m.id, 'not read', m.meter_id, m.service_point_id, null, m.submitted_by,
+                    m.reason || case when m.note = '' then '' else ': ' || m.note end
+             from public.missed_reads m
+             where (m.missed_on, m.id) > (s.after_on, s.after_id) and m.missed_on < s.to_on
+             order by m.missed_on, m.id limit s.most)) x
+        order by x.on_date, x.id limit (p ->> 'limit')::integer
+    )
+    select jsonb_build_object(
+        'rows', (select coalesce(jsonb_agg(jsonb_build_object('on_date', f.on_date, 'kind', f.kind, 'meter_serial', m.serial, 'place', t.code,
+                     'address', t.address, 'register_wh', f.register_wh, 'entered_by', f.by, 'reason', f.why) order by f.on_date, f.id), '[]')
+                 from found f
+                 join public.meters m on m.id = f.meter_id
+                 left join lateral (
+                     select s.code, s.address from public.meter_installations i
+                     join public.service_points s on s.id = i.service_point_id
+                     where i.meter_id = f.meter_id and (f.service_point_id is null or i.service_point_id = f.service_point_id)
+                     -- Where the meter was on that day, wherever it is now.
+                     order by (i.installed_on <= f.on_date) desc, i.installed_at desc limit 1) t on true),
+        'after', (select case when count(*) = (p ->> 'limit')::integer then (
+                      select jsonb_build_object('on', z.on_date, 'id', z.id) from found z order by z.on_date desc, z.id desc limit 1) end
+                  from found))
+$$;
+
+COMMENT ON FUNCTION public.report_reads(p jsonb) IS 'Reads that were estimated, and visits at which a meter could not be read, by date: {from, to: exclusive, after?: {on, id}, limit} -> {rows, after}.';
+
+REVOKE ALL ON FUNCTION public.report_reads(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.report_reads(p jsonb) TO service_role;
 
 CREATE FUNCTION public.close_cash_day(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql
@@ -913,6 +943,235 @@ COMMENT ON FUNCTION public.report_year(p jsonb) IS 'Counts of a span beside its 
 
 REVOKE ALL ON FUNCTION public.report_year(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.report_year(p jsonb) TO service_role;
+
+CREATE FUNCTION public.report_aged_debt(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    AS $$
+declare
+    v_until constant date := (p ->> 'until')::date;
+    v_until_at constant timestamptz := (p ->> 'until_at')::timestamptz;
+    v_limit constant integer := (p ->> 'limit')::integer;
+    v_after_id constant uuid := coalesce((p #>> '{after,id}')::uuid, '00000000-0000-0000-0000-000000000000');
+    v_after_currency constant text := coalesce(p #>> '{after,currency}', '');
+    -- Nothing is dated later: what is open now is what was open then.
+    v_is_now constant boolean := v_until_at > now() and not exists (select 1 from public.ledger_entries e where e.on_date >= v_until);
+    v_day public.debt_days;
+    v_changed uuid[];
+    v_looked_at jsonb;
+    v_customers uuid[];
+begin
+    -- What was begun before the day ended is posted within minutes.
+    if not v_is_now and v_until_at + interval '5 minutes' <= now() and private.debt_is_kept() then
+        select * into v_day from public.debt_days d where d.until = v_until and d.until_at = v_until_at;
+        v_changed := array(select c.customer_id from public.debt_changes c where c.until = v_until group by 1 limit 201);
+        if v_day.done_at is null or cardinality(v_changed) > 200 then
+            return jsonb_build_object('permille', case when v_day.done_at is not null then 999
+                else coalesce(least(v_day.customers * 1000 / greatest(v_day.customers + 1, (
+                    select c.reltuples::bigint from pg_catalog.pg_class c where c.oid = 'public.accounts'::regclass)), 999), 0) end);
+        end if;
+        return (
+            with page as materialized (
+                select x.* from (
+                    (select r.customer_id, r.currency, r.not_due_minor, r.late_30_minor, r.late_60_minor, r.late_90_minor, r.later_minor,
+                            r.credit_minor, r.balance_minor, r.since, r.days_late
+                     from public.debt_rows r
+                     where r.until = v_until and (r.customer_id, r.currency) > (v_after_id, v_after_currency)
+                       and r.customer_id <> all (v_changed)
+                     order by r.customer_id, r.currency limit v_limit)
+                    union all
+                    select g.* from private.debt_at(v_until, v_until_at, v_changed) g
+                    where (g.customer_id, g.currency) > (v_after_id, v_after_currency)) x
+                order by x.customer_id, x.currency limit v_limit
+            )
+            select jsonb_build_object(
+                'rows', (select coalesce(jsonb_agg(to_jsonb(g) || jsonb_build_object('account_no', c.account_no, 'customer_name', c.name,
+                                                                                     'phone', c.phone) order by g.customer_id, g.currency), '[]')
+                         from page g join public.customers c on c.id = g.customer_id),
+                'after', (select case when count(*) = v_limit then (
+                              select jsonb_build_object('id', z.customer_id, 'currency', z.currency) from page z
+                              order by z.customer_id desc, z.currency desc limit 1) end from page)));
+    end if;
+    select coalesce(jsonb_agg(jsonb_build_object('id', l.customer_id, 'currency', l.currency) order by l.customer_id, l.currency), '[]'),
+           coalesce(array_agg(distinct l.customer_id), '{}')
+    into v_looked_at, v_customers
+    from (select a.customer_id, a.currency from public.accounts a
+          where a.book = 'account' and (a.customer_id, a.book, a.currency) > (v_after_id, 'account', v_after_currency)
+          order by a.customer_id, a.book, a.currency limit v_limit) l;
+    return jsonb_build_object(
+        'rows', (select coalesce(jsonb_agg(to_jsonb(g) || jsonb_build_object('account_no', c.account_no, 'customer_name', c.name, 'phone', c.phone)
+                                           order by g.customer_id, g.currency), '[]')
+                 from (select y.* from private.debt_now(v_until, v_customers) y where v_is_now
+                       union all
+                       select y.* from private.debt_at(v_until, v_until_at, v_customers) y where not v_is_now) g
+                 join jsonb_to_recordset(v_looked_at) as l(id uuid, currency text) on l.id = g.customer_id and l.currency = g.currency
+                 join public.customers c on c.id = g.customer_id),
+        'after', case when jsonb_array_length(v_looked_at) = v_limit then v_looked_at -> -1 end);
+end $$;
+
+COMMENT ON FUNCTION public.report_aged_debt(p jsonb) IS 'What was open at the end of a day, by customer and days past due: {until: exclusive, until_at: its instant, after?: {id, currency}, limit: customers looked at} -> {rows, after}, or {permille} while it is being worked out, where there are many customers. A bill is late from its due date on, all else from its own.';
+
+REVOKE ALL ON FUNCTION public.report_aged_debt(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.report_aged_debt(p jsonb) TO service_role;
+
+CREATE FUNCTION private.debt_at(p_until date, p_until_at timestamp with time zone, p_customers uuid[]) RETURNS TABLE(customer_id uuid, currency text, not_due_minor bigint, late_30_minor bigint, late_60_minor bigint, late_90_minor bigint, later_minor bigint, credit_minor bigint, balance_minor bigint, since date, days_late integer)
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    SET enable_seqscan TO 'off'
+    SET plan_cache_mode TO 'force_custom_plan'
+    AS $$
+    with open as (
+        select e.customer_id, e.currency, e.amount_minor + x.paid as minor, coalesce(b.due_date, o.order_on, e.on_date) as due_on
+        from unnest(p_customers) k (id)
+        join public.ledger_entries e on e.customer_id = k.id and e.book = 'account' and e.on_date < p_until
+        cross join lateral (
+            select coalesce(sum(y.amount), 0)::bigint as paid
+            from (select a.amount_minor as amount, a.created_at as at, a.debit_entry_id as other_id
+                  from public.allocations a where a.credit_entry_id = e.id
+                  union all
+                  select -a.amount_minor, a.created_at, a.credit_entry_id from public.allocations a where a.debit_entry_id = e.id) y
+            join public.ledger_entries z on z.id = y.other_id
+            -- As for the month's receivables: what was let pay later is of later, but what came late with what it paid comes with it.
+            where z.on_date < p_until and (y.at < p_until_at or y.at <= greatest(e.created_at, z.created_at))) x
+        left join public.open_items o on o.entry_id = e.id
+        left join public.bills b on b.id = e.bill_id and e.kind = 'bill'
+        where e.amount_minor + x.paid <> 0
+    )
+    select o.customer_id, o.currency,
+           coalesce(sum(o.minor) filter (where o.minor > 0 and d.late <= 0), 0)::bigint,
+           coalesce(sum(o.minor) filter (where o.minor > 0 and d.late between 1 and 30), 0)::bigint,
+           coalesce(sum(o.minor) filter (where o.minor > 0 and d.late between 31 and 60), 0)::bigint,
+           coalesce(sum(o.minor) filter (where o.minor > 0 and d.late between 61 and 90), 0)::bigint,
+           coalesce(sum(o.minor) filter (where o.minor > 0 and d.late > 90), 0)::bigint,
+           coalesce(sum(o.minor) filter (where o.minor < 0), 0)::bigint, sum(o.minor)::bigint,
+           min(o.due_on) filter (where o.minor > 0 and d.late > 0), max(d.late) filter (where o.minor > 0 and d.late > 0)
+    from open o cross join lateral (select p_until - 1 - o.due_on as late) d
+    group by 1, 2
+$$;
+
+COMMENT ON FUNCTION private.debt_at(p_until date, p_until_at timestamp with time zone, p_customers uuid[]) IS 'What some customers had open at the end of the day before, by how many days it was past due: from entries and allocations, which never change.';
+
+REVOKE ALL ON FUNCTION private.debt_at(p_until date, p_until_at timestamp with time zone, p_customers uuid[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.debt_at(p_until date, p_until_at timestamp with time zone, p_customers uuid[]) TO service_role;
+
+CREATE FUNCTION private.debt_now(p_until date, p_customers uuid[]) RETURNS TABLE(customer_id uuid, currency text, not_due_minor bigint, late_30_minor bigint, late_60_minor bigint, late_90_minor bigint, later_minor bigint, credit_minor bigint, balance_minor bigint, since date, days_late integer)
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    SET enable_seqscan TO 'off'
+    SET plan_cache_mode TO 'force_custom_plan'
+    AS $$
+    select o.customer_id, o.currency,
+           coalesce(sum(o.open_minor) filter (where o.open_minor > 0 and d.late <= 0), 0)::bigint,
+           coalesce(sum(o.open_minor) filter (where o.open_minor > 0 and d.late between 1 and 30), 0)::bigint,
+           coalesce(sum(o.open_minor) filter (where o.open_minor > 0 and d.late between 31 and 60), 0)::bigint,
+           coalesce(sum(o.open_minor) filter (where o.open_minor > 0 and d.late between 61 and 90), 0)::bigint,
+           coalesce(sum(o.open_minor) filter (where o.open_minor > 0 and d.late > 90), 0)::bigint,
+           coalesce(sum(o.open_minor) filter (where o.open_minor < 0), 0)::bigint, sum(o.open_minor)::bigint,
+           min(d.due_on) filter (where o.open_minor > 0 and d.late > 0), max(d.late) filter (where o.open_minor > 0 and d.late > 0)
+    from unnest(p_customers) k (id)
+    join public.open_items o on o.customer_id = k.id and o.book = 'account' and o.open_minor <> 0
+    join public.ledger_entries e on e.id = o.entry_id
+    left join public.bills b on b.id = e.bill_id and e.kind = 'bill'
+    cross join lateral (select coalesce(b.due_date, o.order_on) as due_on, p_until - 1 - coalesce(b.due_date, o.order_on) as late) d
+    group by 1, 2
+$$;
+
+COMMENT ON FUNCTION private.debt_now(p_until date, p_customers uuid[]) IS 'What is open of some customers now, by how many days it was past due on the day before.';
+
+REVOKE ALL ON FUNCTION private.debt_now(p_until date, p_customers uuid[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.debt_now(p_until date, p_customers uuid[]) TO service_role;
+
+CREATE FUNCTION private.debt_is_kept() RETURNS boolean
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    -- So many are looked at in some seconds.
+    select count(*) > 3000 from (select 1 from public.accounts a where a.book = 'account' limit 3001) x
+$$;
+
+COMMENT ON FUNCTION private.debt_is_kept() IS 'Whether there are so many customers that their debt as of an earlier day is worked out once and kept.';
+
+REVOKE ALL ON FUNCTION private.debt_is_kept() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.debt_is_kept() TO service_role;
+
+CREATE FUNCTION public.age_debt(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_until constant date := (p ->> 'until')::date;
+    v_until_at constant timestamptz := (p ->> 'until_at')::timestamptz;
+    v_limit constant integer := (p ->> 'limit')::integer;
+    v_day public.debt_days;
+    v_customers uuid[];
+begin
+    if v_until_at + interval '5 minutes' > now() then
+        return '{"worked": false}'::jsonb;
+    elsif not exists (select 1 from public.debt_days d where d.until = v_until and d.until_at = v_until_at) then
+        -- Whoever posts from now on sees the day and notes what they change of it.
+        perform pg_advisory_xact_lock(hashtext('ledger'));
+        delete from public.debt_days d where d.until = v_until and d.until_at <> v_until_at;
+        delete from public.debt_days d where d.until in (
+            select x.until from public.debt_days x where x.until <> v_until order by x.begun_at desc, x.until offset 4);
+        insert into public.debt_days (until, until_at) values (v_until, v_until_at) on conflict do nothing;
+        return '{"worked": true}'::jsonb;
+    end if;
+    select * into v_day from public.debt_days d where d.until = v_until for update skip locked;
+    if not found then
+        return '{"worked": false}'::jsonb;
+    end if;
+    if v_day.done_at is null then
+        v_customers := array(
+            select a.customer_id from public.accounts a where a.book = 'account' and a.customer_id > v_day.reached
+            group by 1 order by 1 limit v_limit);
+    else
+        with taken as (
+            select c.id from public.debt_changes c where c.until = v_until order by c.id limit v_limit
+        ), gone as (
+            delete from public.debt_changes c using taken s where c.id = s.id returning c.customer_id
+        )
+        select coalesce(array_agg(distinct g.customer_id), '{}') into v_customers from gone g;
+        if v_customers = '{}' then
+            return '{"worked": false}'::jsonb;
+        end if;
+        delete from public.debt_rows r where r.until = v_until and r.customer_id = any (v_customers);
+    end if;
+    -- A statement of its own: it sees all that was noted by then.
+    insert into public.debt_rows (until, customer_id, currency, not_due_minor, late_30_minor, late_60_minor, late_90_minor, later_minor,
+                                  credit_minor, balance_minor, since, days_late)
+    select v_until, g.* from private.debt_at(v_until, v_until_at, v_customers) g;
+    update public.debt_days d set
+        customers = d.customers + case when v_day.done_at is null then cardinality(v_customers) else 0 end,
+        reached = case when v_day.done_at is null and v_customers <> '{}' then v_customers[cardinality(v_customers)] else d.reached end,
+        done_at = case when v_day.done_at is not null then d.done_at when cardinality(v_customers) < v_limit then now() end
+    where d.until = v_until;
+    return '{"worked": true}'::jsonb;
+end $$;
+
+COMMENT ON FUNCTION public.age_debt(p jsonb) IS 'Works out a part of what was open at the end of a day, and keeps it: {until: the day after, until_at: its first instant, limit: customers} -> {worked: something was done}. A day that is worked out has the customers worked out again of whom something came since. Of the days that are kept the oldest goes.';
+
+REVOKE ALL ON FUNCTION public.age_debt(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.age_debt(p jsonb) TO service_role;
+
+CREATE FUNCTION public.debts_to_age(p jsonb) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select jsonb_build_object('days', coalesce(jsonb_agg(jsonb_build_object('until', d.until, 'until_at', d.until_at) order by d.begun_at desc), '[]'))
+    from public.debt_days d
+    where d.done_at is null or exists (select 1 from public.debt_changes c where c.until = d.until)
+$$;
+
+COMMENT ON FUNCTION public.debts_to_age(p jsonb) IS 'The days whose debt was begun, or changed since, the last first: {} -> {days: [{until, until_at}]}.';
+
+REVOKE ALL ON FUNCTION public.debts_to_age(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.debts_to_age(p jsonb) TO service_role;
 
 CREATE TRIGGER refuse_delete BEFORE DELETE ON public.cash_closings FOR EACH ROW EXECUTE FUNCTION private.refuse_delete();
 

@@ -16,14 +16,16 @@ SHAPES = {
     "feeders": {"id", "code", "name"},
     "transformers": {"id", "code", "name", "rated_kva", "feeder_id"},
     "customers": {"id", "account_no"},
-    "service_points": {"id", "code", "transformer_id", "status", "opened_on"},
+    "service_points": {"id", "code", "transformer_id", "status", "opened_on", "connected_on"}
+    | {"earlier_transformer_ids", "was_on", "was_from", "was_until"},
     "agreements": {"id", "starts_on", "ends_on", "service_point_id", "customer_id"},
     "meters": {"id", "serial", "status", "opened_on", "customer_id", "transformer_id"},
     "tariffs": {"id", "code", "effective_from"},
     "readings": {"id", "meter_id", "read_at", "read_on", "register_wh", "status", "source"},
     "bills": {"id", "number", "status", "meter_id", "tariff_version_id", "opening_reading_id"}
     | {"closing_reading_id", "period_start", "period_end", "consumption_wh", "currency"}
-    | {"total_minor", "agreement_id", "earlier_meter_ids", "inner_reading_ids"},
+    | {"total_minor", "agreement_id", "earlier_meter_ids", "inner_reading_ids"}
+    | {"exported_wh", "settled_from", "piece_starts", "piece_ends", "piece_wh"},
     "payments": {"id", "payment_id", "bill_id", "amount_minor", "currency", "received_on"},
     "supplies": {"id", "transformer_id", "period_start", "period_end", "energy_wh"},
 }

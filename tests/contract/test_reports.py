@@ -3,7 +3,7 @@
 from datetime import timedelta
 from operator import attrgetter
 
-from services.quantities.period import first_of_month
+from services.quantities.period import first_of_month, start_of_day
 from services.records.entries import NewAdjustment
 from services.records.reports.rows import CashCount
 from tests.contract.over import Json, Over
@@ -63,6 +63,19 @@ def test_debt_reads_and_a_year_are_the_same_over_both_transports(over: Over) -> 
     assert over.same("report_unbilled", **span, after=None, limit=2) == ([], None)
     year = over.same("report_year", **span)
     assert [(of.tariff_code, of.agreements) for of in year.supplied] == [("KSEB-LT1A", 2)]
+
+
+def test_debt_that_is_kept_is_the_same_over_both_transports(over: Over) -> None:
+    billed_and_paid(over)
+    zone = over.utility.services.settings.timezone
+    until = over.utility.today - timedelta(days=1)
+    day: Json = {"until": until, "until_at": start_of_day(until, zone)}
+    assert over.here.age_debt(**day, limit=5)
+    assert [of.until for of in over.same("debts_to_age")] == [until]
+    while over.here.age_debt(**day, limit=1):
+        pass
+    assert over.same("debts_to_age") == []
+    assert over.same("report_aged_debt", **day, after=None, limit=5) == ([], None)
 
 
 def test_a_cashiers_day_is_the_same_over_both_transports(over: Over) -> None:

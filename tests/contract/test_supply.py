@@ -1,12 +1,13 @@
 """Places of supply over both transports."""
 
 import re
-from datetime import timedelta
+from datetime import date, timedelta
 from uuid import uuid4
 
 import pytest
 
 from services.database.errors import ChainMoved, IllegalChange, NotFound
+from services.importing import Importer
 from services.records.base import PageRequest
 from services.records.lists import PointFilter
 from services.supply.changes import (
@@ -19,7 +20,7 @@ from services.supply.changes import (
     Reconnect,
     TypedRead,
 )
-from services.supply.places import InvalidPlace
+from services.supply.places import InvalidPlace, PlaceEntry
 from tests.contract.over import Json, Over
 from tests.integration.utility import ADMIN, KSEB
 
@@ -128,6 +129,46 @@ def _change_details(over: Over, place_id: str) -> None:
     assert [meter.serial for meter in over.same("smart_meters")] == ["S2"]
     with pytest.raises(IllegalChange, match="has the code S2 already"):
         change(seen=changed, body=body | {"code": "S2"}, principal=ADMIN)
+    _move_to_another_transformer(over, place_id, body)
+
+
+def _move_to_another_transformer(over: Over, place_id: str, body: Json) -> None:
+    importer = Importer(over.here, over.utility.services.settings.timezone)
+    text = "code,name,feeder_code\nT-1,Mill,F-1\nT-2,Hill,F-1"
+    assert importer.transformers(text, actor=ADMIN.user, now=over.utility.now).ok
+    change, today = over.utility.services.places.change, over.utility.today
+    for code, moved_on in (("T-1", None), ("T-2", today)):
+        for _ in range(2):
+            seen = over.here.place(place_id).point
+            if seen.transformer_code != code:
+                change(
+                    seen=seen,
+                    body=body | {"transformer_code": code},
+                    principal=ADMIN,
+                    moved_on=moved_on,
+                    today=today,
+                )
+    (row,) = (
+        row
+        for row in over.same("graph_rows", what="service_points", after=None, limit=100)
+        if row["id"] == place_id
+    )
+    assert (row["connected_on"], len(row["was_on"])) == (today.isoformat(), 1)
+    assert row["was_on"] == row["earlier_transformer_ids"] != [row["transformer_id"]]
+    assert row["was_until"] == [(today - date(1970, 1, 1)).days]
+    with pytest.raises(IllegalChange, match="on a later day"):
+        over.here.change_service_point(
+            actor=ADMIN.user,
+            service_point_id=place_id,
+            seen=_details(over, place_id),
+            details=_details(over, place_id) | {"transformer_code": "T-1"},
+            moved_on=today - timedelta(days=1),
+        )
+
+
+def _details(over: Over, place_id: str) -> Json:
+    point = over.here.place(place_id).point
+    return point.model_dump(include=set(PlaceEntry.model_fields))
 
 
 def _done(over: Over, change: Change) -> tuple[str, str | None]:

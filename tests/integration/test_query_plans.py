@@ -85,7 +85,7 @@ OF_REPORTS = {
     "deposits": 200,
     "deposits, further on": 200,
     "aged-debt, now": 4_000,
-    "aged-debt, earlier": 6_000,
+    "aged-debt, earlier": 600,
     "revenue, a month": 600,
     "revenue, a year": 600,
     "collections, a month": 600,

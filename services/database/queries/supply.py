@@ -44,10 +44,13 @@ class SupplyQueries(Queries):
         service_point_id: str,
         seen: Mapping[str, Any],
         details: Mapping[str, Any],
+        moved_on: date | None = None,
     ) -> None:
         """Change the details of a place from `seen` to `details`, the same fields of each.
 
-        Raises NotFound, and IllegalChange when they are not as seen or the code is taken.
+        From `moved_on` on it hangs on another transformer; without it what was said of its
+        transformer is corrected. Raises NotFound, and IllegalChange when they are not as seen, the
+        code is taken, or it was moved on a later day.
         """
         self._call(
             "change_service_point",
@@ -55,6 +58,7 @@ class SupplyQueries(Queries):
             service_point_id=service_point_id,
             seen=dict(seen),
             details=dict(details),
+            moved_on=None if moved_on is None else moved_on.isoformat(),
         )
 
     def unbilled_use(

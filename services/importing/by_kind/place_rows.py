@@ -19,6 +19,7 @@ POINT_COLUMNS = ("code",)
 POINT_OPTIONS = (
     "address",
     "transformer_code",
+    "transformer_since",
     "route",
     "sequence",
     "phases",
@@ -27,6 +28,7 @@ POINT_OPTIONS = (
     "access_note",
 )
 POINT_NUMBERS = ("connected_kw", "connected_kva")
+POINT_DATES = ("transformer_since",)
 AGREEMENT_COLUMNS = ("service_point", "account_no", "tariff_code", "starts_on")
 # `banked_kwh` is 130.5, or by period of the tariff: peak=20 off_peak=30.
 AGREEMENT_OPTIONS = ("ends_on", "deposit", "tariff_from", "billing_day", "banked_kwh")
@@ -46,8 +48,11 @@ _MOST_BANKED_WH: Final = 10**15
 Row = dict[str, Any]
 
 
-def point_row(cells: Cells) -> Row:
-    """A place of supply as import_service_points takes it; the sign - takes a value away."""
+def point_row(cells: Cells, *, today: date) -> Row:
+    """A place of supply as import_service_points takes it; the sign - takes a value away.
+
+    `today` is the utility's: no place was moved to another transformer after it.
+    """
     code = cells.identifier("code")
     row: Row = {"row": cells.row, "id": derived_id("service_point", code), "code": code}
     row["address"] = cells.lines("address", most=400)
@@ -56,6 +61,11 @@ def point_row(cells: Cells) -> Row:
     if transformer := cells.values.get("transformer_code"):
         taken_away = transformer == TAKE_AWAY
         row["transformer_code"] = "" if taken_away else cells.identifier("transformer_code")
+    if cells.values.get("transformer_since"):
+        moved_on = cells.parsed("transformer_since", lambda text: _moved_on(text, today))
+        row["moved_on"] = moved_on.isoformat() if moved_on else None
+        if not transformer:
+            cells.refuse("transformer_since", "says since when, but not on which transformer.")
     for column, parse in (("sequence", _sequence), ("phases", _phases)):
         if text := cells.values.get(column):
             row[column] = None if text == TAKE_AWAY else cells.parsed(column, parse)
@@ -132,6 +142,13 @@ def _billing_day(text: str) -> int:
     if not (_WHOLE.fullmatch(text) and 1 <= int(text) <= 28):
         raise ValueError(f"must be a day of the month from 1 to 28, not {text[:20]!r}.")
     return int(text)
+
+
+def _moved_on(text: str, today: date) -> date:
+    day = parse_day(text)
+    if day > today:
+        raise ValueError(f"{text} is in the future: the place must have been moved.")
+    return day
 
 
 def _day_so_far(text: str, today: date) -> date:

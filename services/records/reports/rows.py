@@ -75,6 +75,13 @@ class DepositRow(Amounts):
     taken_on: date | None
 
 
+class DebtToAge(Record):
+    """A day whose debt is being worked out: the date after it, and that date's first instant."""
+
+    until: date
+    until_at: datetime
+
+
 class DebtRow(Amounts):
     """What a customer had open at the end of a day; `since` is the oldest date past due."""
 

@@ -302,6 +302,7 @@ LEFT_OUT = {
     # What the system keeps for itself, or makes again.
     "aged_accounts", "aged_changes", "aged_months", "agreements_to_bill", "ai_calls",
     "bill_number_blocks", "bill_run_previews", "bill_totals", "clock_seen", "counters",
+    "debt_changes", "debt_days", "debt_rows",
     "draft_signs",
     "mailboxes",
     "graph_changes", "idempotency_keys", "import_headings", "installation", "issue_run_bills",

@@ -8,11 +8,13 @@ from uuid import uuid4
 
 import pytest
 
+from services.corrections.plan import WrongReading
 from services.graph.answers import TransformerBalance
 from services.readings.round import Visit
 from services.reports import catalogue
 from services.reports.definitions import Asked
-from services.supply.changes import MoveIn, MoveOut, OtherTariff, TypedRead
+from services.supply.changes import Exchange, MoveIn, MoveOut, OtherTariff, TypedRead
+from tests.integration.correcting import Correcting
 from tests.integration.money.ties import rows_of
 from tests.integration.test_supply_changes import Supplied
 from tests.integration.utility import ADMIN, Utility, make_utility
@@ -100,6 +102,46 @@ def test_visits_in_vain_are_listed_by_their_day(at: Supplied) -> None:
     ]
 
 
+def test_an_estimate_is_of_the_place_where_the_meter_was_then(at: Supplied) -> None:
+    first, second = at.meter("M1"), at.meter("M2")
+    at.read("M1", 1100, 20, source="estimated")
+    at.read("M2", 1150, 20, source="estimated")
+    at.do(Exchange(first, at.day(10), TypedRead("1140"), "N1", TypedRead("0")))
+    at.do(Exchange(second, at.day(5), TypedRead("1200"), "M1", TypedRead("1140")))
+    found = rows_of(at.utility.services, catalogue.READS, Asked(at.day(30), at.day(-1)))
+    assert sorted((r["date"], r["meter_serial"], r["place"]) for r in found) == [
+        (at.day(20), "M1", "M1"),
+        (at.day(20), "M2", "M2"),
+    ]
+    (meter,) = [m for m in (at.place(second).meter,) if m]
+    assert meter.serial == "M1"
+
+
+def test_an_estimate_that_was_corrected_is_none_any_more(at: Supplied) -> None:
+    at.meter("M1")
+    at.read("M1", 1100, 20, source="estimated")
+    (bill,) = at.bills("M1")
+    wrong = WrongReading(bill.id, bill.closing_reading_id, "1090")
+    Correcting(at.utility).execute(wrong)
+    days = Asked(at.day(30), at.day(-1))
+    assert rows_of(at.utility.services, catalogue.READS, days) == []
+    assert [b.consumption_wh for b in at.bills("M1")] == [90_000]
+
+
+def test_use_of_a_place_whose_meter_was_exchanged_while_it_was_vacant(at: Supplied) -> None:
+    point = at.meter("M1")
+    at.do(MoveOut(point, at.day(40), TypedRead("1100")))
+    at.do(Exchange(point, at.day(30), TypedRead("1107"), "N1", TypedRead("50")))
+    at.do(MoveIn(point, at.customer("A-NEW"), at.day(10), TypedRead("62"), "FLAT"))
+    found = rows_of(at.utility.services, catalogue.UNBILLED, Asked(at.day(50), at.day(-1)))
+    # 7 kWh of the meter that was taken out, 12 of the one that was put in.
+    assert sorted((r["meter_serial"], r["kwh"]) for r in found) == [
+        ("M1", Decimal(7)),
+        ("N1", Decimal(12)),
+    ]
+    assert {(r["vacant_since"], r["vacant_until"]) for r in found} == {(at.day(40), at.day(10))}
+
+
 def test_losses_are_what_was_supplied_and_not_billed(at: Supplied) -> None:
     start = date(2026, 1, 1)
 
@@ -118,8 +160,9 @@ def test_losses_are_what_was_supplied_and_not_billed(at: Supplied) -> None:
     reports = at.utility.services.reports.with_balances(balances)
     asked = Asked(start, start + timedelta(days=31))
     lossy, blind = reports.rows(catalogue.LOSSES, asked, principal=ADMIN)
-    assert lossy[5:] == (Decimal(1250), Decimal(1100), Decimal(150), Decimal("12.0"))
-    assert blind[5:] == (Decimal(0), Decimal("80.5"), Decimal("-80.5"), None)
+    none = Decimal(0)
+    assert lossy[5:] == (Decimal(1250), none, Decimal(1100), Decimal(150), Decimal("12.0"))
+    assert blind[5:] == (none, none, Decimal("80.5"), Decimal("-80.5"), None)
     assert list(at.utility.services.reports.rows(catalogue.LOSSES, asked, principal=ADMIN)) == []
 
 

@@ -7,6 +7,7 @@ from uuid import uuid4
 
 from services.container import Services
 from services.quantities.money import Money
+from services.records.bills import invoice_reference
 from services.reports import catalogue
 from services.reports.definitions import Asked, Report
 from tests.integration.utility import ADMIN
@@ -84,6 +85,7 @@ def assert_ties(services: Services, until: date) -> None:
     register = rows_of(services, catalogue.REGISTER, asked)
     assert total(register, "total") == billed
     assert total(register, "net") + total(register, "tax") == billed
+    assert_credit_notes(services, register)
     revenue = rows_of(services, catalogue.REVENUE, asked)
     assert total(revenue, "total") == billed
     assert total(revenue, "tax") == total(register, "tax")
@@ -98,6 +100,22 @@ def assert_ties(services: Services, until: date) -> None:
     given = {"credit", "credit_undone"}
     in_ledger = -sum(e["amount_minor"] for e in entries if e["kind"] in given)
     assert total(credits_, "amount") == in_ledger == accounts["5100"]
+
+
+def assert_credit_notes(services: Services, register: list[dict[str, Any]]) -> None:
+    """Where there are credit notes, each void names its own, and they come to what was voided."""
+    notes = {note.reference: note for note in services.database.credit_notes(limit=100_000)}
+    if not notes:
+        return
+    numbers = sorted(note.number for note in notes.values())
+    assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
+    voids = [row for row in register if row["type"] == "void"]
+    named = [row["credit_note"] for row in voids]
+    assert len(set(named)) == len(named)
+    for row in voids:
+        note = notes[row["credit_note"]]
+        assert (-note.total_minor, -note.tax_minor) == (minor(row["total"]), minor(row["tax"]))
+        assert row["bill"] == invoice_reference(note.bill_number)
 
 
 def assert_held_and_owed(services: Services, asked: Asked, held: Sums) -> None:
@@ -127,6 +145,24 @@ def receive_of_nobody(services: Services, amount: int, on: date) -> str:
     effect |= {"currency": "INR", "received_at": at.isoformat(), "received_on": on.isoformat()}
     _apply(services, intent, at, effect)
     return payment
+
+
+def receive_for_a_bill(services: Services, bill_id: str, amount: int, on: date) -> tuple[str, str]:
+    """A payment by Stripe for a bill; its id, and that of its intent."""
+    payment, intent = str(uuid4()), f"pi_{uuid4().hex}"
+    at = datetime.combine(on, time(12), tzinfo=UTC)
+    effect: dict[str, Any] = {"kind": "payment", "payment_id": payment, "amount_minor": amount}
+    effect |= {"currency": "INR", "received_at": at.isoformat(), "received_on": on.isoformat()}
+    _apply(services, intent, at, effect | {"bill_id": bill_id})
+    return payment, intent
+
+
+def lose_dispute(services: Services, intent: str, amount: int, on: date) -> None:
+    """The bank took the money of a payment back, and Stripe gave it."""
+    at = datetime.combine(on, time(12), tzinfo=UTC)
+    effect: dict[str, Any] = {"kind": "dispute_withdrawn", "dispute_id": f"dp_{uuid4().hex}"}
+    effect |= {"amount_minor": amount, "currency": "INR", "on_date": on.isoformat()}
+    _apply(services, intent, at, effect)
 
 
 def give_back_to_nobody(services: Services, payment: str, amount: int, on: date) -> None:

@@ -4,6 +4,7 @@ import tempfile
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from starlette.applications import Starlette
@@ -19,6 +20,7 @@ from services.web.report_route import report_address, report_route
 
 NOW = datetime(2026, 3, 15, 12, tzinfo=UTC)
 OCTOBER = Asked(date(2025, 10, 1), date(2025, 11, 1))
+SPOKEN = "sw, en;q=0.5"
 ADDRESS = report_address("register", OCTOBER, "csv")
 
 
@@ -28,11 +30,17 @@ def verify(token: str, _: datetime) -> Principal:
     return Principal(token, frozenset({Role(token)}), None, "token")
 
 
-def write(path: Path, *, name: str, asked: Asked, principal: Principal) -> None:
-    path.write_bytes(b"".join(pieces(name=name, asked=asked, principal=principal)))
+def write(
+    path: Path, *, name: str, asked: Asked, principal: Principal, accept_language: str
+) -> None:
+    given: dict[str, Any] = {"name": name, "asked": asked, "principal": principal}
+    path.write_bytes(b"".join(pieces(**given, accept_language=accept_language)))
 
 
-def pieces(*, name: str, asked: Asked, principal: Principal) -> Iterator[bytes]:
+def pieces(
+    *, name: str, asked: Asked, principal: Principal, accept_language: str
+) -> Iterator[bytes]:
+    assert accept_language == SPOKEN
     assert principal.user == "auditor"
     if name == "receivables":
         raise StillWorkingOut("October is being worked out.")
@@ -48,7 +56,7 @@ def pieces(*, name: str, asked: Asked, principal: Principal) -> Iterator[bytes]:
 def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TestClient:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     route = report_route(verify=verify, now=lambda: NOW, write=write, pieces=pieces)
-    return TestClient(Starlette(routes=[route]))
+    return TestClient(Starlette(routes=[route]), headers={"Accept-Language": SPOKEN})
 
 
 @pytest.mark.parametrize(

@@ -11,9 +11,11 @@ from services.records.base import Record
 from services.records.reports.journal import Posting
 
 # So long a question works at what is not added up yet; the rest is done in the background.
-_SECONDS: Final = 0.5
+SECONDS: Final = 0.5
 # Postings of one piece of that work.
 SUMMED_AT_ONCE: Final = 2_000
+# Customers of one piece of what was open on a day.
+AGED_AT_ONCE: Final = 200
 Of = TypeVar("Of", bound=Record)
 
 
@@ -33,7 +35,7 @@ class SpanQueries(Queries):
 
     def _added_up(self, function: str, start: date, until: date) -> Json:
         """A question about what is kept added up; raises StillWorkingOut where it is far behind."""
-        deadline = time.monotonic() + _SECONDS
+        deadline = time.monotonic() + SECONDS
         while True:
             answer = self._span(function, start, until)
             if "permille" not in answer:

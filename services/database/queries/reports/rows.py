@@ -1,14 +1,24 @@
 """Registers by posting, sums of a span, and deposits held at a date."""
 
+import time
 from datetime import date, datetime
 
+from services.database.errors import StillWorkingOut
 from services.database.queries.base import Json
-from services.database.queries.reports.pages import SpanQueries, posting, records
+from services.database.queries.reports.pages import (
+    AGED_AT_ONCE,
+    SECONDS,
+    SpanQueries,
+    posting,
+    records,
+)
+from services.languages.sentence import sentence
 from services.records.reports.journal import Posting
 from services.records.reports.rows import (
     CollectionRow,
     CreditRow,
     DebtRow,
+    DebtToAge,
     DepositRow,
     ReadRow,
     RegisterRow,
@@ -59,16 +69,39 @@ class ReportRowQueries(SpanQueries):
     ) -> tuple[list[DebtRow], tuple[str, str] | None]:
         """What was open before a date, whose first instant is `until_at`, by customer.
 
-        `limit` customers are looked at, of whom fewer may have anything open.
+        `limit` customers are looked at, of whom fewer may have anything open. Where there are many
+        customers, a day that is over is worked out first: raises StillWorkingOut while it is.
         """
-        answer = self._call(
-            "report_aged_debt",
-            until=until.isoformat(),
-            until_at=until_at.isoformat(),
-            after={"id": after[0], "currency": after[1]} if after else None,
-            limit=limit,
-        )
+        day: Json = {"until": until.isoformat(), "until_at": until_at.isoformat()}
+        asked: Json = day | {
+            "after": {"id": after[0], "currency": after[1]} if after else None,
+            "limit": limit,
+        }
+        deadline = time.monotonic() + SECONDS
+        while "permille" in (answer := self._call("report_aged_debt", **asked)):
+            if time.monotonic() > deadline or not self.age_debt(
+                until=until, until_at=until_at, limit=AGED_AT_ONCE
+            ):
+                raise StillWorkingOut(
+                    sentence(
+                        "What was open on that day is being worked out, {percent}% so far. Ask "
+                        "again in some minutes.",
+                        percent=answer["permille"] // 10,
+                    )
+                )
         return records(answer["rows"], DebtRow), _account(answer["after"])
+
+    def age_debt(self, *, until: date, until_at: datetime, limit: int) -> bool:
+        """Work out a part of what was open before a date, `limit` customers; whether any was left.
+
+        Nothing is done while another process is at it.
+        """
+        day: Json = {"until": until.isoformat(), "until_at": until_at.isoformat()}
+        return bool(self._call("age_debt", **day, limit=limit)["worked"])
+
+    def debts_to_age(self) -> list[DebtToAge]:
+        """The days whose debt was begun, or changed since it was worked out, the last first."""
+        return records(self._call("debts_to_age")["days"], DebtToAge)
 
     def report_reads(
         self, *, start: date, until: date, after: tuple[str, str] | None, limit: int
