@@ -67,8 +67,8 @@ def work_out(database: DatabaseService) -> None:
         _MONTH["start"], until=start_of_day(_MONTH["until"], _ZONE), limit=500
     ):
         pass
-    end = {"until": _MONTH["until"], "until_at": start_of_day(_MONTH["until"], _ZONE)}
-    while database.age_debt(**end, limit=500):
+    until, until_at = _MONTH["until"], start_of_day(_MONTH["until"], _ZONE)
+    while database.age_debt(until=until, until_at=until_at, limit=500):
         pass
 
 

@@ -968,9 +968,9 @@ begin
         select * into v_day from public.debt_days d where d.until = v_until and d.until_at = v_until_at;
         v_changed := array(select c.customer_id from public.debt_changes c where c.until = v_until group by 1 limit 201);
         if v_day.done_at is null or cardinality(v_changed) > 200 then
-            return jsonb_build_object('permille', case when v_day.done_at is not null then 999
-                else coalesce(least(v_day.customers * 1000 / greatest(v_day.customers + 1, (
-                    select c.reltuples::bigint from pg_catalog.pg_class c where c.oid = 'public.accounts'::regclass)), 999), 0) end);
+            return jsonb_build_object('permille', case when v_day.done_at is not null then 999 when v_day.until is null then 0
+                else least(v_day.customers * 1000 / greatest(v_day.customers + 1, (
+                    select c.reltuples::bigint from pg_catalog.pg_class c where c.oid = 'public.accounts'::regclass)), 999) end);
         end if;
         return (
             with page as materialized (

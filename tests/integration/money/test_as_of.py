@@ -91,7 +91,7 @@ class Books:
         self.database.undo_adjustment(
             actor=ADMIN.user, entry_id=written_off, reason="mistake", on_date=next(days)
         )
-        used = {"id": str(uuid4()), "customer_id": self.customer, "currency": "INR"}
+        used: dict[str, Any] = {"id": str(uuid4()), "customer_id": self.customer, "currency": "INR"}
         used |= {"amount_minor": 5_000, "note": "moved", "on_date": next(days)}
         self.database.use_deposit(actor=ADMIN.user, entry=DepositUse.model_validate(used))
         self.give_back(self.held, next(days), kind="refund", amount_minor=1_000, reason="asked")

@@ -156,12 +156,13 @@ def test_no_file_of_any_report_holds_a_formula(utility: Utility, report: Report)
 @pytest.mark.parametrize("kind", ["csv", "xlsx"])
 def test_a_file_is_in_the_language_of_who_downloads_it(utility: Utility, kind: FileKind) -> None:
     spanish = Language.of("es")
-    reports, said = utility.services.reports, {"principal": ADMIN, "language": spanish}
+    reports = utility.services.reports
+    said: dict[str, Any] = {"principal": ADMIN, "language": spanish}
     words: list[str] = []
     for report in (catalogue.REGISTER, catalogue.YEAR, catalogue.JOURNAL):
         if kind == "csv":
             content = b"".join(reports.csv(report, OCTOBER, **said))
-            rows = list(csv.reader(io.StringIO(content.decode("utf-8-sig"))))
+            rows: list[Any] = list(csv.reader(io.StringIO(content.decode("utf-8-sig"))))
         else:
             out = io.BytesIO()
             reports.write_xlsx(out, report, OCTOBER, **said)
