@@ -18,7 +18,8 @@ from services.dunning.rules import check_policy, step_of
 from services.quantities.money import round_half_up
 from services.records.dunning.policy import DunningPolicy, LateFee, PolicyStep
 from services.records.entries import NewPayment
-from tests.integration.money.walk import FIRST_DAY, Walk
+from tests.integration.money.walk import Walk
+from tests.integration.money.walked import FIRST_DAY
 from tests.integration.utility import Utility, make_utility
 
 Json = dict[str, Any]

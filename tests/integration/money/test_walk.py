@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 
 from services.jobs.clock import utc_now
-from services.quantities.period import first_of_month, next_month
+from services.quantities.period import first_of_month, local_date, next_month
 from services.reports import catalogue
 from services.reports.definitions import Asked
 from tests.integration.money.aged import assert_receivables
 from tests.integration.money.ties import assert_ties, rows_of
-from tests.integration.money.walk import FIRST_DAY, Customer, Walk
+from tests.integration.money.walk import Walk
+from tests.integration.money.walked import FIRST_DAY, Customer
 from tests.integration.utility import Utility, make_utility
 
 STEPS_A_SEED = 1500
@@ -51,7 +52,8 @@ def test_whatever_happens_every_account_comes_to_what_happened(
                 assert_ties(utility.services, until)
             some_day = walk.today - timedelta(days=chance.randint(0, (walk.today - FIRST_DAY).days))
             # What is kept of now, and of a month in which things were entered late.
-            for month in (first_of_month(utc_now().date()), first_of_month(some_day)):
+            now = local_date(utc_now(), utility.services.settings.timezone)
+            for month in (first_of_month(now), first_of_month(some_day)):
                 aged += assert_receivables(utility.services.books, database, month)
     assert len(walk.closed) > 3
     for month, before in walk.closed.items():

@@ -1,71 +1,49 @@
 """A random walk through all that happens to accounts, each step done to a model beside it."""
 
-import random
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime, time, timedelta
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
-from uuid import UUID
 
 from services.billing.draw_up import measured_bill
-from services.database.transport import DatabaseRefused
+from services.database.errors import IllegalChange
 from services.quantities.period import first_of_month, months_before
 from services.rating import BillLine, RatedBill
 from services.records.bills import Issue
-from services.records.entries import DepositUse, NewAdjustment, NewPayment, NewReturn
+from services.records.entries import (
+    DepositUse,
+    NewAdjustment,
+    NewPayment,
+    NewPlan,
+    NewReturn,
+    PlanPart,
+)
 from services.records.readings import MeterConstants, Read
 from services.reports import catalogue
 from services.reports.definitions import Asked
-from tests.integration.money.model import Book
-from tests.integration.money.ties import give_back_to_nobody, receive_of_nobody, rows_of
+from tests.integration.money.ties import (
+    give_back_to_nobody,
+    lose_dispute,
+    receive_for_a_bill,
+    receive_of_nobody,
+    rows_of,
+)
+from tests.integration.money.walked import (
+    FIRST_DAY,
+    PAYABLE,
+    Customer,
+    Json,
+    Received,
+    WalkedUtility,
+)
 from tests.integration.utility import ADMIN, Utility
 
-Json = dict[str, Any]
-FIRST_DAY = date(2020, 1, 1)
-PAYABLE = ("bill", "fee")
 
-
-@dataclass
-class Customer:
-    """A customer with a meter, and the model of their accounts."""
-
-    id: str
-    meter_id: str
-    agreement_id: str
-    last: Read
-    account: Book = field(default_factory=Book)
-    deposit: Book = field(default_factory=Book)
-    bills: list[str] = field(default_factory=list)
-    void: int = 0
-
-
-@dataclass
-class Received:
-    """A payment of the walk, and what of it went back."""
-
-    id: str
-    customer: Customer
-    book: Book
-    amount: int
-    returned: int = 0
-
-
-class Walk:
+class Walk(WalkedUtility):
     """Takes steps; each is done to the database and to the model."""
 
     def __init__(self, utility: Utility, customers: int, seed: int) -> None:
-        self.utility = utility
-        self.database = utility.services.database
-        self.random = random.Random(seed)  # noqa: S311 - chance, not secrecy
-        self.today = FIRST_DAY
-        self.tariffs = self.database.tariff_versions()
-        self.customers = [self._connect(f"M{n}") for n in range(customers)]
-        self.payments: list[Received] = []
-        # Payments of nobody known with their amount and day; the journals of closed months.
-        self.of_nobody: dict[str, tuple[int, date]] = {}
-        self.closed: dict[date, list[Json]] = {}
-        self.refused = 0
-        self.done: dict[str, int] = {}
+        super().__init__(utility, customers, seed)
         self.steps: list[tuple[Callable[[], bool], int]] = [
             (self.bill, 30),
             (self.pay, 30),
@@ -83,6 +61,11 @@ class Walk:
             (self.assign, 2),
             (self.give_back_to_nobody, 2),
             (self.close_month, 2),
+            (self.rebill, 6),
+            (self.pay_online, 6),
+            (self.dispute, 5),
+            (self.agree_plan, 8),
+            (self.end_plan, 4),
         ]
 
     def step(self) -> None:
@@ -94,13 +77,11 @@ class Walk:
         self.done[chosen.__name__] = self.done.get(chosen.__name__, 0) + 1
         self.today += timedelta(days=self.random.choice((0, 0, 1)))
 
-    def random_day(self) -> date:
-        """A day since the first."""
-        return FIRST_DAY + timedelta(days=self.random.randint(1, (self.today - FIRST_DAY).days + 1))
-
     def bill(self) -> bool:
         """The next bill of a customer; one in eight is a credit, one in ten is nothing."""
-        customer = self.random.choice(self.customers)
+        return self._bill(self.random.choice(self.customers))
+
+    def _bill(self, customer: Customer) -> bool:
         total = self.random.choice((self._amount(),) * 8 + (-self._amount(), 0))
         opening = customer.last
         closing = self._read(customer, opening)
@@ -216,7 +197,9 @@ class Walk:
 
     def void(self) -> bool:
         """The last bill of a customer is void; the next opens where it did."""
-        customer = self.random.choice(self.customers)
+        return self._void_last(self.random.choice(self.customers))
+
+    def _void_last(self, customer: Customer) -> bool:
         if not customer.bills:
             return False
         bill_id = customer.bills.pop()
@@ -228,6 +211,75 @@ class Walk:
         customer.last = Read.model_validate(reading.model_dump())
         # Its number of voids counts all that opened at this read.
         customer.void = self._voids(customer, bill.opening_reading_id)
+        return True
+
+    def rebill(self) -> bool:
+        """The last bill of a customer is void, and another one comes in its place."""
+        customer = self.random.choice(self.customers)
+        return self._void_last(customer) and self._bill(customer)
+
+    def pay_online(self) -> bool:
+        """A customer pays a bill, or a part of it or more, by Stripe."""
+        customer = self.random.choice(self.customers)
+        unpaid = [b for b in customer.bills if customer.account.items[b].open > 0]
+        if not unpaid:
+            return False
+        bill, amount = self.random.choice(unpaid), self._amount()
+        payment, intent = receive_for_a_bill(self.utility.services, bill, amount, self.today)
+        self.intents[payment] = intent
+        self.payments.append(Received(payment, customer, customer.account, amount))
+        item = customer.account.post(payment, "payment", -amount, self.today)
+        customer.account.allocate(item.name, bill, min(customer.account.items[bill].open, amount))
+        customer.account.settle()
+        return True
+
+    def dispute(self) -> bool:
+        """The bank takes all that is left of a payment by Stripe back, as of a debit that fails."""
+        disputed = [p for p in self.payments[-60:] if p.id in self.intents and not p.returned]
+        if not disputed:
+            return False
+        payment = self.random.choice(disputed)
+        lose_dispute(self.utility.services, self.intents[payment.id], payment.amount, self.today)
+        self._given_back(payment, payment.amount)
+        return True
+
+    def agree_plan(self) -> bool:
+        """What is open of one or two bills is to be paid in parts."""
+        customer = self.random.choice(self.customers)
+        unpaid = [b for b in customer.bills if customer.account.items[b].open > 0]
+        if not unpaid:
+            return False
+        bills = self.random.sample(unpaid, min(len(unpaid), self.random.randint(1, 2)))
+        open_minor = sum(customer.account.items[b].open for b in bills)
+        first = self.random.randint(0, open_minor - 1)
+        days = [self.today + timedelta(days=30 * n) for n in (1, 2)]
+        parts = [
+            PlanPart(due_on=on, amount_minor=minor)
+            for on, minor in zip(days, (open_minor - first, first), strict=True)
+            if minor
+        ]
+        plan = NewPlan(
+            id=self._id(),
+            customer_id=customer.id,
+            currency="INR",
+            bills=tuple(bills),
+            instalments=tuple(parts),
+            on=self.today,
+        )
+        try:
+            self.database.agree_plan(actor=ADMIN.user, plan=plan)
+        except IllegalChange as error:
+            assert "in a plan already" in str(error)  # noqa: PT017 - else nothing is to be refused
+            return False
+        return True
+
+    def end_plan(self) -> bool:
+        """A plan is given up."""
+        active = [plan for plan in self.database.plans() if plan.status == "active"]
+        if not active:
+            return False
+        plan = self.random.choice(sorted(active, key=lambda plan: plan.id))
+        self.database.end_plan(actor=ADMIN.user, plan_id=plan.id, reason="moved out")
         return True
 
     def unapply(self) -> bool:
@@ -337,92 +389,5 @@ class Walk:
         if not whole and amount > (book.credit if deposit else book.left_of(payment.id)):
             return self._refused(lambda: self._send_back(payment, amount))
         self._send_back(payment, None if whole else amount)
-        payment.returned += amount
-        name = f"return {payment.id} {payment.returned}"
-        if deposit:
-            book.post(name, "refund", amount, self.today)
-            book.pay_from_credit(name)
-        else:
-            book.take_back(payment.id, max(amount + book.items[payment.id].open, 0), PAYABLE)
-            book.post(name, "refund", amount, self.today)
-            if there := min(-book.items[payment.id].open, amount):
-                book.allocate(payment.id, name, there)
-        payment.customer.account.settle()
-        payment.customer.deposit.settle()
+        self._given_back(payment, amount)
         return True
-
-    def _refused(self, what: Callable[[], Any]) -> bool:
-        """What may not be done is refused: by a rule by name, or by a check of the table."""
-        try:
-            what()
-        except DatabaseRefused:
-            self.refused += 1
-            return True
-        raise AssertionError("What may not be done was done.")
-
-    def _send_back(self, payment: Received, amount: int | None) -> None:
-        row: Json = {"id": self._id(), "payment_id": payment.id, "method": "cash"}
-        row |= {"kind": "refund" if amount else "reversal", "reason": "asked"}
-        row |= {"amount_minor": amount, "on_date": self.today}
-        first = self.database.record_return(actor=ADMIN.user, entry=NewReturn.model_validate(row))
-        assert (
-            self.database.record_return(actor=ADMIN.user, entry=NewReturn.model_validate(row))
-            == first
-        )
-
-    def _record(self, row: Json) -> None:
-        self.database.record_payments(actor=ADMIN.user, payments=[NewPayment.model_validate(row)])
-
-    def _void(self, bill_id: str) -> None:
-        self.database.void_bill(actor=ADMIN.user, bill_id=bill_id, reason="no", on=self.today)
-
-    def _any_payment(self) -> Received | None:
-        return self.random.choice(self.payments[-60:]) if self.payments else None
-
-    def _row(self, customer: Customer) -> Json:
-        row: Json = {"id": self._id(), "customer_id": customer.id, "currency": "INR"}
-        return row | {"amount_minor": self._amount()}
-
-    def _amount(self) -> int:
-        return self.random.choice((1, 99, 100, self.random.randint(1, 100_000)))
-
-    def _id(self) -> str:
-        return str(UUID(int=self.random.getrandbits(128), version=4))
-
-    def _now(self) -> datetime:
-        return datetime.combine(self.today, time(12), tzinfo=UTC)
-
-    def _connect(self, serial: str) -> Customer:
-        meter_id = self.utility.add_meter(serial, opened_on=FIRST_DAY, dials=6)
-        account = self.database.accounts(text=f"A-{serial}").items[0]
-        (meter,) = self.database.meter_reads(serials=[serial])
-        return Customer(account.id, meter_id, str(meter.agreement_id), meter.reads[0])
-
-    def _read(self, customer: Customer, opening: Read) -> Read:
-        """The next read of a meter: after all reads that it ever had."""
-        on = max(opening.read_on + timedelta(days=1), self.today)
-        (meter,) = self.database.meter_reads(serials=[self._serial(customer)])
-        last = max(read.read_on for read in meter.reads)
-        on = max(on, last + timedelta(days=1))
-        at = datetime.combine(on, time(12), tzinfo=UTC)
-        row: Json = {"id": self._id(), "meter_id": customer.meter_id, "read_at": at}
-        row |= {"read_on": on, "register_wh": opening.register_wh + 1000}
-        row |= {"status": "accepted", "validation": {}}
-        assert self.database.import_readings(actor="walk", rows=[row]).added == 1
-        return Read(
-            id=row["id"],
-            meter_id=customer.meter_id,
-            read_at=at,
-            read_on=on,
-            register_wh=row["register_wh"],
-        )
-
-    def _serial(self, customer: Customer) -> str:
-        return f"M{self.customers.index(customer)}"
-
-    def _voids(self, customer: Customer, opening_reading_id: str) -> int:
-        bills = self.database.bills(text=self._serial(customer), status="void", page_size=1000)
-        return sum(
-            b.opening_reading_id == opening_reading_id and b.meter_id == customer.meter_id
-            for b in bills.items
-        )
