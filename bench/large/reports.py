@@ -59,7 +59,7 @@ def report_questions(database: DatabaseService) -> Iterator[Question]:
 
 
 def work_out(database: DatabaseService) -> None:
-    """Work out the receivables of the month that the page asks for, and the debt at its end.
+    """Work out the receivables of the month that the page asks for, and the debt as of days.
 
     As the background does.
     """
@@ -67,9 +67,10 @@ def work_out(database: DatabaseService) -> None:
         _MONTH["start"], until=start_of_day(_MONTH["until"], _ZONE), limit=500
     ):
         pass
-    until, until_at = _MONTH["until"], start_of_day(_MONTH["until"], _ZONE)
-    while database.age_debt(until=until, until_at=until_at, limit=500):
-        pass
+    for until in (_MONTH["until"], _ON + timedelta(days=1)):
+        # Of a day that is not over nothing is kept.
+        while database.age_debt(until=until, until_at=start_of_day(until, _ZONE), limit=500):
+            pass
 
 
 def add_up(database: DatabaseService) -> None:
