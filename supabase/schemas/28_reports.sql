@@ -274,6 +274,20 @@ ALTER TABLE ONLY public.debt_changes
 ALTER TABLE ONLY public.debt_changes
     ADD CONSTRAINT debt_changes_until_fkey FOREIGN KEY (until) REFERENCES public.debt_days(until) ON DELETE CASCADE;
 
+CREATE FUNCTION public.debts_to_age(p jsonb) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select jsonb_build_object('days', coalesce(jsonb_agg(jsonb_build_object('until', d.until, 'until_at', d.until_at) order by d.begun_at desc), '[]'))
+    from public.debt_days d
+    where d.done_at is null or exists (select 1 from public.debt_changes c where c.until = d.until)
+$$;
+
+COMMENT ON FUNCTION public.debts_to_age(p jsonb) IS 'The days whose debt was begun, or changed since, the last first: {} -> {days: [{until, until_at}]}.';
+
+REVOKE ALL ON FUNCTION public.debts_to_age(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.debts_to_age(p jsonb) TO service_role;
+
 CREATE FUNCTION public.report_collections(p jsonb) RETURNS jsonb
     LANGUAGE sql STABLE
     SET search_path TO ''
@@ -1158,20 +1172,6 @@ COMMENT ON FUNCTION public.age_debt(p jsonb) IS 'Works out a part of what was op
 
 REVOKE ALL ON FUNCTION public.age_debt(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.age_debt(p jsonb) TO service_role;
-
-CREATE FUNCTION public.debts_to_age(p jsonb) RETURNS jsonb
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    AS $$
-    select jsonb_build_object('days', coalesce(jsonb_agg(jsonb_build_object('until', d.until, 'until_at', d.until_at) order by d.begun_at desc), '[]'))
-    from public.debt_days d
-    where d.done_at is null or exists (select 1 from public.debt_changes c where c.until = d.until)
-$$;
-
-COMMENT ON FUNCTION public.debts_to_age(p jsonb) IS 'The days whose debt was begun, or changed since, the last first: {} -> {days: [{until, until_at}]}.';
-
-REVOKE ALL ON FUNCTION public.debts_to_age(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.debts_to_age(p jsonb) TO service_role;
 
 CREATE TRIGGER refuse_delete BEFORE DELETE ON public.cash_closings FOR EACH ROW EXECUTE FUNCTION private.refuse_delete();
 
