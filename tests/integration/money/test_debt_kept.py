@@ -28,7 +28,7 @@ class Debts:
     def __init__(self, utility: Utility, dsn: str) -> None:
         self.utility, self.dsn = utility, dsn
         self.database = utility.services.database
-        self.walk = Walk(utility, customers=7, seed=3)
+        self.walk = Walk(utility, customers=7, seed=3, more=True)
 
     def keep(self, kept: str) -> None:
         with psycopg.connect(self.dsn) as connection:

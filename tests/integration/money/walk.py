@@ -36,13 +36,15 @@ from tests.integration.money.walked import (
     Received,
     WalkedUtility,
 )
+from tests.integration.test_utility_settings import change
 from tests.integration.utility import ADMIN, Utility
 
 
 class Walk(WalkedUtility):
     """Takes steps; each is done to the database and to the model."""
 
-    def __init__(self, utility: Utility, customers: int, seed: int) -> None:
+    def __init__(self, utility: Utility, customers: int, seed: int, *, more: bool = False) -> None:
+        """With `more` of what an office does: rebilling, plans, online payments, credit notes."""
         super().__init__(utility, customers, seed)
         self.steps: list[tuple[Callable[[], bool], int]] = [
             (self.bill, 30),
@@ -61,12 +63,16 @@ class Walk(WalkedUtility):
             (self.assign, 2),
             (self.give_back_to_nobody, 2),
             (self.close_month, 2),
-            (self.rebill, 6),
-            (self.pay_online, 6),
-            (self.dispute, 5),
-            (self.agree_plan, 8),
-            (self.end_plan, 4),
         ]
+        if more:
+            change(utility, credit_notes=True)
+            self.steps += [
+                (self.rebill, 6),
+                (self.pay_online, 6),
+                (self.dispute, 5),
+                (self.agree_plan, 8),
+                (self.end_plan, 4),
+            ]
 
     def step(self) -> None:
         """One step that could be taken."""

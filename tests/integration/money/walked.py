@@ -11,7 +11,6 @@ from services.database.transport import DatabaseRefused
 from services.records.entries import NewPayment, NewReturn
 from services.records.readings import Read
 from tests.integration.money.model import Book
-from tests.integration.test_utility_settings import change
 from tests.integration.utility import ADMIN, Utility
 
 Json = dict[str, Any]
@@ -58,9 +57,8 @@ class WalkedUtility:
         # Payments of nobody known with their amount and day; the journals of closed months.
         self.of_nobody: dict[str, tuple[int, date]] = {}
         self.closed: dict[date, list[Json]] = {}
-        # Payments by Stripe with their intents; what is issued has a note when it is void.
+        # Payments by Stripe with their intents.
         self.intents: dict[str, str] = {}
-        change(utility, credit_notes=True)
         self.refused = 0
         self.done: dict[str, int] = {}
 
