@@ -34,6 +34,7 @@ from services.database.transports.postgres import DirectTransport
 from services.jobs import autopay
 from services.jobs.runs import JobContext
 from services.payments.stripe.client import StripePayments
+from services.payments.stripe.turns import StripeTurns
 from services.settings import load_settings
 
 SIZES: Final = (1_000, 10_000)
@@ -71,11 +72,12 @@ def main() -> None:
     for accounts in given.accounts:
         with own_database() as own, _stripe(given.answers_after) as url:
             with own.owner() as connection:
-                _sign_up(connection, accounts)
+                sign_up(connection, accounts)
             _report(own, url, accounts=accounts, processes=given.processes)
 
 
-def _sign_up(connection: psycopg.Connection[Any], accounts: int) -> None:
+def sign_up(connection: psycopg.Connection[Any], accounts: int) -> None:
+    """Fill a database with accounts that autopay is to charge, each a bill due on `DUE`."""
     fill(connection, customers=int(accounts * _FOR_EACH) + 20)
     for statement in _SIGNED_UP.format(due=DUE, accounts=accounts).split(";"):
         connection.execute(statement.encode())
@@ -124,8 +126,9 @@ def _services(dsn: str, folder: str, url: str) -> Services:
     environment = {"DATABASE_URL": dsn, "DATA_DIR": folder, "TIMEZONE": "Asia/Kolkata"}
     environment |= {"PUBLIC_URL": "https://bills.example", "STRIPE_SECRET_KEY": KEY}
     environment |= {"STRIPE_WEBHOOK_SECRET": "whsec_of_the_benchmark"}
-    providers = Providers(stripe=StripePayments(secret_key=KEY, base_url=url))
     database = DatabaseService(DirectTransport(dsn))
+    stripe = StripePayments(secret_key=KEY, base_url=url, turns=StripeTurns(database))
+    providers = Providers(stripe=stripe)
     return wire(load_settings(environment), database, providers=providers)
 
 

@@ -19,7 +19,7 @@ from services.ai.service import AiService
 from services.ai.usage import AiUsage
 from services.approvals.deciding import Approvals
 from services.autopay.autopay import Autopay
-from services.autopay.charging import A_SECOND, A_SECOND_IN_TESTS, AutopayCharging
+from services.autopay.charging import AutopayCharging
 from services.autopay.office import AutopayOffice
 from services.autopay.signing_up import AutopaySignUp
 from services.backups.check import BackupCheck
@@ -113,6 +113,7 @@ from services.payments.stripe.checkout import StripeCheckout
 from services.payments.stripe.client import StripePayments
 from services.payments.stripe.listing import StripeReading
 from services.payments.stripe.lookups import StripeLookups
+from services.payments.stripe.turns import A_SECOND, a_second_of
 from services.people.customer_links import CustomerLinks
 from services.people.hashing import PasswordHashing
 from services.people.languages import UserLanguages
@@ -594,7 +595,7 @@ def _autopay(
 ) -> Autopay:
     """Autopay; without Stripe it charges nothing, and what there was can still be ended."""
     at_stripe = StripeAutopay(stripe.client) if payments and stripe else None
-    zone = settings.timezone
+    zone, key = settings.timezone, settings.stripe_secret_key
     sign_up = AutopaySignUp(database, outbox, zone, at_stripe, settings.customer_page_address)
     return Autopay(
         sign_up=sign_up,
@@ -604,7 +605,7 @@ def _autopay(
             zone,
             sign_up,
             at_stripe,
-            A_SECOND_IN_TESTS if payments and payments.live is False else A_SECOND,
+            A_SECOND if key is None else a_second_of(key.get_secret_value()),
         ),
         office=AutopayOffice(database, sign_up),
     )

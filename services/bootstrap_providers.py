@@ -67,6 +67,7 @@ from services.messages.whatsapp import GRAPH_URL, WhatsApp
 from services.outbox.outbox import StepHandler
 from services.payments.stripe.client import StripePayments
 from services.payments.stripe.payment_links import CreateLink, LinkOnBill, PaymentLinks
+from services.payments.stripe.turns import StripeTurns, a_second_of
 from services.people.customer_links import OPEN_PATH, CustomerLinks
 from services.quantities.period import local_date
 from services.settings import Settings, SettingsError
@@ -451,6 +452,7 @@ def payment_links(
             secret_key=settings.stripe_secret_key.get_secret_value(),
             base_url=at.stripe,
             timeout_seconds=at.timeout_seconds,
+            turns=StripeTurns(database, a_second_of(settings.stripe_secret_key.get_secret_value())),
         ),
     )
 

@@ -8,7 +8,8 @@ from pages.languages.words import _, ngettext, say
 from pages.registry import CUSTOMER
 from pages.shared.format import Color, day, escaped, money
 from pages.shared.permitted import page_link
-from services.languages.sentence import N_
+from pages.shared.session import today
+from services.languages.sentence import N_, Sentence, sentence
 from services.records.customers.autopay import Charge, ChargeStatus
 
 STATUS: Final[dict[ChargeStatus, tuple[str, Color]]] = {
@@ -34,15 +35,23 @@ def show_charge(charge: Charge, *, named: bool = True) -> None:
                     query_params={"id": charge.customer_id},
                 )
             st.badge(_("To be confirmed") if charge.confirm_id else _(name), color=color)
-        amount = money(charge.amount.minor, charge.amount.currency)
-        st.markdown(f"**{escaped(amount)}** · {escaped(charge.method)}")
+        # Of what was dropped before anybody heard of it there is no amount.
+        amount = money(charge.amount.minor, charge.amount.currency) if charge.amount.minor else ""
+        heading = f"**{escaped(amount)}** · " if amount else ""
+        st.markdown(f"{heading}{escaped(charge.method)}")
         st.caption(escaped(" · ".join(_about(charge))))
+
+
+def _when(charge: Charge) -> Sentence:
+    if not charge.amount.minor:
+        return sentence("Nothing is left to be charged.")
+    return charge.progress.to_the_office(today())
 
 
 def _about(charge: Charge) -> list[str]:
     words = [_("{reference}, due {day}", reference=charge.reference, day=day(charge.due_on))]
     if charge.ended_at is None:
-        words.append(_("charged on {day}", day=day(charge.charge_on)))
+        words.append(say(_when(charge)).rstrip("."))
     if charge.attempts:
         words.append(ngettext("tried once", "tried {count} times", charge.attempts))
     if charge.detail:

@@ -9,7 +9,7 @@ from pages.registry import BILL
 from pages.shared.components import chosen_page, page_number
 from pages.shared.format import escaped, moment, money
 from pages.shared.permitted import page_link
-from pages.shared.session import may, services, zone
+from pages.shared.session import may, services, today, zone
 from services.identity.auth import Principal
 from services.identity.permissions import Permission
 from services.languages.sentence import N_
@@ -54,7 +54,10 @@ def show_spared(bill: Bill, principal: Principal) -> None:
     if bill.spared_because is None or bill.balance_minor <= 0:
         return
     with st.container(border=True):
-        st.info(_SPARED[bill.spared_because], icon=":material/pause_circle:")
+        why = _SPARED[bill.spared_because]
+        if bill.spared_because == "autopay" and bill.autopay is not None:
+            why += f" {say(bill.autopay.to_the_office(today()))}"
+        st.info(why, icon=":material/pause_circle:")
         may_collect = may(Permission.ARRANGE_ACCOUNTS)
         if bill.spared_because == "money_returned" and may_collect:
             _ask(bill, principal)

@@ -9,10 +9,10 @@ import logging
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextvars import copy_context
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from functools import partial
-from typing import Final, TypeVar
+from typing import Final
 from uuid import uuid4
 from zoneinfo import ZoneInfo
 
@@ -20,14 +20,12 @@ from services.autopay.signing_up import ACTOR, AutopaySignUp, plans
 from services.database.errors import NotFound
 from services.database.service import DatabaseService
 from services.integrations.failures import FinalFailure, TemporaryFailure
+from services.integrations.http import pause_after
 from services.outbox.outbox import Outbox
 from services.payments.stripe.autopay import StripeAutopay
-from services.payments.stripe.client import (
-    TooManyRequests,
-    UnchargeableAmount,
-    from_stripe_amount,
-)
+from services.payments.stripe.client import UnchargeableAmount, from_stripe_amount
 from services.payments.stripe.intents import IntentState, payment_id_of, words_of
+from services.payments.stripe.turns import A_SECOND, LONGEST_WAIT_OF_JOBS, turn_taken
 from services.quantities.money import UnknownCurrency
 from services.quantities.period import local_date
 from services.records.customers.autopay import Attempt, AttemptResult
@@ -37,11 +35,6 @@ log = logging.getLogger(__name__)
 # Longer than a page of tries takes, each with its time limit.
 LEASE_SECONDS: Final = 600
 PAGE: Final = 240
-# Of the hundred requests a second that Stripe takes from an account; the others are for links,
-# refunds and customers who are at their pages.
-A_SECOND: Final = 80
-# Of test mode's twenty-five.
-A_SECOND_IN_TESTS: Final = 20
 _AT_ONCE: Final = 48
 # So many are looked at together, just before they are asked for.
 _TURNS: Final = 8
@@ -49,12 +42,9 @@ _TURNS: Final = 8
 _KEPT_AT_ONCE: Final = 16
 _RETRY_SECONDS: Final = 60
 _LONGEST_RETRY_SECONDS: Final = 6 * 3600
-_MOST_PAUSES: Final = 4
-_LONGEST_PAUSE_SECONDS: Final = 60.0
 _UNEXPECTED: Final = "An unexpected error; the log has the details."
 # So long a refusal that is about our own access, not the card, is tried again.
 _REFUSED_FOR: Final = timedelta(days=1)
-_Answer = TypeVar("_Answer")
 _Asked = Future[tuple[str, AttemptResult]]
 
 
@@ -108,7 +98,8 @@ class AutopayCharging:
                     done, under_way = wait(under_way, return_when=FIRST_COMPLETED)
                     answered += self._kept(done)
                 for attempt in self._in_turn(attempts[start : start + _TURNS]):
-                    under_way.add(workers.submit(_named, attempt, ask))
+                    # In a context of its own, which knows whether somebody waits.
+                    under_way.add(workers.submit(copy_context().run, _named, attempt, ask))
                 done = {asked for asked in under_way if asked.done()}
                 if len(done) >= _KEPT_AT_ONCE:
                     under_way -= done
@@ -123,6 +114,9 @@ class AutopayCharging:
         wait_seconds, found = self.database.autopay.turns(
             attempt_ids=list(begun), a_second=self.a_second
         )
+        if wait_seconds > LONGEST_WAIT_OF_JOBS:
+            # Stripe asked for a long pause: they are taken up after it.
+            return
         for number, attempt in enumerate(found):
             if (attempt.owner, attempt.status) != begun[attempt.id]:
                 # Somebody else has settled it, or is at it.
@@ -174,13 +168,13 @@ class AutopayCharging:
             if self.stripe is None or self.sign_up.address is None:
                 raise FinalFailure("Stripe, or the public address, is not configured.")
             back = f"{self.sign_up.address}/my/autopay?from=confirmed"
-            state = self._patiently(partial(self.stripe.charge, attempt, return_url=back))
+            state = self.stripe.charge(attempt, return_url=back)
         except UnchargeableAmount as error:
             return AttemptResult(
                 status="failed", decline="amount", code="unchargeable", detail=str(error), on=on
             )
         except TemporaryFailure as error:
-            return self._away(str(error), attempt, now)
+            return self._away(error, attempt, now)
         except FinalFailure as error:
             if now - attempt.started_at < _REFUSED_FOR:
                 return self._unknown(str(error), now)
@@ -193,23 +187,12 @@ class AutopayCharging:
             return self._unknown(_UNEXPECTED, now)
         return self._result(state, now)
 
-    def _patiently(self, call: Callable[[], _Answer]) -> _Answer:
-        """Ask, and once more after the pause that Stripe asks all processes for."""
-        for number in range(_MOST_PAUSES):
-            try:
-                return call()
-            except TooManyRequests as error:
-                seconds = min(error.retry_after_seconds or 2.0**number, _LONGEST_PAUSE_SECONDS)
-                self.database.autopay.pause(seconds=seconds)
-                time.sleep(seconds)
-        return call()
-
     def _looked_up(self, attempt: Attempt, now: datetime) -> AttemptResult:
         """What became of a try; only one that Stripe does not have is asked for."""
         try:
             if self.stripe is None:
                 return self._unknown("Stripe is not configured.", now)
-            found = self._patiently(partial(self.stripe.find, attempt))
+            found = self.stripe.find(attempt)
             # It was waited for, or nobody wants it any more.
             over = attempt.status == "confirming" or not attempt.wanted
             if found is not None and found.status == "confirming" and over:
@@ -217,7 +200,7 @@ class AutopayCharging:
                 return self._called_off(here, now)
             return self._result(found, now) if found else self._asked_if_wanted(attempt, now)
         except TemporaryFailure as error:
-            return self._away(str(error), attempt, now)
+            return self._away(error, attempt, now)
         except FinalFailure as error:
             return self._unknown(str(error), now)
         except Exception:
@@ -273,12 +256,18 @@ class AutopayCharging:
         on = local_date(now, self.zone)
         return AttemptResult(status="unknown", detail=why, on=on, retry_in_seconds=3600)
 
-    def _away(self, why: str, attempt: Attempt, now: datetime) -> AttemptResult:
+    def _away(self, why: Exception, attempt: Attempt, now: datetime) -> AttemptResult:
         """Stripe did not answer: it is looked for soon, then with growing pauses."""
         waited = (now - attempt.started_at).total_seconds()
         pause = round(min(max(waited / 4, _RETRY_SECONDS), _LONGEST_RETRY_SECONDS))
         on = local_date(now, self.zone)
-        return AttemptResult(status="unknown", detail=why, on=on, retry_in_seconds=pause, away=True)
+        return AttemptResult(
+            status="unknown",
+            detail=str(why),
+            on=on,
+            retry_in_seconds=pause_after(why, at_least=pause),
+            away=True,
+        )
 
     def _keep(self, attempt: Attempt, result: AttemptResult) -> Attempt:
         return self.database.autopay.end_attempt(
@@ -287,5 +276,6 @@ class AutopayCharging:
 
 
 def _named(attempt: Attempt, ask: Callable[[Attempt], AttemptResult]) -> tuple[str, AttemptResult]:
-    """What became of a try, beside its id."""
-    return attempt.id, ask(attempt)
+    """What became of a try, beside its id; its turn was taken with those of others."""
+    with turn_taken():
+        return attempt.id, ask(attempt)

@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 from services.database.errors import IllegalChange
 from services.database.service import DatabaseService
 from services.integrations.failures import FinalFailure, TemporaryFailure
+from services.integrations.http import pause_after
 from services.outbox.outbox import Outbox
 from services.payments.stripe.autopay import StripeAutopay
 from services.quantities.period import local_date
@@ -119,7 +120,7 @@ class AutopaySignUp:
             self._look(mandate, now)
         except (TemporaryFailure, FinalFailure) as error:
             log.warning("autopay: Stripe could not be asked about a mandate: %s", error)
-            self._later(mandate)
+            self._later(mandate, error)
 
     def end(self, *, mandate_id: str, customer_id: str, actor: str, because: str) -> Mandate:
         """End it now: nothing more is charged, and Stripe forgets the card. Raises NotFound."""
@@ -174,7 +175,7 @@ class AutopaySignUp:
                 self.stripe.forget(method)
         except (TemporaryFailure, FinalFailure) as error:
             log.warning("autopay: Stripe still keeps a card that was ended: %s", error)
-            self._later(mandate)
+            self._later(mandate, error)
         else:
             self._note(mandate, "given_up" if method is None else "detached")
 
@@ -189,8 +190,10 @@ class AutopaySignUp:
     def _note(self, mandate: Mandate, result: Any) -> None:
         self.database.autopay.note_look(actor=ACTOR, mandate_id=mandate.id, result=result)
 
-    def _later(self, mandate: Mandate) -> None:
+    def _later(self, mandate: Mandate, why: Exception | None = None) -> None:
         pause = min(_PAUSE_SECONDS * 2 ** min(mandate.looks, 10), _LONGEST_PAUSE_SECONDS)
+        if why is not None:
+            pause = pause_after(why, at_least=pause)
         self.database.autopay.note_look(
             actor=ACTOR, mandate_id=mandate.id, result="later", retry_in_seconds=pause
         )

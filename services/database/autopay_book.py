@@ -236,6 +236,30 @@ class AutopayBook(Queries):
             after=after,
         )
 
+    def end_without_supply(
+        self,
+        *,
+        actor: str,
+        run: RunRef,
+        today: date,
+        limit: int,
+        outbox: Json,
+        after: str | None = None,
+    ) -> tuple[int, str | None]:
+        """End those of a page whose customers have left and that are not charged any more.
+
+        How many, and the next page.
+        """
+        return self._step(
+            "end_autopay_without_supply",
+            actor=actor,
+            run=run,
+            today=today,
+            limit=limit,
+            outbox=outbox,
+            after=after,
+        )
+
     def begin(
         self,
         *,
@@ -305,10 +329,6 @@ class AutopayBook(Queries):
         answer = self._call("autopay_turns", ids=list(attempt_ids), a_second=a_second)
         found = [Attempt.model_validate(row) for row in answer["attempts"]]
         return answer["wait_ms"] / 1000, found
-
-    def pause(self, *, seconds: float) -> None:
-        """No process asks Stripe about tries for some time, because Stripe asked for that."""
-        self._call("pause_channel", channel="stripe", ms=round(seconds * 1000))
 
     def _charges(
         self, function: str, after: ChargesAfter | None, limit: int

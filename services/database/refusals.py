@@ -32,11 +32,21 @@ REFUSALS: Final = (
     N_("Somebody else decided this line meanwhile: look at it again."),
     N_("This money left the account: it is nobody's payment."),
 )
-# Why a charge of autopay was dropped, and what became of an event of Stripe's.
+# Why autopay or a charge of it has ended, and what became of an event of Stripe's.
 OUTCOMES: Final = (
     N_("Autopay has ended."),
     N_("Nothing was due any more."),
     N_("It is above the customer's limit."),
+    N_("The bill is void."),
+    N_("It is charged by autopay."),
+    N_("The customer saved another card or account."),
+    N_("The customer ended it on their page."),
+    N_("The customer's supply has ended."),
+    N_("Autopay is switched off."),
+    N_("A charge failed: {why}"),
+    N_("The customer's bank disputes a charge."),
+    N_("It was not finished at Stripe."),
+    N_("What Stripe said of it cannot be kept: look at it at Stripe."),
     N_("Waits for its payment."),
     N_("Waits for an earlier event of its payment."),
     N_("Counted already."),

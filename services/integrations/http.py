@@ -2,6 +2,7 @@
 
 import json
 import logging
+import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -33,6 +34,12 @@ class ServiceUnavailable(TemporaryFailure):
     def __init__(self, message: str, *, retry_after_seconds: float | None = None) -> None:
         super().__init__(message)
         self.retry_after_seconds = retry_after_seconds
+
+
+def pause_after(error: Exception, *, at_least: int) -> int:
+    """After how many seconds to try again: not before the pause that was asked for is over."""
+    asked = error.retry_after_seconds if isinstance(error, ServiceUnavailable) else None
+    return max(at_least, math.ceil(asked or 0.0))
 
 
 class RequestRejected(FinalFailure):

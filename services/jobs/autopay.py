@@ -19,6 +19,8 @@ _Step = Callable[[str | None], tuple[int, str | None]]
 def run(context: JobContext) -> str:
     """Plan what is new, announce what is near, charge what is due; the run's summary.
 
+    Autopay of who has left ends.
+
     Where Stripe is not configured nothing is charged: autopay is paused, and dunning goes on.
     """
     services = context.services
@@ -30,6 +32,7 @@ def run(context: JobContext) -> str:
     pages(context, book.plan)
     announced = pages(context, book.announce)
     tried = _charge(context)
+    pages(context, book.end_without_supply)
     pages(context, book.tell_of_expiring_cards)
     return sentence(
         "Announced: {announced}. Charges tried: {tried}.",

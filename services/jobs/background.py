@@ -4,9 +4,11 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from services.database.transport import DatabaseError
+from services.payments.stripe.turns import of_a_job
 
 log = logging.getLogger(__name__)
 
@@ -27,7 +29,7 @@ class Threads:
 
     def start(self, name: str, what: Callable[[], None]) -> None:
         """Run something on a thread of its own."""
-        thread = threading.Thread(target=what, name=name, daemon=True)
+        thread = threading.Thread(target=partial(_behind_people, what), name=name, daemon=True)
         # Started under the lock: one that is not yet alive must not be taken for one that ended.
         with self._lock:
             thread.start()
@@ -49,6 +51,12 @@ class Threads:
                 names = ", ".join(thread.name for thread in alive)
                 log.warning("%s did not stop in time; what it began is continued later", names)
                 return
+
+
+def _behind_people(what: Callable[[], None]) -> None:
+    """Do something for which nobody waits."""
+    with of_a_job():
+        what()
 
 
 class Guard:

@@ -15,6 +15,7 @@ from services.database.errors import RunTakenOver
 from services.database.transport import DatabaseError, TemporaryDatabaseError
 from services.jobs.clock import Clock, utc_now
 from services.languages.sentence import sentence
+from services.payments.stripe.turns import of_a_job
 from services.quantities.period import local_date
 from services.records.jobs import JobRun, RunRef, SetAside
 from services.telemetry.context import bound
@@ -193,7 +194,8 @@ def perform(context: JobContext, work: Work) -> JobRun | None:
 
 def _performed(context: JobContext, work: Work, run: str) -> JobRun | None:
     try:
-        return _end(context, "done", work(context))
+        with of_a_job():
+            return _end(context, "done", work(context))
     except RunTakenOver:
         log.warning("%s was taken over, or slept for too long; this attempt stops", run)
     except StopRequested:

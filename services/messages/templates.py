@@ -139,6 +139,8 @@ class WriteMessage:
         past = is_past(bill, self.today())
         due = "past" if past else "before"
         said = f"{bill.balance_minor} {bill.payment_url or ''} {due} {bill.spared_because or ''}"
+        if bill.autopay is not None:
+            said += f" {bill.autopay.to_its_customer(self.today())}"
         if CHARGE in facts:
             said += f" {facts['amount_minor']}"
         # The day from which the supply may be cut counts from the day on which it is said.

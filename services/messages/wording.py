@@ -10,8 +10,9 @@ from services.messages.account_texts.autopay import (
     AUTOPAY_KINDS,
     asks_to_pay,
     autopay_text,
+    how_it_is_paid,
     is_autopaid,
-    nothing_to_do,
+    is_to_confirm,
 )
 from services.messages.account_texts.charges import CHARGES_OVERDUE, charges_beside, charges_text
 from services.messages.account_texts.statements import ACCOUNT_STATEMENT, statement_text
@@ -50,6 +51,8 @@ def how_to_pay(bill: Bill, language: Language = ENGLISH_LANGUAGE) -> str:
     _ = language.gettext
     if bill.spared_because == "bank_debit":
         return _("nothing now: your bank is paying it")
+    if is_to_confirm(bill):
+        return _("by confirming the charge on your page, under Autopay")
     if is_autopaid(bill):
         return _("nothing now: autopay pays it")
     return bill.payment_url or _(
@@ -86,7 +89,7 @@ def _issued(bill: Bill, facts: Mapping[str, str], language: Language) -> str:
     used = f"{ready} {_used(bill, language)}"
     if bill.balance_minor <= 0:
         return " ".join([used, _("There is nothing to pay.")])
-    if why := _nothing_to_do(bill, language):
+    if why := _nothing_to_do(bill, facts, language):
         return f"{used} {why}"
     parts = [used]
     if bill.amount_paid_minor:
@@ -303,7 +306,7 @@ def in_their_place(correction: Correction, language: Language) -> str:
 def _left(bill: Bill, facts: Mapping[str, str], language: Language) -> str:
     _ = language.gettext
     left, reference = bill.money(bill.balance_minor), bill.reference
-    if why := _nothing_to_do(bill, language):
+    if why := _nothing_to_do(bill, facts, language):
         said = _(
             "{left} of your electricity bill {reference} is open.", left=left, reference=reference
         )
@@ -331,10 +334,10 @@ def _left(bill: Bill, facts: Mapping[str, str], language: Language) -> str:
     return f"{said}\n{_where(bill, language)}"
 
 
-def _nothing_to_do(bill: Bill, language: Language) -> str:
+def _nothing_to_do(bill: Bill, facts: Mapping[str, str], language: Language) -> str:
     """That a bank or autopay is about to pay a bill; nothing where neither does."""
     if is_autopaid(bill):
-        return nothing_to_do(bill, language)
+        return how_it_is_paid(bill, facts, language)
     return language.gettext(_BANK_PAYS) if bill.spared_because == "bank_debit" else ""
 
 

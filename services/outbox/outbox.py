@@ -16,6 +16,7 @@ from uuid import NAMESPACE_URL, uuid4
 from services.database.errors import LeaseLost
 from services.database.service import DatabaseService
 from services.integrations.failures import FinalFailure, TemporaryFailure
+from services.integrations.http import pause_after
 from services.outbox.steps import (
     COMES_AFTER,
     FINAL,
@@ -89,6 +90,8 @@ class _Pass:
     queued: bool = False
     # When it is to be looked at again, where it waits for a time.
     again_in_seconds: int = QUEUED_SECONDS
+    # The longest pause that a service asked for.
+    asked_seconds: int = 0
 
     def takes(self, step: int, state: StepState) -> bool:
         """Whether a step is still to do, one of this look's, and there is time left."""
@@ -259,6 +262,7 @@ class Outbox:
             return StepState(status="failed", detail=str(error)), None
         except TemporaryFailure as error:
             found.failed = True
+            found.asked_seconds = pause_after(error, at_least=found.asked_seconds)
             state = self._try_later(work, str(error))
             given_up = state.status == "failed"
             words = "step %d (%s) given up" if given_up else "step %d (%s) failed for now"
@@ -317,7 +321,7 @@ def _next_try(work: OutboxEntry, *, is_open: bool, release: _Pass | None) -> dic
     if not is_open:
         return {"attempts": work.attempts + 1}
     if release.failed or not (release.ended or release.queued):
-        pause = pause_seconds(work.attempts)
+        pause = max(pause_seconds(work.attempts), release.asked_seconds)
         return {"attempts": work.attempts + 1, "retry_in_seconds": pause}
     # Other steps than those of this look are still to do, and due as they were.
     return {"attempts": work.attempts} | (

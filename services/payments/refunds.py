@@ -16,6 +16,7 @@ from services.database.transport import DatabaseError
 from services.identity.auth import Principal, require
 from services.identity.permissions import Permission
 from services.integrations.failures import FinalFailure, TemporaryFailure
+from services.integrations.http import pause_after
 from services.languages.sentence import sentence
 from services.outbox.outbox import MAX_ATTEMPTS, pause_seconds
 from services.payments.entry_forms import check_reference
@@ -195,7 +196,7 @@ class Refunds(PaymentCorrections):
         except FinalFailure as refused:
             outcome = ReturnOutcome(status="failed", error=str(refused))
         except TemporaryFailure as away:
-            outcome = _later(row, str(away))
+            outcome = _later(row, str(away), away)
         except DatabaseError:
             raise
         except Exception:
@@ -249,11 +250,13 @@ def _in_words(payment: Payment, back: Money) -> str:
     )
 
 
-def _later(row: PaymentReturn, reason: str) -> ReturnOutcome:
+def _later(row: PaymentReturn, reason: str, why: Exception | None = None) -> ReturnOutcome:
     if row.attempts + 1 >= MAX_ATTEMPTS:
         error = sentence(
             "given up after {attempts} attempts: {reason}", attempts=MAX_ATTEMPTS, reason=reason
         )
         return ReturnOutcome(status="failed", error=error)
     pause = pause_seconds(row.attempts)
+    if why is not None:
+        pause = pause_after(why, at_least=pause)
     return ReturnOutcome(status="pending", error=reason, retry_in_seconds=pause)

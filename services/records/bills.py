@@ -12,6 +12,7 @@ from services.quantities.money import Money
 from services.quantities.quality import Quality
 from services.rating import BillLine, NetBill, RatedBill
 from services.records.base import Record
+from services.records.customers.debits import BillAutopay
 from services.records.intervals import NO_DAYS, PackedDays
 from services.records.readings import (
     Installation,
@@ -139,6 +140,8 @@ class Bill(BillSummary):
     held_because: str | None = None
     # Why nobody is pressed for it now: the bank is paying it, or its money went back.
     spared_because: SparedBecause | None = None
+    # How autopay stands that is to pay it.
+    autopay: BillAutopay | None = None
     # How the reads at which it opens and closes came about, and how sure they are.
     opening_source: ReadingSource = "field"
     closing_source: ReadingSource = "field"

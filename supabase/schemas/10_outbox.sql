@@ -180,7 +180,7 @@ CREATE TABLE public.message_rates (
     free_at timestamp with time zone DEFAULT now() NOT NULL
 );
 
-COMMENT ON TABLE public.message_rates IS 'Of each channel, and of autopay at Stripe, when the next message or request may leave, by the database''s clock. Whoever sends one moves it on under its lock, so that all processes together keep the rate, and what was not used is not saved up.';
+COMMENT ON TABLE public.message_rates IS 'Of each channel, and of Stripe, when the next message or request may leave, by the database''s clock: of Stripe for the jobs, and for somebody who waits. Whoever sends one moves it on under its lock, so that all processes together keep the rate, and what was not used is not saved up.';
 
 ALTER TABLE ONLY public.message_rates
     ADD CONSTRAINT message_rates_pkey PRIMARY KEY (channel);

@@ -112,8 +112,6 @@ ALTER TABLE ONLY public.ledger_entries
 
 CREATE INDEX ledger_entries_by_hand ON public.ledger_entries USING btree (customer_id, created_at DESC) WHERE ((book = 'account'::text) AND (kind = ANY (ARRAY['credit'::text, 'credit_undone'::text, 'fee'::text, 'fee_undone'::text, 'deposit_used'::text, 'opening_balance'::text, 'opening_balance_undone'::text])));
 
-CREATE INDEX ledger_entries_charges ON public.ledger_entries USING btree (customer_id) WHERE ((book = 'account'::text) AND (kind = ANY (ARRAY['fee'::text, 'opening_balance'::text])) AND (amount_minor > 0));
-
 CREATE INDEX ledger_entries_credits ON public.ledger_entries USING btree (on_date, posting_no) WHERE (kind = ANY (ARRAY['credit'::text, 'credit_undone'::text]));
 
 CREATE INDEX ledger_entries_in_order ON public.ledger_entries USING brin (posting_no) WITH (pages_per_range='16', autosummarize='on');
@@ -143,6 +141,7 @@ CREATE TABLE public.open_items (
     order_on date NOT NULL,
     amount_minor bigint NOT NULL,
     open_minor bigint NOT NULL,
+    is_charge boolean DEFAULT false NOT NULL,
     CONSTRAINT open_items_amount_minor_check CHECK ((amount_minor <> 0)),
     CONSTRAINT open_items_check CHECK (((open_minor >= LEAST(amount_minor, (0)::bigint)) AND (open_minor <= GREATEST(amount_minor, (0)::bigint))))
 );
@@ -151,8 +150,12 @@ COMMENT ON TABLE public.open_items IS 'What of each entry is not yet allocated: 
 
 COMMENT ON COLUMN public.open_items.order_on IS 'Oldest first is by this date: of a bill the end of its period.';
 
+COMMENT ON COLUMN public.open_items.is_charge IS 'A fee or an opening balance of the account, which is dunned beside its bills.';
+
 ALTER TABLE ONLY public.open_items
     ADD CONSTRAINT open_items_pkey PRIMARY KEY (entry_id);
+
+CREATE INDEX open_items_charges ON public.open_items USING btree (customer_id) WHERE (is_charge AND (open_minor > 0));
 
 CREATE INDEX open_items_of_credits ON public.open_items USING btree (entry_id) WHERE (open_minor < 0);
 
@@ -1934,6 +1937,30 @@ COMMENT ON FUNCTION private.check_open_items() IS 'A new open item is of a ledge
 REVOKE ALL ON FUNCTION private.check_open_items() FROM PUBLIC;
 GRANT ALL ON FUNCTION private.check_open_items() TO service_role;
 
+CREATE FUNCTION private.post_bill_rows(p_bills private.new_entry[]) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    AS $$
+declare
+    v_customers uuid[];
+begin
+    perform private.post_rows(p_bills);
+    -- Only where a credit is open is there anything to pay with.
+    v_customers := array(
+        select distinct o.customer_id
+        from unnest(p_bills) b join public.open_items o on o.customer_id = b.customer_id and o.open_minor < 0);
+    if v_customers <> '{}' then
+        perform private.settle(v_customers);
+    end if;
+end $$;
+
+COMMENT ON FUNCTION private.post_bill_rows(p_bills private.new_entry[]) IS 'Posts bills on their accounts, and pays them with what is open there.';
+
+REVOKE ALL ON FUNCTION private.post_bill_rows(p_bills private.new_entry[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.post_bill_rows(p_bills private.new_entry[]) TO service_role;
+
 CREATE FUNCTION private.post_rows(p_entries private.new_entry[]) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -1974,8 +2001,9 @@ begin
                p.bill_id, p.payment_id, p.return_id, p.undoes_id, p.on_date, p.note, current_setting('billing.actor')
         from placed p order by p.position
     )
-    insert into public.open_items (entry_id, customer_id, book, currency, entry_no, order_on, amount_minor, open_minor)
-    select p.id, p.customer_id, p.book, p.currency, p.entry_no, p.order_on, p.amount_minor, p.amount_minor
+    insert into public.open_items (entry_id, customer_id, book, currency, entry_no, order_on, amount_minor, open_minor, is_charge)
+    select p.id, p.customer_id, p.book, p.currency, p.entry_no, p.order_on, p.amount_minor, p.amount_minor,
+           p.book = 'account' and p.kind in ('fee', 'opening_balance') and p.amount_minor > 0
     from placed p
     where p.amount_minor <> 0;
 end $$;
@@ -1984,30 +2012,6 @@ COMMENT ON FUNCTION private.post_rows(p_entries private.new_entry[]) IS 'Posts e
 
 REVOKE ALL ON FUNCTION private.post_rows(p_entries private.new_entry[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.post_rows(p_entries private.new_entry[]) TO service_role;
-
-CREATE FUNCTION private.post_bill_rows(p_bills private.new_entry[]) RETURNS void
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    SET enable_hashjoin TO 'off'
-    SET enable_mergejoin TO 'off'
-    AS $$
-declare
-    v_customers uuid[];
-begin
-    perform private.post_rows(p_bills);
-    -- Only where a credit is open is there anything to pay with.
-    v_customers := array(
-        select distinct o.customer_id
-        from unnest(p_bills) b join public.open_items o on o.customer_id = b.customer_id and o.open_minor < 0);
-    if v_customers <> '{}' then
-        perform private.settle(v_customers);
-    end if;
-end $$;
-
-COMMENT ON FUNCTION private.post_bill_rows(p_bills private.new_entry[]) IS 'Posts bills on their accounts, and pays them with what is open there.';
-
-REVOKE ALL ON FUNCTION private.post_bill_rows(p_bills private.new_entry[]) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.post_bill_rows(p_bills private.new_entry[]) TO service_role;
 
 CREATE FUNCTION private.sums_of_open(p_rows text) RETURNS text
     LANGUAGE sql IMMUTABLE

@@ -238,124 +238,6 @@ ALTER TABLE ONLY public.work_orders
 ALTER TABLE ONLY public.work_orders
     ADD CONSTRAINT work_orders_service_point_id_fkey FOREIGN KEY (service_point_id) REFERENCES public.service_points(id);
 
-CREATE VIEW public.bill_list WITH (security_invoker='true') AS
- SELECT b.id,
-    b.number,
-    b.meter_id,
-    m.serial AS meter_serial,
-    b.customer_id,
-    c.account_no,
-    c.name AS customer_name,
-    c.address,
-    b.tariff_version_id,
-    t.code AS tariff_code,
-    t.name AS tariff_name,
-    b.opening_reading_id,
-    b.closing_reading_id,
-    b.period_start,
-    b.period_end,
-    b.opening_wh,
-    b.closing_wh,
-    b.consumption_wh,
-    b.multiplier_milli,
-    b.currency,
-    b.lines,
-    b.subtotal_minor,
-    b.tax_minor,
-    b.total_minor,
-    b.amount_paid_minor,
-        CASE
-            WHEN (b.status = 'void'::text) THEN (0)::bigint
-            ELSE (b.total_minor - b.amount_paid_minor)
-        END AS balance_minor,
-        CASE
-            WHEN (b.status = 'void'::text) THEN 'void'::text
-            WHEN (b.status = 'draft'::text) THEN 'draft'::text
-            WHEN (b.amount_paid_minor >= b.total_minor) THEN 'paid'::text
-            WHEN (b.overdue_since IS NOT NULL) THEN 'overdue'::text
-            WHEN (b.amount_paid_minor > 0) THEN 'partially_paid'::text
-            ELSE 'issued'::text
-        END AS status,
-    b.issued_at,
-    b.issued_on,
-    b.due_date,
-    b.overdue_since,
-    b.payment_url,
-    b.reissue_no,
-    b.void_reason,
-    b.created_at,
-    lower(concat_ws(' '::text, private.invoice_reference(b.number), c.account_no, c.name, m.serial)) AS search,
-    b.usage,
-    b.replaces_id,
-    ( SELECT r.id
-           FROM public.bills r
-          WHERE (r.replaces_id = b.id)) AS replaced_by_id,
-    b.held_because,
-    ( SELECT s.reason
-           FROM public.spared_bills s
-          WHERE ((s.bill_id = b.id) AND (s.released_at IS NULL) AND ((s.until IS NULL) OR (s.until > now())))
-          ORDER BY s.reason DESC
-         LIMIT 1) AS spared_because,
-    b.agreement_id,
-        CASE
-            WHEN (b.segments IS NOT NULL) THEN ( SELECT jsonb_agg((x.value || jsonb_build_object('meter_serial', y.serial, 'opened_on', o.read_on, 'opening_source', o.source, 'closed_on', e.read_on, 'closing_source', e.source, 'opening_quality', private.quality_of_reading(o.source, 'accepted'::text, o.is_opening, o.supersedes_id,
-                    CASE o.status
-                        WHEN 'accepted'::text THEN o.decided_at
-                        ELSE NULL::timestamp with time zone
-                    END, o.validation), 'closing_quality', private.quality_of_reading(e.source, 'accepted'::text, e.is_opening, e.supersedes_id,
-                    CASE e.status
-                        WHEN 'accepted'::text THEN e.decided_at
-                        ELSE NULL::timestamp with time zone
-                    END, e.validation))) ORDER BY x.ordinality) AS jsonb_agg
-               FROM (((jsonb_array_elements(b.segments) WITH ORDINALITY x(value, ordinality)
-                 JOIN public.meters y ON ((y.id = ((x.value ->> 'meter_id'::text))::uuid)))
-                 JOIN public.readings o ON ((o.id = ((x.value ->> 'opening_reading_id'::text))::uuid)))
-                 JOIN public.readings e ON ((e.id = ((x.value ->> 'closing_reading_id'::text))::uuid))))
-            ELSE NULL::jsonb
-        END AS segments,
-    p.id AS service_point_id,
-    p.code AS service_point_code,
-    p.address AS service_address,
-    ( SELECT o.source
-           FROM public.readings o
-          WHERE (o.id = b.opening_reading_id)) AS opening_source,
-    ( SELECT e.source
-           FROM public.readings e
-          WHERE (e.id = b.closing_reading_id)) AS closing_source,
-    ( SELECT private.quality_of_reading(o.source, 'accepted'::text, o.is_opening, o.supersedes_id,
-                CASE o.status
-                    WHEN 'accepted'::text THEN o.decided_at
-                    ELSE NULL::timestamp with time zone
-                END, o.validation) AS quality_of_reading
-           FROM public.readings o
-          WHERE (o.id = b.opening_reading_id)) AS opening_quality,
-    ( SELECT private.quality_of_reading(e.source, 'accepted'::text, e.is_opening, e.supersedes_id,
-                CASE e.status
-                    WHEN 'accepted'::text THEN e.decided_at
-                    ELSE NULL::timestamp with time zone
-                END, e.validation) AS quality_of_reading
-           FROM public.readings e
-          WHERE (e.id = b.closing_reading_id)) AS closing_quality
-   FROM ((((((public.bills b
-     JOIN public.meters m ON ((m.id = b.meter_id)))
-     JOIN public.customers c ON ((c.id = b.customer_id)))
-     JOIN public.tariff_versions v ON ((v.id = b.tariff_version_id)))
-     JOIN public.tariffs t ON ((t.id = v.tariff_id)))
-     JOIN public.service_agreements a ON ((a.id = b.agreement_id)))
-     JOIN public.service_points p ON ((p.id = a.service_point_id)));
-
-COMMENT ON COLUMN public.bill_list.status IS 'The status people see, derived: void, draft, paid (nothing left to pay), overdue, partially_paid, issued.';
-
-COMMENT ON COLUMN public.bill_list.opening_source IS 'How the read at which it opens came about: field, smart, imported, customer or estimated.';
-
-COMMENT ON COLUMN public.bill_list.closing_source IS 'How the read at which it closes came about.';
-
-COMMENT ON COLUMN public.bill_list.opening_quality IS 'How sure the read is at which it opens: a code of ESPI.';
-
-COMMENT ON COLUMN public.bill_list.closing_quality IS 'How sure the read is at which it closes.';
-
-GRANT SELECT,INSERT,REFERENCES,MAINTAIN,UPDATE ON TABLE public.bill_list TO service_role;
-
 CREATE VIEW public.returned_bill_list WITH (security_invoker='true') AS
  SELECT b.id AS bill_id,
     b.number AS bill_number,
@@ -1112,33 +994,6 @@ COMMENT ON FUNCTION private.overdue_notices_due(p_bills uuid[], p_today date) IS
 REVOKE ALL ON FUNCTION private.overdue_notices_due(p_bills uuid[], p_today date) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.overdue_notices_due(p_bills uuid[], p_today date) TO service_role;
 
-CREATE FUNCTION private.accounts_in_arrears(p_after uuid, p_limit integer) RETURNS uuid[]
-    LANGUAGE plpgsql STABLE
-    SET search_path TO ''
-    SET enable_seqscan TO 'off'
-    AS $$
-declare
-    v_after constant uuid := coalesce(p_after, '00000000-0000-0000-0000-000000000000'::uuid);
-begin
-    return array(
-        select x.customer_id
-        from ((select distinct b.customer_id from public.bills b
-               where b.status = 'issued' and b.amount_paid_minor < b.total_minor and b.overdue_since is not null
-                 and b.customer_id > v_after
-               order by 1 limit p_limit)
-              union
-              (select distinct e.customer_id from public.ledger_entries e
-               where e.book = 'account' and e.kind in ('fee', 'opening_balance') and e.amount_minor > 0 and e.customer_id > v_after
-                 and exists (select 1 from public.open_items o where o.entry_id = e.id and o.open_minor > 0 offset 0)
-               order by 1 limit p_limit)) x
-        order by 1 limit p_limit);
-end $$;
-
-COMMENT ON FUNCTION private.accounts_in_arrears(p_after uuid, p_limit integer) IS 'The next accounts, by id, that have overdue bills or open charges.';
-
-REVOKE ALL ON FUNCTION private.accounts_in_arrears(p_after uuid, p_limit integer) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.accounts_in_arrears(p_after uuid, p_limit integer) TO service_role;
-
 CREATE FUNCTION private.dunning_due(p_customers uuid[], p_today date) RETURNS TABLE(customer_id uuid, currency text, bill_id uuid, occasion text, step text, action text, day integer, policy_id uuid, due_date date, amount_minor bigint, bills integer, fee_minor bigint, tax_minor bigint, notice_days integer, wait text)
     LANGUAGE plpgsql STABLE
     SET search_path TO ''
@@ -1252,6 +1107,32 @@ COMMENT ON FUNCTION private.dunning_due(p_customers uuid[], p_today date) IS 'Of
 
 REVOKE ALL ON FUNCTION private.dunning_due(p_customers uuid[], p_today date) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.dunning_due(p_customers uuid[], p_today date) TO service_role;
+
+CREATE FUNCTION private.accounts_in_arrears(p_after uuid, p_limit integer) RETURNS uuid[]
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    SET enable_seqscan TO 'off'
+    AS $$
+declare
+    v_after constant uuid := coalesce(p_after, '00000000-0000-0000-0000-000000000000'::uuid);
+begin
+    return array(
+        select x.customer_id
+        from ((select distinct b.customer_id from public.bills b
+               where b.status = 'issued' and b.amount_paid_minor < b.total_minor and b.overdue_since is not null
+                 and b.customer_id > v_after
+               order by 1 limit p_limit)
+              union
+              (select distinct o.customer_id from public.open_items o
+               where o.is_charge and o.open_minor > 0 and o.customer_id > v_after
+               order by 1 limit p_limit)) x
+        order by 1 limit p_limit);
+end $$;
+
+COMMENT ON FUNCTION private.accounts_in_arrears(p_after uuid, p_limit integer) IS 'The next accounts, by id, that have overdue bills or open charges.';
+
+REVOKE ALL ON FUNCTION private.accounts_in_arrears(p_after uuid, p_limit integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.accounts_in_arrears(p_after uuid, p_limit integer) TO service_role;
 
 CREATE FUNCTION public.dunning_of_account(p jsonb) RETURNS jsonb
     LANGUAGE sql STABLE
@@ -1596,7 +1477,8 @@ CREATE FUNCTION public.why_unsaid(p jsonb) RETURNS jsonb
                 then 'it is paid by now' else '' end
             when x.kind = 'autopay_notice' then case when exists (
                 select 1 from public.autopay_charges c
-                where c.id::text = split_part(coalesce(p ->> 'occasion', ''), '/', 1) and c.status = 'announced')
+                where c.id::text = split_part(coalesce(p ->> 'occasion', ''), '/', 1) and c.status = 'announced'
+                  and exists (select 1 from private.autopay_amounts(array[c.id]) a where a.amount_minor > 0))
                 then '' else 'nothing is charged any more' end
             -- A credit note is a document that the customer gets whatever became of the bills since.
             when x.kind = 'bill_corrected' and exists (
@@ -1716,42 +1598,6 @@ COMMENT ON FUNCTION public.arrears_page(p jsonb) IS 'Accounts that owe something
 REVOKE ALL ON FUNCTION public.arrears_page(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.arrears_page(p jsonb) TO service_role;
 
-CREATE FUNCTION private.due_charges_of(p_customers uuid[], p_today date) RETURNS TABLE(customer_id uuid, currency text, occasion text, due_date date, open_minor bigint, bill_id uuid)
-    LANGUAGE plpgsql STABLE
-    SET search_path TO ''
-    AS $$
-#variable_conflict use_column
-begin
-    return query
-    with charges as materialized (
-        select e.customer_id, e.currency, e.id, e.on_date, e.entry_no, o.open_minor
-        from public.ledger_entries e
-        join public.open_items o on o.entry_id = e.id and o.open_minor > 0
-        where e.customer_id = any (p_customers) and e.book = 'account' and e.kind in ('fee', 'opening_balance') and e.amount_minor > 0
-    ), first as materialized (
-        select distinct on (c.customer_id, c.currency) c.* from charges c order by c.customer_id, c.currency, c.on_date, c.entry_no
-    ), anchors as materialized (
-        -- Messages hang on a bill: on the one that was there when the charge was made, else on the next.
-        select f.customer_id, f.currency, f.id as entry_id, b.id,
-               -- As bills would be, where there is none.
-               coalesce(b.term, (select (s.settings ->> 'due_days')::integer from public.utility_settings s
-                                 order by s.version desc limit 1), 15) as term
-        from first f
-        left join lateral (
-            select x.id, greatest(0, x.due_date - x.issued_on) as term from public.bills x
-            where x.customer_id = f.customer_id and x.currency = f.currency and x.status = 'issued'
-            order by x.issued_on <= f.on_date desc, abs(x.issued_on - f.on_date), x.id limit 1) b on true)
-    select c.customer_id, c.currency, 'charges-' || a.entry_id, min(c.on_date) + a.term, sum(c.open_minor)::bigint, a.id
-    from charges c join anchors a on a.customer_id = c.customer_id and a.currency = c.currency
-    where c.on_date + a.term < p_today
-    group by c.customer_id, c.currency, a.entry_id, a.term, a.id;
-end $$;
-
-COMMENT ON FUNCTION private.due_charges_of(p_customers uuid[], p_today date) IS 'What is open and due on some accounts beside their bills, such as fees and opening balances: as one debt, which is that of the oldest of them. A charge is due after as many days as the account''s bills are, or would be: bill_id is null where it has none.';
-
-REVOKE ALL ON FUNCTION private.due_charges_of(p_customers uuid[], p_today date) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.due_charges_of(p_customers uuid[], p_today date) TO service_role;
-
 CREATE FUNCTION public.dunning_history(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql STABLE
     SET search_path TO ''
@@ -1787,6 +1633,42 @@ COMMENT ON FUNCTION public.dunning_history(p jsonb) IS 'Steps that were taken, t
 
 REVOKE ALL ON FUNCTION public.dunning_history(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.dunning_history(p jsonb) TO service_role;
+
+CREATE FUNCTION private.due_charges_of(p_customers uuid[], p_today date) RETURNS TABLE(customer_id uuid, currency text, occasion text, due_date date, open_minor bigint, bill_id uuid)
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+#variable_conflict use_column
+begin
+    return query
+    with charges as materialized (
+        select e.customer_id, e.currency, e.id, e.on_date, e.entry_no, o.open_minor
+        from public.open_items o
+        join public.ledger_entries e on e.id = o.entry_id
+        where o.customer_id = any (p_customers) and o.is_charge and o.open_minor > 0
+    ), first as materialized (
+        select distinct on (c.customer_id, c.currency) c.* from charges c order by c.customer_id, c.currency, c.on_date, c.entry_no
+    ), anchors as materialized (
+        -- Messages hang on a bill: on the one that was there when the charge was made, else on the next.
+        select f.customer_id, f.currency, f.id as entry_id, b.id,
+               -- As bills would be, where there is none.
+               coalesce(b.term, (select (s.settings ->> 'due_days')::integer from public.utility_settings s
+                                 order by s.version desc limit 1), 15) as term
+        from first f
+        left join lateral (
+            select x.id, greatest(0, x.due_date - x.issued_on) as term from public.bills x
+            where x.customer_id = f.customer_id and x.currency = f.currency and x.status = 'issued'
+            order by x.issued_on <= f.on_date desc, abs(x.issued_on - f.on_date), x.id limit 1) b on true)
+    select c.customer_id, c.currency, 'charges-' || a.entry_id, min(c.on_date) + a.term, sum(c.open_minor)::bigint, a.id
+    from charges c join anchors a on a.customer_id = c.customer_id and a.currency = c.currency
+    where c.on_date + a.term < p_today
+    group by c.customer_id, c.currency, a.entry_id, a.term, a.id;
+end $$;
+
+COMMENT ON FUNCTION private.due_charges_of(p_customers uuid[], p_today date) IS 'What is open and due on some accounts beside their bills, such as fees and opening balances: as one debt, which is that of the oldest of them. A charge is due after as many days as the account''s bills are, or would be: bill_id is null where it has none.';
+
+REVOKE ALL ON FUNCTION private.due_charges_of(p_customers uuid[], p_today date) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.due_charges_of(p_customers uuid[], p_today date) TO service_role;
 
 CREATE FUNCTION public.dunning_preview(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql STABLE
@@ -1867,13 +1749,11 @@ declare
     v_some uuid[];
     v_found uuid[] := '{}';
 begin
-    -- Some at a time, by the index of charges: whether they are due is worked out for all of these together.
+    -- Some at a time, by the index of open charges: whether they are due is worked out for all of these together.
     loop
         v_some := array(
-            select distinct e.customer_id from public.ledger_entries e
-            where e.book = 'account' and e.kind in ('fee', 'opening_balance') and e.amount_minor > 0 and e.customer_id > v_after
-              and exists (select 1 from public.open_items o where o.entry_id = e.id and o.open_minor > 0 offset 0)
-            order by 1 limit 500);
+            select distinct o.customer_id from public.open_items o
+            where o.is_charge and o.open_minor > 0 and o.customer_id > v_after order by 1 limit 500);
         v_found := v_found || array(
             select distinct c.customer_id from private.due_charges_of(v_some, p_today) c
             where not exists (select 1 from public.bills b

@@ -262,6 +262,23 @@ end $$;
 REVOKE ALL ON FUNCTION private.reinstate_dispute(y public.payments, e public.stripe_events) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.reinstate_dispute(y public.payments, e public.stripe_events) TO service_role;
 
+CREATE FUNCTION public.pause_stripe(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    insert into public.message_rates as r (channel, free_at)
+    select c, clock_timestamp() + (p ->> 'ms')::integer * interval '1 millisecond'
+    from unnest(array['stripe', 'stripe, for somebody']) c order by c
+    on conflict (channel) do update set free_at = greatest(r.free_at, excluded.free_at);
+    return '{}'::jsonb;
+end $$;
+
+COMMENT ON FUNCTION public.pause_stripe(p jsonb) IS 'No process asks Stripe for anything for some time, because Stripe asked for that: {ms}.';
+
+REVOKE ALL ON FUNCTION public.pause_stripe(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.pause_stripe(p jsonb) TO service_role;
+
 CREATE FUNCTION public.record_reconciliation(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -767,6 +784,44 @@ COMMENT ON FUNCTION private.stripe_event_is(p_word text) IS 'The condition that 
 
 REVOKE ALL ON FUNCTION private.stripe_event_is(p_word text) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.stripe_event_is(p_word text) TO service_role;
+
+CREATE FUNCTION public.stripe_turn(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_between constant interval := interval '1 second' / (p ->> 'a_second')::integer;
+    v_for_somebody constant boolean := (p ->> 'for_somebody')::boolean;
+    v_most constant interval := (p ->> 'most_ms')::integer * interval '1 millisecond';
+    v_now timestamptz;
+    v_from timestamptz;
+begin
+    insert into public.message_rates (channel, free_at) values ('stripe', '-infinity'), ('stripe, for somebody', '-infinity')
+    on conflict (channel) do nothing;
+    -- Whoever takes a turn locks the first of them, so that all do so one after another.
+    perform 1 from public.message_rates r where r.channel = 'stripe' for update;
+    v_now := clock_timestamp();
+    select r.free_at into v_from from public.message_rates r
+    where r.channel = case when v_for_somebody then 'stripe, for somebody' else 'stripe' end;
+    -- Stripe asks nobody to wait for an hour: such a time was set by a wrong clock.
+    v_from := case when v_from < v_now + interval '1 hour' then greatest(v_from, v_now) else v_now end;
+    if v_from - v_now > v_most then
+        return jsonb_build_object('wait_ms', ceil(extract(epoch from v_from - v_now) * 1000)::integer, 'taken', false);
+    end if;
+    if v_for_somebody then
+        update public.message_rates set free_at = v_from + v_between where channel = 'stripe, for somebody';
+    end if;
+    -- The turn of somebody who waits is one that the jobs do not get.
+    update public.message_rates r
+    set free_at = case when r.free_at < v_now + interval '1 hour' then greatest(r.free_at, v_now) else v_now end + v_between
+    where r.channel = 'stripe';
+    return jsonb_build_object('wait_ms', ceil(extract(epoch from v_from - v_now) * 1000)::integer, 'taken', true);
+end $$;
+
+COMMENT ON FUNCTION public.stripe_turn(p jsonb) IS 'The turn of a request at Stripe, at the rate of all processes together: {a_second, for_somebody: whether somebody waits for it, who then goes before the jobs, most_ms: who would wait longer takes none} -> {wait_ms: until its turn, taken}.';
+
+REVOKE ALL ON FUNCTION public.stripe_turn(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.stripe_turn(p jsonb) TO service_role;
 
 CREATE TRIGGER audit_insert AFTER INSERT ON public.payment_links REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.audit();
 

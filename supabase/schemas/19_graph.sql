@@ -76,56 +76,6 @@ CREATE VIEW private.graph_readings WITH (security_invoker='true') AS
 
 GRANT SELECT ON TABLE private.graph_readings TO service_role;
 
-CREATE VIEW private.graph_bills WITH (security_invoker='true') AS
- SELECT b.id,
-    b.number,
-    l.status,
-    b.meter_id,
-    b.tariff_version_id,
-    b.opening_reading_id,
-    b.closing_reading_id,
-    b.period_start,
-    b.period_end,
-    b.consumption_wh,
-    b.currency,
-    b.total_minor,
-    b.agreement_id,
-        CASE
-            WHEN (b.segments IS NULL) THEN '[]'::jsonb
-            ELSE ( SELECT COALESCE(jsonb_agg(DISTINCT (x.value ->> 'meter_id'::text)), '[]'::jsonb) AS "coalesce"
-               FROM jsonb_array_elements(b.segments) x(value)
-              WHERE (((x.value ->> 'meter_id'::text))::uuid <> b.meter_id))
-        END AS earlier_meter_ids,
-        CASE
-            WHEN (b.segments IS NULL) THEN '[]'::jsonb
-            ELSE ( SELECT COALESCE(jsonb_agg(DISTINCT r.id), '[]'::jsonb) AS "coalesce"
-               FROM (jsonb_array_elements(b.segments) x(value)
-                 CROSS JOIN LATERAL ( VALUES ((x.value ->> 'opening_reading_id'::text)), ((x.value ->> 'closing_reading_id'::text))) r(id))
-              WHERE ((r.id)::uuid <> ALL (ARRAY[b.opening_reading_id, b.closing_reading_id])))
-        END AS inner_reading_ids,
-    COALESCE(((b.usage ->> 'export_wh'::text))::bigint, ( SELECT (sum(((x.value ->> 'export_wh'::text))::bigint))::bigint AS sum
-           FROM jsonb_array_elements((b.usage -> 'parts'::text)) x(value))) AS exported_wh,
-    ((b.usage #>> '{trued_up,start}'::text[]))::date AS settled_from,
-    w.piece_starts,
-    w.piece_ends,
-    w.piece_wh
-   FROM ((public.bills b
-     JOIN public.bill_list l ON ((l.id = b.id)))
-     LEFT JOIN LATERAL ( SELECT jsonb_agg(x.starts ORDER BY x.starts, x.ends, x.wh) AS piece_starts,
-            jsonb_agg(x.ends ORDER BY x.starts, x.ends, x.wh) AS piece_ends,
-            jsonb_agg(x.wh ORDER BY x.starts, x.ends, x.wh) AS piece_wh
-           FROM ( SELECT (((b.usage #>> '{trued_up,start}'::text[]))::date - '1970-01-01'::date) AS starts,
-                    (b.period_end - '1970-01-01'::date) AS ends,
-                    ((b.usage #>> '{trued_up,wh}'::text[]))::bigint AS wh
-                UNION ALL
-                 SELECT (s.period_start - '1970-01-01'::date),
-                    (s.period_end - '1970-01-01'::date),
-                    (- s.consumption_wh)
-                   FROM public.bills s
-                  WHERE ((s.agreement_id = b.agreement_id) AND (s.status <> 'void'::text) AND (s.period_end <= b.period_start) AND (s.period_start >= ((b.usage #>> '{trued_up,start}'::text[]))::date))) x) w ON ((b.usage ? 'trued_up'::text)));
-
-GRANT SELECT ON TABLE private.graph_bills TO service_role;
-
 CREATE VIEW private.graph_payments WITH (security_invoker='true') AS
  SELECT (md5(((c.payment_id)::text || (d.bill_id)::text)))::uuid AS id,
     d.bill_id,

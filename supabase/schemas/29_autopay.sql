@@ -275,6 +275,208 @@ ALTER TABLE ONLY public.autopay_attempts
 ALTER TABLE ONLY public.autopay_attempts
     ADD CONSTRAINT autopay_attempts_payment_id_fkey FOREIGN KEY (payment_id) REFERENCES public.payments(id);
 
+CREATE VIEW public.bill_list WITH (security_invoker='true') AS
+ SELECT b.id,
+    b.number,
+    b.meter_id,
+    m.serial AS meter_serial,
+    b.customer_id,
+    c.account_no,
+    c.name AS customer_name,
+    c.address,
+    b.tariff_version_id,
+    t.code AS tariff_code,
+    t.name AS tariff_name,
+    b.opening_reading_id,
+    b.closing_reading_id,
+    b.period_start,
+    b.period_end,
+    b.opening_wh,
+    b.closing_wh,
+    b.consumption_wh,
+    b.multiplier_milli,
+    b.currency,
+    b.lines,
+    b.subtotal_minor,
+    b.tax_minor,
+    b.total_minor,
+    b.amount_paid_minor,
+        CASE
+            WHEN (b.status = 'void'::text) THEN (0)::bigint
+            ELSE (b.total_minor - b.amount_paid_minor)
+        END AS balance_minor,
+        CASE
+            WHEN (b.status = 'void'::text) THEN 'void'::text
+            WHEN (b.status = 'draft'::text) THEN 'draft'::text
+            WHEN (b.amount_paid_minor >= b.total_minor) THEN 'paid'::text
+            WHEN (b.overdue_since IS NOT NULL) THEN 'overdue'::text
+            WHEN (b.amount_paid_minor > 0) THEN 'partially_paid'::text
+            ELSE 'issued'::text
+        END AS status,
+    b.issued_at,
+    b.issued_on,
+    b.due_date,
+    b.overdue_since,
+    b.payment_url,
+    b.reissue_no,
+    b.void_reason,
+    b.created_at,
+    lower(concat_ws(' '::text, private.invoice_reference(b.number), c.account_no, c.name, m.serial)) AS search,
+    b.usage,
+    b.replaces_id,
+    ( SELECT r.id
+           FROM public.bills r
+          WHERE (r.replaces_id = b.id)) AS replaced_by_id,
+    b.held_because,
+    ( SELECT s.reason
+           FROM public.spared_bills s
+          WHERE ((s.bill_id = b.id) AND (s.released_at IS NULL) AND ((s.until IS NULL) OR (s.until > now())))
+          ORDER BY s.reason DESC
+         LIMIT 1) AS spared_because,
+    b.agreement_id,
+        CASE
+            WHEN (b.segments IS NOT NULL) THEN ( SELECT jsonb_agg((x.value || jsonb_build_object('meter_serial', y.serial, 'opened_on', o.read_on, 'opening_source', o.source, 'closed_on', e.read_on, 'closing_source', e.source, 'opening_quality', private.quality_of_reading(o.source, 'accepted'::text, o.is_opening, o.supersedes_id,
+                    CASE o.status
+                        WHEN 'accepted'::text THEN o.decided_at
+                        ELSE NULL::timestamp with time zone
+                    END, o.validation), 'closing_quality', private.quality_of_reading(e.source, 'accepted'::text, e.is_opening, e.supersedes_id,
+                    CASE e.status
+                        WHEN 'accepted'::text THEN e.decided_at
+                        ELSE NULL::timestamp with time zone
+                    END, e.validation))) ORDER BY x.ordinality) AS jsonb_agg
+               FROM (((jsonb_array_elements(b.segments) WITH ORDINALITY x(value, ordinality)
+                 JOIN public.meters y ON ((y.id = ((x.value ->> 'meter_id'::text))::uuid)))
+                 JOIN public.readings o ON ((o.id = ((x.value ->> 'opening_reading_id'::text))::uuid)))
+                 JOIN public.readings e ON ((e.id = ((x.value ->> 'closing_reading_id'::text))::uuid))))
+            ELSE NULL::jsonb
+        END AS segments,
+    p.id AS service_point_id,
+    p.code AS service_point_code,
+    p.address AS service_address,
+    ( SELECT o.source
+           FROM public.readings o
+          WHERE (o.id = b.opening_reading_id)) AS opening_source,
+    ( SELECT e.source
+           FROM public.readings e
+          WHERE (e.id = b.closing_reading_id)) AS closing_source,
+    ( SELECT private.quality_of_reading(o.source, 'accepted'::text, o.is_opening, o.supersedes_id,
+                CASE o.status
+                    WHEN 'accepted'::text THEN o.decided_at
+                    ELSE NULL::timestamp with time zone
+                END, o.validation) AS quality_of_reading
+           FROM public.readings o
+          WHERE (o.id = b.opening_reading_id)) AS opening_quality,
+    ( SELECT private.quality_of_reading(e.source, 'accepted'::text, e.is_opening, e.supersedes_id,
+                CASE e.status
+                    WHEN 'accepted'::text THEN e.decided_at
+                    ELSE NULL::timestamp with time zone
+                END, e.validation) AS quality_of_reading
+           FROM public.readings e
+          WHERE (e.id = b.closing_reading_id)) AS closing_quality,
+    ( SELECT jsonb_build_object('status', h.status, 'charge_on', h.charge_on, 'since', y.started_on, 'confirming', COALESCE((y.status = 'confirming'::text), false), 'kind', n.kind) AS jsonb_build_object
+           FROM (((public.autopay_charge_bills x
+             JOIN public.autopay_charges h ON ((h.id = x.charge_id)))
+             JOIN public.autopay_mandates n ON ((n.id = h.mandate_id)))
+             LEFT JOIN public.autopay_attempts y ON (((y.charge_id = h.id) AND (y.ended_at IS NULL))))
+          WHERE ((x.bill_id = b.id) AND x.live)) AS autopay
+   FROM ((((((public.bills b
+     JOIN public.meters m ON ((m.id = b.meter_id)))
+     JOIN public.customers c ON ((c.id = b.customer_id)))
+     JOIN public.tariff_versions v ON ((v.id = b.tariff_version_id)))
+     JOIN public.tariffs t ON ((t.id = v.tariff_id)))
+     JOIN public.service_agreements a ON ((a.id = b.agreement_id)))
+     JOIN public.service_points p ON ((p.id = a.service_point_id)));
+
+COMMENT ON COLUMN public.bill_list.status IS 'The status people see, derived: void, draft, paid (nothing left to pay), overdue, partially_paid, issued.';
+
+COMMENT ON COLUMN public.bill_list.opening_source IS 'How the read at which it opens came about: field, smart, imported, customer or estimated.';
+
+COMMENT ON COLUMN public.bill_list.closing_source IS 'How the read at which it closes came about.';
+
+COMMENT ON COLUMN public.bill_list.opening_quality IS 'How sure the read is at which it opens: a code of ESPI.';
+
+COMMENT ON COLUMN public.bill_list.closing_quality IS 'How sure the read is at which it closes.';
+
+COMMENT ON COLUMN public.bill_list.autopay IS 'Of a bill that autopay is to pay: {status: of the charge, charge_on, since: the local date since which a try is under way or null, confirming: whether the bank wants its customer to confirm it, kind: of the card or account}; else null.';
+
+GRANT SELECT,INSERT,REFERENCES,MAINTAIN,UPDATE ON TABLE public.bill_list TO service_role;
+
+CREATE VIEW private.graph_bills WITH (security_invoker='true') AS
+ SELECT b.id,
+    b.number,
+    l.status,
+    b.meter_id,
+    b.tariff_version_id,
+    b.opening_reading_id,
+    b.closing_reading_id,
+    b.period_start,
+    b.period_end,
+    b.consumption_wh,
+    b.currency,
+    b.total_minor,
+    b.agreement_id,
+        CASE
+            WHEN (b.segments IS NULL) THEN '[]'::jsonb
+            ELSE ( SELECT COALESCE(jsonb_agg(DISTINCT (x.value ->> 'meter_id'::text)), '[]'::jsonb) AS "coalesce"
+               FROM jsonb_array_elements(b.segments) x(value)
+              WHERE (((x.value ->> 'meter_id'::text))::uuid <> b.meter_id))
+        END AS earlier_meter_ids,
+        CASE
+            WHEN (b.segments IS NULL) THEN '[]'::jsonb
+            ELSE ( SELECT COALESCE(jsonb_agg(DISTINCT r.id), '[]'::jsonb) AS "coalesce"
+               FROM (jsonb_array_elements(b.segments) x(value)
+                 CROSS JOIN LATERAL ( VALUES ((x.value ->> 'opening_reading_id'::text)), ((x.value ->> 'closing_reading_id'::text))) r(id))
+              WHERE ((r.id)::uuid <> ALL (ARRAY[b.opening_reading_id, b.closing_reading_id])))
+        END AS inner_reading_ids,
+    COALESCE(((b.usage ->> 'export_wh'::text))::bigint, ( SELECT (sum(((x.value ->> 'export_wh'::text))::bigint))::bigint AS sum
+           FROM jsonb_array_elements((b.usage -> 'parts'::text)) x(value))) AS exported_wh,
+    ((b.usage #>> '{trued_up,start}'::text[]))::date AS settled_from,
+    w.piece_starts,
+    w.piece_ends,
+    w.piece_wh
+   FROM ((public.bills b
+     JOIN public.bill_list l ON ((l.id = b.id)))
+     LEFT JOIN LATERAL ( SELECT jsonb_agg(x.starts ORDER BY x.starts, x.ends, x.wh) AS piece_starts,
+            jsonb_agg(x.ends ORDER BY x.starts, x.ends, x.wh) AS piece_ends,
+            jsonb_agg(x.wh ORDER BY x.starts, x.ends, x.wh) AS piece_wh
+           FROM ( SELECT (((b.usage #>> '{trued_up,start}'::text[]))::date - '1970-01-01'::date) AS starts,
+                    (b.period_end - '1970-01-01'::date) AS ends,
+                    ((b.usage #>> '{trued_up,wh}'::text[]))::bigint AS wh
+                UNION ALL
+                 SELECT (s.period_start - '1970-01-01'::date),
+                    (s.period_end - '1970-01-01'::date),
+                    (- s.consumption_wh)
+                   FROM public.bills s
+                  WHERE ((s.agreement_id = b.agreement_id) AND (s.status <> 'void'::text) AND (s.period_end <= b.period_start) AND (s.period_start >= ((b.usage #>> '{trued_up,start}'::text[]))::date))) x) w ON ((b.usage ? 'trued_up'::text)));
+
+GRANT SELECT ON TABLE private.graph_bills TO service_role;
+
+CREATE FUNCTION private.plan_autopay_of_bills() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_void uuid[];
+begin
+    v_void := array(select n.id from new_rows n where n.status = 'void');
+    if v_void <> '{}' then
+        -- What is to be charged of void bills alone is nothing: their customer is not told of it until its day.
+        perform private.end_autopay_charges(array(
+            select c.id from public.autopay_charge_bills x join public.autopay_charges c on c.id = x.charge_id
+            where x.bill_id = any (v_void) and x.live and c.status in ('planned', 'announced', 'waiting')
+              and not exists (select 1 from public.autopay_charge_bills y join public.bills b on b.id = y.bill_id
+                              where y.charge_id = c.id and y.live and b.status <> 'void')), 'dropped', 'void', 'The bill is void.');
+    end if;
+    if exists (select 1 from public.autopay_mandates where status = 'active') then
+        perform private.plan_autopay(array(
+            select n.id from new_rows n where n.status = 'issued' and n.amount_paid_minor < n.total_minor));
+    end if;
+    return null;
+end $$;
+
+REVOKE ALL ON FUNCTION private.plan_autopay_of_bills() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.plan_autopay_of_bills() TO service_role;
+
 CREATE FUNCTION private.owe_autopay_message(p_kind text, p_bill uuid, p_occasion text, p_facts jsonb, p_owed jsonb) RETURNS void
     LANGUAGE sql
     SET search_path TO ''
@@ -288,21 +490,6 @@ $$;
 
 REVOKE ALL ON FUNCTION private.owe_autopay_message(p_kind text, p_bill uuid, p_occasion text, p_facts jsonb, p_owed jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.owe_autopay_message(p_kind text, p_bill uuid, p_occasion text, p_facts jsonb, p_owed jsonb) TO service_role;
-
-CREATE FUNCTION private.plan_autopay_of_bills() RETURNS trigger
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-begin
-    if exists (select 1 from public.autopay_mandates where status = 'active') then
-        perform private.plan_autopay(array(
-            select n.id from new_rows n where n.status = 'issued' and n.amount_paid_minor < n.total_minor));
-    end if;
-    return null;
-end $$;
-
-REVOKE ALL ON FUNCTION private.plan_autopay_of_bills() FROM PUBLIC;
-GRANT ALL ON FUNCTION private.plan_autopay_of_bills() TO service_role;
 
 CREATE FUNCTION private.autopay_amounts(p_charges uuid[]) RETURNS TABLE(charge_id uuid, amount_minor bigint, bills jsonb)
     LANGUAGE plpgsql STABLE
@@ -403,6 +590,13 @@ begin
     if m.status = 'active' and t.decline <> all (array['hard', 'amount']) and t.number <= jsonb_array_length(v_policy -> 'retry_days') then
         v_next := greatest(c.first_try_on + (v_policy #>> array['retry_days', (t.number - 1)::text])::integer, p_on + 1);
     end if;
+    if v_next is not null and not exists (
+        select 1 from public.autopay_charge_bills x join public.bills b on b.id = x.bill_id
+        where x.charge_id = c.id and x.live and b.status = 'issued' and b.amount_paid_minor < b.total_minor) then
+        -- Void or paid meanwhile: nobody is told that it will be tried again.
+        perform private.end_autopay_charges(array[c.id], 'dropped', 'nothing_due', 'Nothing was due any more.');
+        return;
+    end if;
     if v_next is not null then
         update public.autopay_charges set status = 'waiting', charge_on = v_next, code = t.code, detail = t.detail where id = c.id;
     else
@@ -458,6 +652,41 @@ COMMENT ON FUNCTION public.plan_autopay(p jsonb) IS 'Plans what is not planned y
 REVOKE ALL ON FUNCTION public.plan_autopay(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.plan_autopay(p jsonb) TO service_role;
 
+CREATE FUNCTION public.autopay_charge(p jsonb) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select private.autopay_charge_json((p ->> 'id')::uuid)
+$$;
+
+COMMENT ON FUNCTION public.autopay_charge(p jsonb) IS 'One charge: {id} -> it, or null.';
+
+REVOKE ALL ON FUNCTION public.autopay_charge(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.autopay_charge(p jsonb) TO service_role;
+
+CREATE FUNCTION public.end_autopay_attempt(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    t public.autopay_attempts;
+begin
+    perform private.set_actor(p);
+    perform private.set_owed(p);
+    perform private.lock_stripe_payments(array[p ->> 'payment_intent']);
+    t := private.note_autopay((p ->> 'id')::uuid, p, p -> 'owed');
+    if t.id is null then
+        perform private.refuse('EB404', 'No such charge.');
+    end if;
+    perform private.take_waiting_stripe_events(t.payment_intent, p -> 'owed') where t.status = 'succeeded';
+    return to_jsonb(t);
+end $$;
+
+COMMENT ON FUNCTION public.end_autopay_attempt(p jsonb) IS 'Keeps what Stripe answered to a try: {actor, id, …as private.note_autopay, owed: {payment_received, balance_changed, autopay_failed}} -> the try.';
+
+REVOKE ALL ON FUNCTION public.end_autopay_attempt(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.end_autopay_attempt(p jsonb) TO service_role;
+
 CREATE FUNCTION public.announce_autopay(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -493,11 +722,18 @@ begin
         where c.id = x.id and x.what in ('announce', 'charge')
         returning c.id
     ) select array(select t.id from told t) into v_told;
-    perform private.owe_autopay_message('autopay_notice', c.bill_id, c.id || '/' || c.notices,
-        jsonb_build_object('charge_id', c.id, 'amount_minor', c.announced_minor::text, 'currency', c.currency,
-                           'charge_on', c.charge_on::text, 'method', private.autopay_method(m)), p #> '{owed,autopay_notice}')
+    insert into public.outbox (id, bill_id, kind, occasion, facts, steps, status, finished_at)
+    select private.ordered_id(), c.bill_id, 'autopay_notice', c.id || '/' || c.notices,
+           jsonb_build_object('charge_id', c.id, 'amount_minor', c.announced_minor::text, 'currency', c.currency,
+                              'charge_on', c.charge_on::text, 'method', private.autopay_method(m)),
+           p #> '{owed,autopay_notice,steps}', p #>> '{owed,autopay_notice,status}',
+           case when p #>> '{owed,autopay_notice,status}' <> 'open' then now() end
     from public.autopay_charges c join public.autopay_mandates m on m.id = c.mandate_id
-    where c.id = any (v_told);
+    where c.id = any (v_told) and jsonb_typeof(p #> '{owed,autopay_notice}') = 'object'
+    on conflict (bill_id, kind, occasion) do nothing;
+    -- While its account is on hold, or another charge is under way for it, nobody hears of it, and its day moves on.
+    update public.autopay_charges c set notice_on = v_today + 1, charge_on = greatest(c.due_on, v_today + 1 + v_days)
+    where c.id = any (array(select (x ->> 'id')::uuid from jsonb_array_elements(v_rows) x where x ->> 'what' in ('held', 'wait')));
     perform private.note_progress(p || jsonb_build_object('done', cardinality(v_told)));
     return jsonb_build_object('count', cardinality(v_told), 'after', case when cardinality(v_found) = v_limit then v_found[v_limit] end);
 end $$;
@@ -506,41 +742,6 @@ COMMENT ON FUNCTION public.announce_autopay(p jsonb) IS 'Announces the charges w
 
 REVOKE ALL ON FUNCTION public.announce_autopay(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.announce_autopay(p jsonb) TO service_role;
-
-CREATE FUNCTION public.autopay_charge(p jsonb) RETURNS jsonb
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    AS $$
-    select private.autopay_charge_json((p ->> 'id')::uuid)
-$$;
-
-COMMENT ON FUNCTION public.autopay_charge(p jsonb) IS 'One charge: {id} -> it, or null.';
-
-REVOKE ALL ON FUNCTION public.autopay_charge(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.autopay_charge(p jsonb) TO service_role;
-
-CREATE FUNCTION public.end_autopay_attempt(p jsonb) RETURNS jsonb
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-declare
-    t public.autopay_attempts;
-begin
-    perform private.set_actor(p);
-    perform private.set_owed(p);
-    perform private.lock_stripe_payments(array[p ->> 'payment_intent']);
-    t := private.note_autopay((p ->> 'id')::uuid, p, p -> 'owed');
-    if t.id is null then
-        perform private.refuse('EB404', 'No such charge.');
-    end if;
-    perform private.take_waiting_stripe_events(t.payment_intent, p -> 'owed') where t.status = 'succeeded';
-    return to_jsonb(t);
-end $$;
-
-COMMENT ON FUNCTION public.end_autopay_attempt(p jsonb) IS 'Keeps what Stripe answered to a try: {actor, id, …as private.note_autopay, owed: {payment_received, balance_changed, autopay_failed}} -> the try.';
-
-REVOKE ALL ON FUNCTION public.end_autopay_attempt(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.end_autopay_attempt(p jsonb) TO service_role;
 
 CREATE FUNCTION public.claim_autopay(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql
@@ -906,6 +1107,7 @@ GRANT ALL ON FUNCTION private.end_autopay_charges(p_charges uuid[], p_status tex
 CREATE FUNCTION private.plan_autopay(p_bills uuid[]) RETURNS integer
     LANGUAGE plpgsql
     SET search_path TO ''
+    SET enable_seqscan TO 'off'
     AS $$
 declare
     v_days integer;
@@ -933,12 +1135,15 @@ begin
     v_mine := private.dunned_of(v_mine);
     v_days := (private.autopay_policy() ->> 'notice_days')::integer;
     insert into public.autopay_charges (mandate_id, customer_id, currency, due_on, bill_id, notice_on, charge_on)
-    select m.id, b.customer_id, b.currency, b.due_date, (array_agg(b.id order by b.number))[1], b.due_date - v_days, b.due_date
+    select m.id, b.customer_id, b.currency, b.due_date, (array_agg(b.id order by b.number))[1],
+           max(n.notice_on), greatest(b.due_date, max(n.notice_on) + v_days)
     from public.bills b
     join public.autopay_mandates m on m.customer_id = b.customer_id and m.status = 'active'
+    -- Nobody hears of it before there is a bill and a mandate; who hears late is charged late.
+    cross join lateral (select greatest(b.due_date - v_days, b.issued_on, m.charges_from) as notice_on) n
     where b.id = any (v_mine)
       and not exists (select 1 from public.autopay_charges c
-                      where c.mandate_id = m.id and c.due_on = b.due_date and c.status in ('planned', 'announced'))
+                      where c.mandate_id = m.id and c.ended_at is null and c.due_on = b.due_date and c.status in ('planned', 'announced'))
     group by m.id, b.customer_id, b.currency, b.due_date;
     with added as (
         insert into public.autopay_charge_bills (charge_id, bill_id)
@@ -947,7 +1152,7 @@ begin
         join public.autopay_mandates m on m.customer_id = b.customer_id and m.status = 'active'
         cross join lateral (
             select x.id from public.autopay_charges x
-            where x.mandate_id = m.id and x.due_on = b.due_date and x.status in ('planned', 'announced')
+            where x.mandate_id = m.id and x.ended_at is null and x.due_on = b.due_date and x.status in ('planned', 'announced')
             order by x.created_at, x.id limit 1) c
         where b.id = any (v_mine)
         on conflict do nothing
@@ -957,8 +1162,19 @@ begin
         select a.bill_id, 'autopay', 'autopay ' || a.charge_id, 'It is charged by autopay.' from added a
         on conflict (bill_id, source) do nothing
     ) select array(select distinct a.charge_id from added a) into v_charges;
-    -- It comes to more than was announced: that is announced again.
-    update public.autopay_charges set status = 'planned' where id = any (v_charges) and status = 'announced';
+    -- What comes to more than was announced is announced again, on the next day at the latest.
+    if exists (select 1 from public.autopay_charges c where c.id = any (v_charges) and c.status = 'announced') then
+        update public.autopay_charges c set status = 'planned', charge_on = greatest(c.charge_on, a.issued_on + v_days)
+        from (select x.charge_id, max(b.issued_on) as issued_on, sum(b.total_minor - b.amount_paid_minor) as open_minor
+              from public.autopay_charge_bills x join public.bills b on b.id = x.bill_id and b.status = 'issued'
+              where x.charge_id = any (v_charges) and x.live group by 1) a
+        where c.id = a.charge_id and c.status = 'announced' and a.open_minor > c.announced_minor;
+        -- A void bill is named no more.
+        update public.autopay_charges c
+        set bill_id = (select b.id from public.autopay_charge_bills x join public.bills b on b.id = x.bill_id and b.status = 'issued'
+                       where x.charge_id = c.id and x.live order by b.number limit 1)
+        where c.id = any (v_charges) and exists (select 1 from public.bills b where b.id = c.bill_id and b.status = 'void');
+    end if;
     return cardinality(v_charges);
 end $$;
 
@@ -966,34 +1182,6 @@ COMMENT ON FUNCTION private.plan_autopay(p_bills uuid[]) IS 'Plans the charges o
 
 REVOKE ALL ON FUNCTION private.plan_autopay(p_bills uuid[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.plan_autopay(p_bills uuid[]) TO service_role;
-
-CREATE FUNCTION private.autopay_rows(p_charges uuid[], p_today date) RETURNS TABLE(id uuid, mandate_id uuid, customer_id uuid, bill_id uuid, amount_minor bigint, bills jsonb, what text)
-    LANGUAGE plpgsql STABLE
-    SET search_path TO ''
-    AS $$
-#variable_conflict use_column
-declare
-    v_held constant uuid[] := private.held_of(array(
-        select distinct c.customer_id from public.autopay_charges c where c.id = any (p_charges)), p_today);
-begin
-    return query
-    select c.id, c.mandate_id, c.customer_id, coalesce((a.bills #>> '{0,bill_id}')::uuid, c.bill_id), coalesce(a.amount_minor, 0), a.bills,
-           case when m.status <> 'active' then 'ended'
-                when coalesce(a.amount_minor, 0) = 0 then 'nothing'
-                when c.customer_id = any (v_held) then 'held'
-                when a.amount_minor > m.limit_minor then 'over_limit'
-                when a.amount_minor > coalesce(c.announced_minor, 0) then 'announce'
-                else 'charge' end
-    from public.autopay_charges c
-    join public.autopay_mandates m on m.id = c.mandate_id
-    left join private.autopay_amounts(p_charges) a on a.charge_id = c.id
-    where c.id = any (p_charges);
-end $$;
-
-COMMENT ON FUNCTION private.autopay_rows(p_charges uuid[], p_today date) IS 'What is to be done about some charges on a local date, and their amounts. what: charge; announce (again), where more is open than was announced; held: the account''s dunning is on hold; or why it is dropped: ended, nothing, over_limit.';
-
-REVOKE ALL ON FUNCTION private.autopay_rows(p_charges uuid[], p_today date) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.autopay_rows(p_charges uuid[], p_today date) TO service_role;
 
 CREATE FUNCTION private.drop_autopay(p_rows jsonb, p_owed jsonb) RETURNS void
     LANGUAGE plpgsql
@@ -1016,6 +1204,38 @@ end $$;
 
 REVOKE ALL ON FUNCTION private.drop_autopay(p_rows jsonb, p_owed jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.drop_autopay(p_rows jsonb, p_owed jsonb) TO service_role;
+
+CREATE FUNCTION private.autopay_rows(p_charges uuid[], p_today date) RETURNS TABLE(id uuid, mandate_id uuid, customer_id uuid, bill_id uuid, amount_minor bigint, bills jsonb, what text)
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+#variable_conflict use_column
+declare
+    v_held constant uuid[] := private.held_of(array(
+        select distinct c.customer_id from public.autopay_charges c where c.id = any (p_charges)), p_today);
+begin
+    return query
+    select c.id, c.mandate_id, c.customer_id, coalesce((a.bills #>> '{0,bill_id}')::uuid, c.bill_id), coalesce(a.amount_minor, 0), a.bills,
+           case when m.status <> 'active' then 'ended'
+                -- Another charge is under way for it, as of a bill that was corrected since.
+                when a.amount_minor = 0 and exists (
+                    select 1 from public.autopay_attempts t
+                    where t.customer_id = c.customer_id and t.currency = c.currency and t.ended_at is null and t.charge_id <> c.id) then 'wait'
+                when coalesce(a.amount_minor, 0) = 0 then 'nothing'
+                when c.customer_id = any (v_held) then 'held'
+                when a.amount_minor > m.limit_minor then 'over_limit'
+                when a.amount_minor > coalesce(c.announced_minor, 0) then 'announce'
+                else 'charge' end
+    from public.autopay_charges c
+    join public.autopay_mandates m on m.id = c.mandate_id
+    left join private.autopay_amounts(p_charges) a on a.charge_id = c.id
+    where c.id = any (p_charges);
+end $$;
+
+COMMENT ON FUNCTION private.autopay_rows(p_charges uuid[], p_today date) IS 'What is to be done about some charges on a local date, and their amounts. what: charge; announce (again), where more is open than was announced; held: the account''s dunning is on hold; wait: another charge is under way that would pay it; or why it is dropped: ended, nothing, over_limit.';
+
+REVOKE ALL ON FUNCTION private.autopay_rows(p_charges uuid[], p_today date) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.autopay_rows(p_charges uuid[], p_today date) TO service_role;
 
 CREATE FUNCTION private.take_autopay_event(e public.stripe_events, p_owed jsonb) RETURNS public.stripe_events
     LANGUAGE plpgsql
@@ -1104,8 +1324,8 @@ CREATE FUNCTION private.autopay_charge_json(p_id uuid) RETURNS jsonb
     SET search_path TO ''
     AS $$
     select to_jsonb(c) || jsonb_build_object(
-        'detail', coalesce(nullif(t.detail, ''), c.detail), 'account_no', k.account_no, 'customer_name', k.name, 'bill_number', b.number, 'method', private.autopay_method(m),
-        'amount_minor', case when c.ended_at is not null then c.paid_minor
+        'detail', coalesce(nullif(t.detail, ''), c.detail), 'account_no', k.account_no, 'customer_name', k.name, 'bill_number', b.number, 'method', private.autopay_method(m), 'kind', m.kind, 'since', t.started_on,
+        'amount_minor', case when c.ended_at is not null then coalesce(nullif(c.paid_minor, 0), l.amount_minor, c.announced_minor, 0)
                              else coalesce(t.amount_minor, (select a.amount_minor from private.autopay_amounts(array[c.id]) a), 0) end,
         'confirm_id', case when t.status = 'confirming' then t.id end)
     from public.autopay_charges c
@@ -1113,10 +1333,12 @@ CREATE FUNCTION private.autopay_charge_json(p_id uuid) RETURNS jsonb
     join public.bills b on b.id = c.bill_id
     join public.autopay_mandates m on m.id = c.mandate_id
     left join public.autopay_attempts t on t.charge_id = c.id and t.ended_at is null
+    left join lateral (select x.amount_minor from public.autopay_attempts x where x.charge_id = c.id order by x.number desc limit 1) l
+        on c.ended_at is not null
     where c.id = p_id
 $$;
 
-COMMENT ON FUNCTION private.autopay_charge_json(p_id uuid) IS 'A charge as it is shown; amount_minor is what it comes to now, of one that is over what came.';
+COMMENT ON FUNCTION private.autopay_charge_json(p_id uuid) IS 'A charge as it is shown; amount_minor is what it comes to now; of one that is over what came, else what was tried last or announced. since: the local date since which a try is under way.';
 
 REVOKE ALL ON FUNCTION private.autopay_charge_json(p_id uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.autopay_charge_json(p_id uuid) TO service_role;
@@ -1573,8 +1795,12 @@ begin
     v_rows := coalesce((select jsonb_agg(to_jsonb(r)) from private.autopay_rows(v_due, v_today) r), '[]');
     perform private.drop_autopay(v_rows, p -> 'owed');
     -- On hold, or for more than was announced: another notice comes first.
-    update public.autopay_charges c set status = 'planned', notice_on = v_today
+    update public.autopay_charges c
+    set status = 'planned', notice_on = v_today + 1,
+        charge_on = greatest(c.due_on, v_today + 1 + (private.autopay_policy() ->> 'notice_days')::integer)
     where c.id = any (array(select (x ->> 'id')::uuid from jsonb_array_elements(v_rows) x where x ->> 'what' in ('held', 'announce')));
+    update public.autopay_charges c set charge_on = v_today + 1
+    where c.id = any (array(select (x ->> 'id')::uuid from jsonb_array_elements(v_rows) x where x ->> 'what' = 'wait'));
     with tried as (
         update public.autopay_charges c
         set status = 'charging', attempts = c.attempts + 1, first_try_on = coalesce(c.first_try_on, v_today), bill_id = x.bill_id
@@ -1597,6 +1823,78 @@ COMMENT ON FUNCTION public.begin_autopay(p jsonb) IS 'Begins the tries that are 
 
 REVOKE ALL ON FUNCTION public.begin_autopay(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.begin_autopay(p jsonb) TO service_role;
+
+CREATE FUNCTION private.autopay_without_supply(p_mandates uuid[], p_today date) RETURNS uuid[]
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select array(
+        select m.id from public.autopay_mandates m
+        where m.id = any (p_mandates) and m.status in ('active', 'paused')
+          and exists (select 1 from public.service_agreements a where a.customer_id = m.customer_id)
+          and not exists (
+              select 1 from public.service_agreements a
+              where a.customer_id = m.customer_id
+                and (a.ends_on is null or a.ends_on > p_today
+                     -- The final bill is yet to come; after two months nobody waits for it.
+                     or a.ends_on > p_today - 60 and not exists (
+                         select 1 from public.bills b
+                         where b.agreement_id = a.id and b.closing_reading_id = a.closing_reading_id and b.status = 'issued')))
+          and not exists (select 1 from public.bills b where b.customer_id = m.customer_id and b.status = 'draft')
+          and not exists (select 1 from public.autopay_charges c where c.mandate_id = m.id and c.ended_at is null)
+          -- Such as one on hold, which is charged after it if it is not due by then.
+          and not exists (select 1 from public.bills b
+                          where b.customer_id = m.customer_id and b.status = 'issued' and b.amount_paid_minor < b.total_minor
+                            and b.due_date >= p_today and m.status = 'active')
+        order by m.id)
+$$;
+
+COMMENT ON FUNCTION private.autopay_without_supply(p_mandates uuid[], p_today date) IS 'Those of some mandates whose customers are supplied nowhere any more, on a local date, and of which nothing is to be charged: the final bill is made, and its charge is over.';
+
+REVOKE ALL ON FUNCTION private.autopay_without_supply(p_mandates uuid[], p_today date) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.autopay_without_supply(p_mandates uuid[], p_today date) TO service_role;
+
+CREATE FUNCTION public.end_autopay_without_supply(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    SET enable_seqscan TO 'off'
+    AS $$
+declare
+    v_limit constant integer := (p ->> 'limit')::integer;
+    v_after constant uuid := coalesce((p ->> 'after')::uuid, '00000000-0000-0000-0000-000000000000');
+    v_today constant date := (p ->> 'today')::date;
+    v_found uuid[];
+    v_left uuid[];
+    m public.autopay_mandates;
+begin
+    perform private.set_actor(p);
+    perform private.check_run(p -> 'run');
+    perform private.set_owed(p);
+    v_found := array(
+        select x.id
+        from ((select a.id from public.autopay_mandates a where a.status = 'active' and a.id > v_after order by a.id limit v_limit)
+              union all
+              (select a.id from public.autopay_mandates a where a.status = 'paused' and a.id > v_after order by a.id limit v_limit)) x
+        order by x.id limit v_limit);
+    v_left := private.autopay_without_supply(v_found, v_today);
+    if v_left <> '{}' then
+        perform private.lock_customers(array(select x.customer_id from public.autopay_mandates x where x.id = any (v_left)));
+        -- Somebody may have moved in again, or was billed, just now.
+        v_left := private.autopay_without_supply(v_left, v_today);
+        for m in select * from public.autopay_mandates x where x.id = any (v_left) order by x.id for update loop
+            m := private.stop_autopay(m, 'ended', 'ended', 'The customer''s supply has ended.');
+            perform private.owe_autopay_message('autopay_ended', private.last_bill_of(m.customer_id), m.id::text,
+                jsonb_build_object('method', private.autopay_method(m), 'left', 'yes'), p #> '{owed,autopay_ended}');
+        end loop;
+    end if;
+    perform private.note_progress(p || jsonb_build_object('done', cardinality(v_left)));
+    return jsonb_build_object('count', cardinality(v_left), 'after', case when cardinality(v_found) = v_limit then v_found[v_limit] end);
+end $$;
+
+COMMENT ON FUNCTION public.end_autopay_without_supply(p jsonb) IS 'Ends autopay of those of a page of mandates whose customers have left and whose final bill is settled or not to be charged; Stripe is asked to forget the cards: {actor, run, today, limit, after?, owed: {autopay_ended, balance_changed}} -> {count, after}.';
+
+REVOKE ALL ON FUNCTION public.end_autopay_without_supply(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.end_autopay_without_supply(p jsonb) TO service_role;
 
 CREATE TRIGGER plan_autopay AFTER INSERT ON public.bills REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.plan_autopay_of_bills();
 

@@ -201,17 +201,70 @@ def test_all_processes_together_keep_the_rate(desk: Desk) -> None:
     desk.book.announce(**desk.step(desk.due - timedelta(days=7)))
     (attempt,), _ = desk.book.begin(**desk.step(desk.due), owner="a", lease_seconds=60)
     turn: dict[str, Any] = {"attempt_ids": [attempt.id], "a_second": 1}
-    desk.book.pause(seconds=0)
+    desk.over.here.pause_stripe(seconds=0)
     first, (now,) = desk.book.turns(**turn)
     assert now == attempt
     second, _ = desk.book.turns(**turn)
     third, _ = desk.book.turns(**turn)
     assert first < second <= first + 1 < third <= first + 2
-    desk.book.pause(seconds=30)
+    desk.over.here.pause_stripe(seconds=30)
     assert 25 < desk.book.turns(**turn)[0] <= 30
     # A pause does not end sooner because another one was shorter.
-    desk.book.pause(seconds=1)
+    desk.over.here.pause_stripe(seconds=1)
     assert desk.book.turns(**turn)[0] > 25
+
+
+def test_who_waits_for_a_page_goes_before_the_jobs(over: Over) -> None:
+    database = over.here
+    job: dict[str, Any] = {"a_second": 1, "for_somebody": False, "most_seconds": 30}
+    somebody = job | {"for_somebody": True}
+    waits = [database.stripe_turn(**job) for _ in range(4)]
+    assert all(taken for _, taken in waits)
+    assert 2 < waits[-1][0] <= 3
+    first, second = (database.stripe_turn(**somebody)[0] for _ in range(2))
+    assert first < second <= 1
+    # Their turns are those that the next of the jobs do not get.
+    assert 5 < database.stripe_turn(**job)[0] <= 6
+    # Who would wait too long takes none.
+    assert database.stripe_turn(**job | {"most_seconds": 1})[1] is False
+    assert 6 < database.stripe_turn(**job)[0] <= 7
+    database.pause_stripe(seconds=20)
+    assert 15 < database.stripe_turn(**somebody)[0] <= 20
+    assert 15 < database.stripe_turn(**job)[0] <= 21
+
+
+def test_of_a_charge_that_failed_it_is_said_what_was_tried(desk: Desk) -> None:
+    desk.active()
+    desk.book.announce(**desk.step(desk.due - timedelta(days=7)))
+    (attempt,), _ = desk.book.begin(**desk.step(desk.due), owner="a", lease_seconds=60)
+    bill = desk.over.here.bill(desk.bill.id)
+    assert bill.autopay is not None
+    assert (bill.autopay.status, bill.autopay.since, bill.autopay.kind) == (
+        "charging",
+        desk.due,
+        "card",
+    )
+    (charge,) = desk.book.of_customer(desk.bill.customer_id).charges
+    assert (charge.since, charge.kind) == (desk.due, "card")
+    failed = AttemptResult(
+        status="failed",
+        decline="hard",
+        code="expired_card",
+        detail="The card has expired.",
+        on=desk.due,
+    )
+    desk.book.end_attempt(actor="x", attempt_id=attempt.id, result=failed, outbox=desk.outbox)
+    (over,), _ = desk.book.over(after=None, limit=1)
+    assert (over.status, over.amount_minor, over.paid_minor) == ("failed", attempt.amount_minor, 0)
+    assert over.detail == "The card has expired."
+    assert desk.over.here.bill(desk.bill.id).autopay is None
+
+
+def test_who_is_supplied_keeps_it(desk: Desk) -> None:
+    mandate = desk.active()
+    assert desk.book.end_without_supply(**desk.step(desk.due)) == (0, None)
+    found = desk.book.of_customer(desk.bill.customer_id).mandate
+    assert found == mandate
 
 
 def test_upcoming_charges_come_by_their_day_a_page_at_a_time(desk: Desk) -> None:

@@ -46,6 +46,7 @@ class Utility:
         opened_on: date | None = None,
         kind: str = "manual",
         dials: int = 5,
+        tariff: str = KSEB["code"],
     ) -> str:
         """Connect a meter with a customer of its own, by default 31 days ago; its id."""
         opened = opened_on or self.today - timedelta(days=31)
@@ -53,7 +54,7 @@ class Utility:
         customer: dict[str, Any] = {"row": 1, "id": str(uuid4()), "account_no": account}
         customer |= {"name": f"House {serial}", "email": "", "phone": "", "address": "1 Hill Road"}
         meter: dict[str, Any] = {"row": 1, "id": str(uuid4()), "opening_reading_id": str(uuid4())}
-        meter |= {"serial": serial, "account_no": account, "tariff_code": KSEB["code"]}
+        meter |= {"serial": serial, "account_no": account, "tariff_code": tariff}
         meter |= {"kind": kind, "dials": dials, "multiplier_milli": 1000}
         meter |= {"opening_wh": opening_kwh * 1000, "opened_on": opened.isoformat()}
         meter["opened_at"] = start_of_day(opened, self.services.settings.timezone).isoformat()

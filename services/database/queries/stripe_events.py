@@ -11,7 +11,7 @@ from services.records.reconciliation import AppliedEvent, ArrivedBy, EventOutcom
 
 
 class StripeQueries(Queries):
-    """Events of Stripe and what became of them."""
+    """Events of Stripe and what became of them; turns there."""
 
     def apply_stripe_event(
         self,
@@ -40,6 +40,26 @@ class StripeQueries(Queries):
             outbox=outbox,
         )
         return AppliedEvent.model_validate(answer)
+
+    def stripe_turn(
+        self, *, a_second: int, for_somebody: bool, most_seconds: float
+    ) -> tuple[float, bool]:
+        """Take the turn of a request at Stripe, at the rate of all processes together.
+
+        The seconds until it, and whether it was taken: a longer wait than `most_seconds` is not.
+        `for_somebody` who waits it comes before those of jobs.
+        """
+        answer = self._call(
+            "stripe_turn",
+            a_second=a_second,
+            for_somebody=for_somebody,
+            most_ms=round(most_seconds * 1000),
+        )
+        return answer["wait_ms"] / 1000, bool(answer["taken"])
+
+    def pause_stripe(self, *, seconds: float) -> None:
+        """No process asks Stripe for anything for some time, because Stripe asked for that."""
+        self._call("pause_stripe", ms=round(seconds * 1000))
 
     def stripe_events(
         self,

@@ -21,12 +21,17 @@ def is_autopaid(bill: Bill) -> bool:
     return bill.spared_because == "autopay"
 
 
-def nothing_to_do(bill: Bill, language: Language) -> str:
-    """Why there is nothing to do about a bill that autopay pays."""
-    _ = language.gettext
-    if bill.due_date is None:
-        return _("Autopay pays it, so there is nothing to do.")
-    return _("Autopay pays it on {day}, so there is nothing to do.", day=bill.due_date)
+def is_to_confirm(bill: Bill) -> bool:
+    """Whether the bank wants its customer to confirm the charge of a bill."""
+    return is_autopaid(bill) and bill.autopay is not None and bill.autopay.confirming
+
+
+def how_it_is_paid(bill: Bill, facts: Mapping[str, str], language: Language) -> str:
+    """How autopay pays a bill, on the day of the facts ("today"): mostly nothing is to be done."""
+    if bill.autopay is None:
+        return language.gettext("Autopay pays it, so there is nothing to do.")
+    today = date.fromisoformat(facts["today"]) if "today" in facts else None
+    return language.say(bill.autopay.to_its_customer(today))
 
 
 def autopay_text(bill: Bill, kind: OutboxKind, facts: Mapping[str, str], language: Language) -> str:
@@ -64,6 +69,8 @@ def parts(
         ended = _(
             "Autopay with {method} has ended: nothing more is charged.", method=facts["method"]
         )
+        if facts.get("left"):
+            return ended, _("Your supply has ended, so the card or account is no longer kept.")
         return ended, _("Your bills come as before, to be paid by you.")
     return _failed(bill, facts, language)
 

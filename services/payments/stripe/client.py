@@ -4,7 +4,6 @@ Everything here is safe to repeat: making a link or a refund carries an idempote
 link twice is the same as once.
 """
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NoReturn
@@ -14,6 +13,7 @@ import stripe
 
 from services.integrations.http import TIMEOUT_SECONDS, RequestRejected, ServiceUnavailable
 from services.languages.sentence import sentence
+from services.payments.stripe.turns import StripeTurns, TooManyRequests, retry_after
 from services.quantities.money import exponent
 from services.records.bills import Bill
 from services.telemetry.outside_calls import STRIPE, outside_calls
@@ -32,6 +32,7 @@ _ZERO_DECIMALS: Final = frozenset(
 _WHOLE_IN_HUNDREDTHS: Final = frozenset(("ISK", "UGX"))
 # The last digit must be 0, because some card networks know two decimals only.
 _THREE_DECIMALS: Final = frozenset(("BHD", "JOD", "KWD", "OMR", "TND"))
+_TOO_MANY: Final = 429
 # By this our own id of a refund stands in Stripe's metadata.
 RETURN_ID: Final = "return_id"
 _WORDS_FOR_INACTIVE: Final = (
@@ -42,10 +43,6 @@ _WORDS_FOR_INACTIVE: Final = (
 
 class UnchargeableAmount(RequestRejected):
     """Stripe cannot charge exactly this amount, or not in this currency."""
-
-
-class TooManyRequests(ServiceUnavailable):
-    """Stripe was asked too often; `retry_after_seconds` is the pause it asked for, if it did."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +71,7 @@ def stripe_decimals(currency: str) -> int:
         return 3
     if currency in _WHOLE_IN_HUNDREDTHS or exponent(currency) == 2:
         return 2
-    raise UnchargeableAmount(f"Stripe does not take {currency}.")
+    raise UnchargeableAmount(sentence("Stripe does not take {currency}.", currency=currency))
 
 
 def to_stripe_amount(*, minor: int, currency: str) -> int:
@@ -83,8 +80,11 @@ def to_stripe_amount(*, minor: int, currency: str) -> int:
     amount, rest = divmod(minor * _units(theirs), _units(ours))
     if rest or (currency in _THREE_DECIMALS and amount % 10):
         raise UnchargeableAmount(
-            f"Stripe cannot charge so fine an amount of {currency}: "
-            "round the tariff's total, or take this payment at the office."
+            sentence(
+                "Stripe cannot charge so fine an amount of {currency}: round the tariff's total, "
+                "or take this payment at the office.",
+                currency=currency,
+            )
         )
     return amount
 
@@ -99,7 +99,15 @@ def from_stripe_amount(*, amount: int, currency: str) -> int:
 
 
 class _WatchedClient(stripe.RequestsClient):
-    """Counts what becomes of each request, for lists and refunds as for links."""
+    """Counts what becomes of each request, for lists and refunds as for links.
+
+    With `turns` each has its turn; one that Stripe answered with 429, and so did not do, is asked
+    once more in the turn after the pause.
+    """
+
+    def __init__(self, *, timeout: float, turns: StripeTurns | None) -> None:
+        super().__init__(timeout=timeout)
+        self._turns = turns
 
     # The types of the class above are those of its own base, not of how it is called.
     def request(  # type: ignore[override]
@@ -109,20 +117,42 @@ class _WatchedClient(stripe.RequestsClient):
         headers: Mapping[str, str] | None,
         post_data: Any = None,
     ) -> tuple[bytes, int, Mapping[str, str]]:
-        """One request, as the client makes it."""
+        """One request, as the client makes it; raises TooManyRequests, ServiceUnavailable."""
+        if self._turns is None:
+            return self._request(method, url, headers, post_data)
+        self._turns.take()
+        answer = self._request(method, url, headers, post_data)
+        if answer[1] != _TOO_MANY:
+            return answer
+        self._keep_to_pause(answer)
+        self._turns.take()
+        answer = self._request(method, url, headers, post_data)
+        if answer[1] == _TOO_MANY:
+            self._keep_to_pause(answer)
+        return answer
+
+    def _request(
+        self, method: str, url: str, headers: Mapping[str, str] | None, post_data: Any
+    ) -> tuple[bytes, int, Mapping[str, str]]:
         with outside_calls.watched(STRIPE) as call:
             answer = super().request(method, url, headers, post_data)
             # 4xx other than these are about what was asked, such as a link that is gone.
-            if answer[1] in {401, 403, 429} or answer[1] >= 500:
+            if answer[1] in {401, 403, _TOO_MANY} or answer[1] >= 500:
                 call.failed(f"http_{answer[1]}")
             return answer
+
+    def _keep_to_pause(self, answer: tuple[bytes, int, Mapping[str, str]]) -> None:
+        # That another request holds the same object is no reason for all to wait.
+        if self._turns is not None and b"lock_timeout" not in answer[0]:
+            self._turns.pause(retry_after(answer[2]))
 
 
 class StripePayments:
     """Links and refunds over the official client; its methods may be called by many threads.
 
     It never tries again by itself: the outbox does, with growing pauses. `base_url` is where
-    tests have their own Stripe. `client` is for those who only read there.
+    tests have their own Stripe. `client` is for those who only read there. Without `turns` it asks
+    as fast as it is asked to.
     """
 
     def __init__(
@@ -131,11 +161,12 @@ class StripePayments:
         secret_key: str,
         base_url: str | None = None,
         timeout_seconds: float = TIMEOUT_SECONDS,
+        turns: StripeTurns | None = None,
     ) -> None:
         self.client = stripe.StripeClient(
             secret_key,
             base_addresses={"api": base_url} if base_url else None,
-            http_client=_WatchedClient(timeout=timeout_seconds),
+            http_client=_WatchedClient(timeout=timeout_seconds, turns=turns),
             max_network_retries=0,
         )
 
@@ -285,9 +316,8 @@ def as_ours(error: Exception, what: str) -> NoReturn:
         raise RequestRejected(
             f"Stripe does not let us in ({status}): check STRIPE_SECRET_KEY."
         ) from None
-    if isinstance(error, stripe.RateLimitError) or status == 429:
-        pause = str((error.headers or {}).get("Retry-After", ""))
-        seconds = float(pause) if re.fullmatch(r"[0-9]{1,4}", pause) else None
+    if isinstance(error, stripe.RateLimitError) or status == _TOO_MANY:
+        seconds = retry_after(error.headers)
         raise TooManyRequests("Stripe answered 429.", retry_after_seconds=seconds) from None
     if status == 409 or (status and status >= 500):
         raise ServiceUnavailable(f"Stripe answered {status}.") from None

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 from uuid import NAMESPACE_URL, UUID, uuid5
 
-from services.languages.sentence import N_
+from services.languages.sentence import N_, Sentence, sentence
 from services.records.customers.autopay import Decline
 
 # By these our own ids stand in Stripe's metadata.
@@ -65,9 +65,18 @@ _WORDS: Final[Mapping[str, str]] = {
     "bank_account_closed": N_("The bank account is closed."),
     "bank_account_invalid_details": N_("There is no such bank account."),
     "resource_missing": N_("Stripe no longer has the card or account."),
+    "bank_account_frozen": N_("The bank has blocked the account."),
+    "bank_account_restricted": N_("The bank has blocked the account."),
+    "card_velocity_exceeded": N_("The card's limit is reached."),
+    "withdrawal_count_limit_exceeded": N_("The card's limit is reached."),
+    "issuer_not_available": N_("The bank could not be reached."),
+    "processing_error": N_("The bank could not be reached."),
+    "try_again_later": N_("The bank could not be reached."),
     "canceled": N_("It was called off at Stripe."),
     "not_confirmed": N_("It was not confirmed in time."),
 }
+# By these a bank says no more than that.
+_WITHOUT_REASON: Final = frozenset({"card_declined", "declined", "generic_decline"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,9 +110,13 @@ def decline_of(code: str, advice: str = "") -> Decline:
     return _ADVICE.get(advice) or ("hard" if code in _HARD else "soft")
 
 
-def words_of(code: str) -> str:
-    """A sentence for a code of Stripe's."""
-    return _WORDS.get(code) or f"The bank declined it ({code.replace('_', ' ') or 'no reason'})."
+def words_of(code: str) -> Sentence:
+    """A sentence for a code of Stripe's, which is found again where it is stored."""
+    if code in _WORDS:
+        return sentence(_WORDS[code])
+    if not code or code in _WITHOUT_REASON:
+        return sentence("The bank declined it without a reason.")
+    return sentence("The bank declined it ({reason}).", reason=code.replace("_", " "))
 
 
 def state_of(intent: Mapping[str, Any]) -> IntentState:

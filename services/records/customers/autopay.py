@@ -6,6 +6,7 @@ from typing import Any, Final, Literal
 from services.quantities.money import Money
 from services.records.base import Record
 from services.records.bills import invoice_reference
+from services.records.customers.debits import BillAutopay
 
 MandateStatus = Literal["opened", "confirming", "active", "paused", "ended"]
 ChargeStatus = Literal["planned", "announced", "charging", "waiting", "paid", "failed", "dropped"]
@@ -86,8 +87,9 @@ class Mandate(Record):
 class Charge(Record):
     """What is charged of an account's bills with one due date.
 
-    `amount_minor` is what it comes to now, of one that is over what came. `confirm_id` is the try
-    that the customer's bank wants confirmed.
+    `amount_minor` is what it comes to now; of one that is over what came, else what was tried or
+    announced. `confirm_id` is the try that the customer's bank wants confirmed. `since` is the
+    local date since which a try is under way, `kind` what is charged.
     """
 
     id: str
@@ -111,6 +113,19 @@ class Charge(Record):
     method: str
     confirm_id: str | None
     ended_at: datetime | None
+    kind: str = ""
+    since: date | None = None
+
+    @property
+    def progress(self) -> BillAutopay:
+        """How it stands, as its bills have it."""
+        return BillAutopay(
+            status=self.status,
+            charge_on=self.charge_on,
+            since=self.since,
+            confirming=self.confirm_id is not None,
+            kind=self.kind,
+        )
 
     @property
     def amount(self) -> Money:

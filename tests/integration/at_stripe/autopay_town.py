@@ -46,9 +46,9 @@ class AutopayTown:
         """What is kept."""
         return self.utility.services.database
 
-    def customer(self, serial: str) -> str:
+    def customer(self, serial: str, *, tariff: str = KSEB["code"]) -> str:
         """A meter with its customer, who is reached by e-mail; the customer's id."""
-        self.utility.add_meter(serial)
+        self.utility.add_meter(serial, tariff=tariff)
         (row,) = self.sql(
             "update public.customers set email = %s where account_no = %s returning id",
             f"{serial.lower()}@post.example",
@@ -77,7 +77,13 @@ class AutopayTown:
         return self.database.bill(made.id)
 
     def sign_up(
-        self, customer: str, *, card: str = OK, limit: int | None = None, expires: str = "2040-12"
+        self,
+        customer: str,
+        *,
+        card: str = OK,
+        limit: int | None = None,
+        expires: str = "2040-12",
+        currency: str = "INR",
     ) -> Mandate:
         """The customer sets autopay up, and comes back."""
         sign_up = self.utility.services.autopay.sign_up
@@ -85,7 +91,7 @@ class AutopayTown:
         url = sign_up.begin(
             mandate_id=mandate_id,
             customer_id=customer,
-            currency="INR",
+            currency=currency,
             consent="I agree.",
             limit_minor=limit,
             actor="customer:test",
@@ -139,6 +145,30 @@ class AutopayTown:
         self.go_to(day)
         for job in WORK:
             self.run(job)
+
+    def announced(self, serial: str = "M1", *, card: str = OK) -> tuple[str, Bill]:
+        """A customer with a bill whose charge was announced; their id and the bill."""
+        customer = self.customer(serial)
+        self.sign_up(customer, card=card)
+        bill = self.bill(serial)
+        self.day(due(bill) - days(7))
+        return customer, self.database.bill(bill.id)
+
+    def until(self, last: date) -> None:
+        """The days to come with their jobs, the last with them; what Stripe tells is heard."""
+        while self.utility.today < last:
+            self.day(self.utility.today + days(1))
+            self.deliver()
+            self.take_up_cards()
+
+    def take_up_cards(self) -> None:
+        """Stripe is asked to forget the cards that are to be forgotten."""
+        self.sql("update public.autopay_mandates set look_at = now() where look_at is not null")
+        self.utility.services.autopay.charging.take_up(now=self.utility.now)
+
+    def saved_cards(self) -> int:
+        """How many cards and accounts Stripe keeps for us."""
+        return sum(one["customer"] is not None for one in self.stripe.methods.values())
 
     def ref(self) -> RunRef:
         """A run whose writes count."""

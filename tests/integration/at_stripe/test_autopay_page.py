@@ -10,7 +10,12 @@ from pathlib import Path
 import pytest
 
 from app import create_app
-from tests.integration.at_stripe.autopay_server import AUTHENTICATION, OK, AutopayStripe
+from tests.integration.at_stripe.autopay_server import (
+    AUTHENTICATION,
+    OK,
+    PROCESSING,
+    AutopayStripe,
+)
 from tests.integration.at_stripe.autopay_town import AutopayTown, days, due, open_town
 from tests.integration.customer_page.visitor import LINK, Town, Visitor
 from tests.integration.providers.conftest import links
@@ -145,6 +150,10 @@ def test_a_bank_s_question_is_answered_from_the_page(town: AutopayTown) -> None:
     town.deliver()
     fresh = browser_again(town, visitor)
     assert "Your bank wants you to confirm" in fresh.get("/my")
+    assert "there is nothing to do" not in fresh.text
+    assert "Your bank wants you to confirm" in fresh.get(f"/my/bills/{bill.id}")
+    assert "there is nothing to do" not in fresh.text
+    fresh.get("/my")
     attempt = town.charge(customer).confirm_id
     fresh.post("/my/autopay/confirm", attempt=str(attempt))
     (intent,) = town.stripe.intents
@@ -153,6 +162,27 @@ def test_a_bank_s_question_is_answered_from_the_page(town: AutopayTown) -> None:
     assert "whether your bank agreed" in fresh.get("/my/autopay?from=confirmed")
     town.deliver()
     assert "Paid" in fresh.get(f"/my/bills/{bill.id}")
+
+
+def test_a_debit_under_way_is_said_to_be_and_no_day_is_promised(town: AutopayTown) -> None:
+    visitor, customer = page_of(town, "M1")
+    (bill,) = town.utility.bills_of("M1")
+    town.sign_up(customer, card=PROCESSING)
+    town.day(due(bill) - days(7))
+    town.day(due(bill))
+    town.deliver()
+    fresh = browser_again(town, visitor)
+    for path in ("/my", f"/my/bills/{bill.id}", "/my/autopay"):
+        assert "has been under way since" in fresh.get(path), path
+        assert "the money is expected by" in fresh.text
+        assert "Autopay pays it on" not in fresh.text
+    town.go_to(due(bill) + days(10))
+    fresh = browser_again(town, visitor)
+    assert "longer than usual" in fresh.get(f"/my/bills/{bill.id}")
+    town.stripe.bank_ends(town.stripe.asked[0]["id"], code="account_closed")
+    town.deliver()
+    # What was tried, not ₹0.00.
+    assert "₹540.35 could not be charged to Visa …4242" in fresh.get("/my/autopay")
 
 
 def test_a_bill_is_paid_from_the_page_and_people_come_back(town: AutopayTown) -> None:

@@ -100,8 +100,8 @@ def test_too_many_requests_and_it_is_tried_again(
     service: Service, office: Office, providers: Providers
 ) -> None:
     server = service.of(providers)
-    # Discord's pause is short, so that it is asked a second time at once.
-    server.faults += [service.too_many] * (2 if service is DISCORD else 1)
+    # The pauses of Discord and Stripe are short, so that they are asked a second time at once.
+    server.faults += [service.too_many] * (2 if service in (DISCORD, STRIPE) else 1)
     _, step = submit(office)
     assert step(service.step)[0] == "pending"
     office.later()

@@ -30,6 +30,7 @@ GOOD = "Dear {name}, please pay {amount} by {due_date}, under {reference}."
 
 def bill(**how: Any) -> Bill:
     row: dict[str, Any] = dict.fromkeys(Bill.model_fields, "x") | {"spared_because": None}
+    row |= {"autopay": None}
     row |= {"number": 7, "customer_name": "House\n M1", "period_start": date(2026, 10, 1)}
     row |= {"period_end": date(2026, 11, 1), "due_date": date(2026, 12, 15), "lines": ()}
     row |= dict.fromkeys(("opening_wh", "closing_wh", "subtotal_minor", "tax_minor"), 0)

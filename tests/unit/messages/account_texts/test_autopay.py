@@ -1,6 +1,7 @@
 """What customers read about autopay."""
 
 from datetime import date
+from typing import Any
 
 import pytest
 
@@ -9,6 +10,7 @@ from services.messages.sms import text_of
 from services.messages.templates import TemplateWriter
 from services.messages.whatsapp import TEMPLATES, parameters
 from services.messages.wording import how_to_pay
+from services.records.customers.debits import BillAutopay
 from services.records.outbox import OutboxKind
 from tests.unit.messages.test_templates import bill
 
@@ -62,12 +64,46 @@ def test_who_is_to_pay_is_given_the_way_to() -> None:
 
 
 def test_a_bill_that_autopay_pays_asks_for_nothing() -> None:
-    made = bill(spared_because="autopay", payment_url=None, due_date=date(2026, 11, 12))
-    said = (
-        TemplateWriter(lambda: "G").write(bill=made, kind="bill_issued", language="en", facts={})
-    ).text
+    said = issued(status="announced", charge_on=date(2026, 11, 12))
     assert "Autopay pays it on 12 Nov 2026, so there is nothing to do." in said
     assert "Please pay" not in said
+
+
+def issued(language: str = "en", today: str = "2026-11-13", **autopay: Any) -> str:
+    """What the message of an issued bill says that autopay stands so for."""
+    how = BillAutopay.model_validate({"charge_on": date(2026, 11, 12), "kind": "card"} | autopay)
+    made = bill(spared_because="autopay", payment_url=None, autopay=how)
+    facts = {"today": today}
+    return (
+        TemplateWriter(lambda: "G")
+        .write(bill=made, kind="bill_issued", language=language, facts=facts)
+        .text
+    )
+
+
+def test_while_a_debit_is_under_way_no_day_is_promised_that_is_over() -> None:
+    debit: dict[str, Any] = {"status": "charging", "kind": "sepa_debit", "since": "2026-11-12"}
+    said = issued(**debit)
+    assert "under way since 12 Nov 2026, and the money is expected by 19 Nov 2026" in said
+    assert "pays it on" not in said
+    assert "longer than usual" in issued(today="2026-11-20", **debit)
+    assert "desde el 12 nov 2026" in issued("es", **debit)
+
+
+def test_a_charge_that_is_to_be_confirmed_leaves_something_to_do() -> None:
+    said = issued(status="charging", since="2026-11-12", confirming=True)
+    assert "Your bank wants you to confirm the charge" in said
+    assert "nothing to do" not in said
+    how = BillAutopay(status="charging", charge_on=date(2026, 11, 12), confirming=True)
+    made = bill(spared_because="autopay", payment_url=None, autopay=how)
+    assert how_to_pay(made) == "by confirming the charge on your page, under Autopay"
+
+
+def test_who_has_left_is_not_promised_bills_to_come() -> None:
+    facts = {"method": "Visa …4242", "left": "yes"}
+    said = text_of(bill(), "autopay_ended", facts, sender="G")
+    assert "the card or account is no longer kept" in said
+    assert "Your bills come as before" not in said
 
 
 def test_it_is_said_in_the_customer_s_language() -> None:
