@@ -5,6 +5,7 @@ from typing import Final
 import streamlit as st
 
 from pages.approvals.request_cards import show_request
+from pages.languages.addresses import slug
 from pages.languages.words import _
 from pages.registry import APPROVALS, SETTINGS
 from pages.shared.components import chosen_page, page_number
@@ -31,12 +32,11 @@ if not found.total:
     st.caption(_("Nothing waits for approval.") if waiting else _("Nothing was decided yet."))
 if not services().settings.four_eyes:
     st.caption(_("The settings ask for no second person."))
-    # The address has the name of a view as it is shown.
     page_link(
         SETTINGS,
         _(SETTINGS.title),
         icon=":material/settings:",
-        query_params={"view": _(APPROVALS.title)},
+        query_params={"view": slug(APPROVALS.title)},
     )
 for request in found.items:
     show_request(request, principal)

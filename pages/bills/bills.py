@@ -7,10 +7,11 @@ from datetime import date, timedelta
 import streamlit as st
 
 from pages.bills.bill_columns import COLUMNS, summary
+from pages.languages.addresses import month_slug, select
 from pages.languages.words import _
 from pages.registry import BILL, BILLS
 from pages.shared.download import download_button
-from pages.shared.format import BILL_STATUS, count, day, month
+from pages.shared.format import BILL_STATUS, count, day
 from pages.shared.header import show_header
 from pages.shared.history import go_on_to
 from pages.shared.list_columns import Listing
@@ -18,50 +19,47 @@ from pages.shared.list_filters import ask_days, ask_status, ask_text
 from pages.shared.listing import show_list
 from pages.shared.session import require_permission, services, today
 from services.identity.permissions import Permission
+from services.languages.language import Language
 from services.quantities.period import first_of_month, next_month
 from services.records.bills import BillStatus, BillSummary
 from services.records.lists import BillFilter
 
 MONTHS_BACK = 24
-# The words people see are also what stands in the address.
 STATUS_OF: dict[str, BillStatus] = {
     BILL_STATUS[status][0]: status
     for status in ("draft", "issued", "partially_paid", "overdue", "paid", "void")
 }
 
 
-def months() -> dict[str, date]:
-    """The months one can filter by as people write them, newest first, each with its 1st."""
-    first, found = first_of_month(today()), {}
-    for _back in range(MONTHS_BACK):
-        found[month(first)] = first
-        first = first_of_month(first - timedelta(days=1))
+def months() -> list[date]:
+    """The first days of the months one can filter by, newest first."""
+    found = [first_of_month(today())]
+    while len(found) < MONTHS_BACK:
+        found.append(first_of_month(found[-1] - timedelta(days=1)))
     return found
 
 
 def ask_filters() -> BillFilter:
     """What to look for; each filter is part of the address, so a list can be linked to."""
-    by_name = months()
     with st.grid(6, min_column_width=150, vertical_alignment="bottom") as grid:
         with grid.cell(column_span=2):
             text = ask_text(_("Number, customer, account or meter"))
         with grid.cell():
             status = ask_status(STATUS_OF)
         with grid.cell():
-            ends_in = st.selectbox(
+            first = select(
                 _("Month"),
-                list(by_name),
-                index=None,
+                months(),
+                said=Language.month,
+                slug_of=month_slug,
                 key="month",
                 placeholder=_("Every month"),
                 help=_(
                     "The month that the bill is for: its period ends in it, or on the 1st after."
                 ),
-                bind="query-params",
             )
         with grid.cell(column_span=2):
             issued_from, issued_to = ask_days(_("Issued"))
-    first = by_name.get(ends_in or "")
     return BillFilter(
         text=text,
         status=status,

@@ -7,14 +7,16 @@ import streamlit as st
 from pages.drafts.draft_cards import ALL, SOME, forget_choice, left_out, show_draft, ticked
 from pages.drafts.draft_issue import issue_if_pressed, offer_issue
 from pages.drafts.draft_totals import months_to_compare, show_totals
+from pages.languages.addresses import month_slug, select, select_name
 from pages.languages.words import _
 from pages.registry import DRAFTS
 from pages.shared.components import chosen_page, page_number
-from pages.shared.format import counted, month
+from pages.shared.format import counted
 from pages.shared.header import show_header
 from pages.shared.session import may, require_permission, services
 from services.identity.auth import Principal
 from services.identity.permissions import Permission
+from services.languages.language import Language
 from services.records.drafts import DraftChoice, DraftFilter, Waiting
 
 PAGE_SIZE = 12
@@ -22,7 +24,6 @@ PAGE_SIZE = 12
 
 def ask_filters(waiting: tuple[Waiting, ...]) -> DraftFilter:
     """What to look at; each filter is part of the address, so a list can be linked to."""
-    by_name = {month(one.month): one.month for one in waiting}
     with st.grid(5, min_column_width=150, vertical_alignment="bottom") as grid:
         with grid.cell(column_span=2):
             text = st.text_input(
@@ -34,26 +35,27 @@ def ask_filters(waiting: tuple[Waiting, ...]) -> DraftFilter:
                 bind="query-params",
             )
         with grid.cell():
-            ends_in = ask_one(_("Month"), "month", list(by_name), _("Every month"))
+            month_asked = select(
+                _("Month"),
+                list(dict.fromkeys(one.month for one in waiting)),
+                said=Language.month,
+                slug_of=month_slug,
+                key="month",
+                placeholder=_("Every month"),
+            )
         with grid.cell():
             tariffs = sorted({one.tariff_code for one in waiting})
-            tariff = ask_one(_("Tariff"), "tariff", tariffs, _("Every tariff"))
+            tariff = select_name(_("Tariff"), tariffs, key="tariff", placeholder=_("Every tariff"))
         with grid.cell():
             currencies = sorted({one.currency for one in waiting})
-            currency = ask_one(_("Currency"), "currency", currencies, _("Every currency"))
+            currency = select_name(
+                _("Currency"), currencies, key="currency", placeholder=_("Every currency")
+            )
     with st.container(horizontal=True):
         only = st.toggle(_("Only outliers"), key="outliers", bind="query-params")
         of_run = st.toggle(_("Of the last bill run"), key="last-run", bind="query-params")
         free = st.toggle(_("Without those held"), key="without-held", bind="query-params")
-    month_asked = by_name.get(ends_in or "")
     return DraftFilter(text or "", month_asked, tariff, currency, only, of_run, free)
-
-
-def ask_one(label: str, key: str, options: list[str], placeholder: str) -> str | None:
-    """One of some, or none."""
-    return st.selectbox(
-        label, options, index=None, key=key, placeholder=placeholder, bind="query-params"
-    )
 
 
 def ask_choice(fitting: DraftFilter) -> tuple[str, DraftChoice]:

@@ -15,6 +15,7 @@ from pages.dunning.words import (
     place_in,
     step_badge,
 )
+from pages.languages.addresses import segments
 from pages.languages.words import _, ngettext, say
 from pages.shared.format import day, escaped, money
 from pages.shared.session import now, services, today
@@ -41,17 +42,7 @@ _AT: Final[dict[DunningPart, str]] = {
 
 def show_tonight(principal: Principal) -> None:
     """The steps that the next run takes, one part of the ladder at a time."""
-    chosen = st.segmented_control(
-        _("Steps"),
-        list(_PARTS),
-        format_func=_,
-        default=_FIRST,
-        required=True,
-        key="part",
-        bind="query-params",
-        label_visibility="collapsed",
-    )
-    part = _PARTS[chosen or _FIRST]
+    part = _PARTS[segments(_("Steps"), list(_PARTS), key="part")]
     dunning = services().dunning
     on = dunning.next_run_on(part=part, principal=principal, now=now())
     key = f"tonight-{part}"

@@ -5,6 +5,7 @@ from typing import Final
 
 import streamlit as st
 
+from pages.languages.addresses import slug
 from pages.languages.words import Said, _, say
 from pages.registry import CUSTOMER
 from pages.shared.form_ids import form_done
@@ -80,7 +81,7 @@ def customer_link(customer_id: str, name: str, account_no: str) -> None:
     page_link(
         CUSTOMER,
         label=_("{name}, {account_no}", name=escaped(name), account_no=escaped(account_no)),
-        query_params={"id": customer_id, "view": _("Dunning")},
+        query_params={"id": customer_id, "view": slug(N_("Dunning"))},
     )
 
 

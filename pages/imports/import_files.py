@@ -110,7 +110,7 @@ def _show_file(kind: TableKind, content: bytes, file_id: str) -> None:
     try:
         look = _look(kind, content, key)
     except UnreadableFile as error:
-        st.error(escaped(say(error.problem)), icon=":material/error:")
+        st.error(escaped(say(error.problem.said)), icon=":material/error:")
         return
     if not look.format and ask_columns(kind, look, key, principal):
         # What was remembered holds for this look too.

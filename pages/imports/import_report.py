@@ -6,7 +6,7 @@ from typing import Final
 import streamlit as st
 
 from pages.imports.kind_names import field_name
-from pages.languages.words import Said, _, ngettext, say
+from pages.languages.words import Said, _, language, ngettext, say
 from pages.shared.format import escaped, grouped
 from pages.shared.session import services
 from services.identity.auth import Principal
@@ -136,7 +136,11 @@ def _show_problems(report: ImportReport, principal: Principal) -> None:
 
 
 def _problems_file(report: ImportReport, principal: Principal) -> Callable[[], bytes]:
-    return lambda: services().imports.problems_file(report.errors, principal=principal)
+    # Of this visit: when the file is asked for, nothing of a page runs.
+    spoken = language()
+    return lambda: services().imports.problems_file(
+        report.errors, language=spoken, principal=principal
+    )
 
 
 def _show_differences(report: ImportReport) -> None:

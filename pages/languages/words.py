@@ -61,7 +61,11 @@ class Said(Mapping[K, V]):
         self._texts = dict(texts)
 
     def __getitem__(self, key: K) -> V:
-        return _said(self._texts[key])
+        return _said(self._texts[key], language())
+
+    def said_in(self, spoken: Language, key: K) -> V:
+        """The text of a key in a language, whatever the visit's is."""
+        return _said(self._texts[key], spoken)
 
     def __iter__(self) -> Iterator[K]:
         return iter(self._texts)
@@ -70,10 +74,10 @@ class Said(Mapping[K, V]):
         return len(self._texts)
 
 
-def _said(value: V) -> V:
+def _said(value: V, spoken: Language) -> V:
     if isinstance(value, str):
-        return language().say(value)  # type: ignore[return-value]
+        return spoken.say(value)  # type: ignore[return-value]
     if isinstance(value, tuple):
-        parts = (language().say(p) if isinstance(p, str) and p else p for p in value)
+        parts = (spoken.say(p) if isinstance(p, str) and p else p for p in value)
         return tuple(parts)  # type: ignore[return-value]
     return value

@@ -5,14 +5,15 @@ from typing import Final
 
 import streamlit as st
 
+from pages.languages.addresses import month_slug, select
 from pages.languages.words import _
 from pages.month_end.closing import offer_check, offer_closing, show_closings, show_state
 from pages.month_end.figures import show_books, show_methods, show_receivables
 from pages.registry import BOOKS
-from pages.shared.format import month
 from pages.shared.header import show_header
 from pages.shared.session import require_permission, services, today
 from services.identity.permissions import Permission
+from services.languages.language import Language
 from services.languages.sentence import N_
 from services.quantities.period import first_of_month, next_month
 from services.reports.catalogue import LEDGER, RECEIVABLES
@@ -34,15 +35,17 @@ def months() -> list[date]:
 
 def ask_month() -> date:
     """The month to look at, by default the last one that is over."""
-    return st.selectbox(
+    found = list(months())
+    chosen = select(
         _("Month"),
-        months(),
-        index=1,
-        format_func=month,
+        found,
+        default=found[1],
+        said=Language.month,
+        slug_of=month_slug,
         key="of",
-        bind="query-params",
         width=220,
     )
+    return chosen or found[1]
 
 
 def offer_downloads(of: date) -> None:

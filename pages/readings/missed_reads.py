@@ -6,7 +6,8 @@ from typing import Final
 
 import streamlit as st
 
-from pages.languages.words import Said, _, ngettext, say
+from pages.languages.addresses import select
+from pages.languages.words import _, language, ngettext, say
 from pages.registry import ESTIMATE_READING, METER
 from pages.shared.form_ids import form_done, form_id, show_done
 from pages.shared.format import Color, count, day, escaped, moment
@@ -18,12 +19,12 @@ from services.database.errors import DatabaseRefused
 from services.history.terms import MISSED_READ
 from services.identity.auth import Principal
 from services.identity.permissions import Permission
+from services.languages.language import Language
 from services.languages.sentence import N_
 from services.readings.submission import InvalidReading
 from services.records.lists import MissedFilter
 from services.records.submissions import MissedMeter, MissedReason
 
-_SAID: Final = Said(MISSED_READ)
 # From so many days in a row on somebody should do something.
 _OFTEN: Final = 2
 
@@ -35,7 +36,11 @@ def _why(missed: MissedMeter) -> str:
 
 def reason_words(reason: MissedReason) -> str:
     """Why a meter could not be read, as it begins a line."""
-    said = _SAID[reason]
+    return _reason_in(language(), reason)
+
+
+def _reason_in(spoken: Language, reason: MissedReason) -> str:
+    said = spoken.say(MISSED_READ[reason])
     return f"{said[0].upper()}{said[1:]}"
 
 
@@ -100,14 +105,13 @@ def show_missed_reads(principal: Principal) -> None:
             text = ask_text(_("Meter, address, code, route or customer"))
         with grid.cell(column_span=2):
             first, last = ask_days(_("Last visit"))
-        reason: MissedReason | None = st.selectbox(
+        reason: MissedReason | None = select(
             _("Why"),
             list(MISSED_READ),
-            format_func=reason_words,
-            index=None,
+            said=_reason_in,
+            slug_of=str,
             key="why",
             placeholder=_("Any reason"),
-            bind="query-params",
         )
         often = st.number_input(
             _("Days in a row"), min_value=1, max_value=99, key="in-a-row", bind="query-params"

@@ -7,6 +7,7 @@ from pages.readings.missed_reads import show_missed_reads
 from pages.readings.refused_reads import show_refused_reads
 from pages.readings.round_routes import show_routes
 from pages.registry import ROUNDS
+from pages.shared.detail import chosen_view
 from pages.shared.header import header
 from pages.shared.session import open_round, require_permission
 from services.identity.permissions import Permission
@@ -25,14 +26,4 @@ with header(ROUNDS.title):
         _("Open the round"), icon=":material/directions_walk:", type="tertiary"
     ):
         open_round()
-view = st.segmented_control(
-    _("View"),
-    list(_VIEWS),
-    default=_FIRST,
-    format_func=_,
-    required=True,
-    label_visibility="collapsed",
-    key="view",
-    bind="query-params",
-)
-_VIEWS[view or _FIRST](principal)
+_VIEWS[chosen_view(tuple(_VIEWS))](principal)

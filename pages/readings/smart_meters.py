@@ -5,6 +5,7 @@ from typing import Final
 
 import streamlit as st
 
+from pages.languages.addresses import select_text
 from pages.languages.words import _, say
 from pages.meters.collection import OUTCOMES, what_now
 from pages.registry import METER, SMART_METERS
@@ -66,14 +67,8 @@ principal = require_permission(Permission.VIEW_READINGS)
 show_header(SMART_METERS.title)
 with st.container(horizontal=True, vertical_alignment="bottom"):
     text = ask_text(_("Meter"))
-    chosen = st.selectbox(
-        _("What came of it"),
-        [_FAILED, *_BY_NAME],
-        format_func=_,
-        index=None,
-        key="outcome",
-        placeholder=_("Anything"),
-        bind="query-params",
+    chosen = select_text(
+        _("What came of it"), [_FAILED, *_BY_NAME], key="outcome", placeholder=_("Anything")
     )
 wanted = CollectedFilter(text=text, outcome=_BY_NAME.get(chosen or ""), failed=chosen == _FAILED)
 lists = services().lists

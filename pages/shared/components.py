@@ -9,6 +9,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from pages.languages.words import _, say
 from pages.shared.format import Color, escaped
+from pages.shared.list_filters import ask_status, ask_text
 from services.outbox.steps import STEP_NAMES, StepOutcome
 from services.records.base import COUNTED_TO
 from services.records.outbox import StepStatus
@@ -37,25 +38,10 @@ def search_and_status(
     """What to look for in a list; each filter is part of the address, so it can be linked to."""
     with st.grid(3, min_column_width=150, vertical_alignment="bottom") as grid:
         with grid.cell(column_span=2):
-            text = st.text_input(
-                _("Search"),
-                key="q",
-                type="search",
-                placeholder=placeholder,
-                live=True,
-                bind="query-params",
-            )
+            text = ask_text(placeholder)
         with grid.cell():
-            status = st.selectbox(
-                _("Status"),
-                list(status_of),
-                format_func=_,
-                index=None,
-                key="status",
-                placeholder=_("Every status"),
-                bind="query-params",
-            )
-    return text or "", status_of.get(status or "")
+            status = ask_status(status_of)
+    return text, status
 
 
 def page_number(*, total: int, page_size: int, key: str) -> int:

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 
 import streamlit as st
 
+from pages.languages.addresses import segments
 from pages.languages.words import _
 from pages.registry import PageEntry
 from pages.shared.format import Color, escaped
@@ -31,16 +32,6 @@ def detail_header(title: str, *, back: PageEntry, states: Sequence[State] = ()) 
 def chosen_view(names: Sequence[str], *, key: str = "view") -> str:
     """Which of the views is shown; it is in the address, so that Back finds it.
 
-    A page with links to a view of another page has a `key` of its own: one that both pages have
-    keeps what was chosen last, whatever the link says.
+    A link to one of them has the `slug` of its name.
     """
-    return st.segmented_control(
-        _("Show"),
-        names,
-        format_func=_,
-        default=names[0],
-        required=True,
-        label_visibility="collapsed",
-        key=key,
-        bind="query-params",
-    )
+    return segments(_("Show"), names, key=key)

@@ -6,6 +6,7 @@ from typing import TypeVar
 
 import streamlit as st
 
+from pages.languages.addresses import select_text
 from pages.languages.words import _
 from pages.shared.session import today
 
@@ -35,14 +36,6 @@ def ask_days(label: str) -> tuple[date | None, date | None]:
 
 
 def ask_status(status_of: Mapping[str, Status]) -> Status | None:
-    """The status to look for, by the words that people see, which also stand in the address."""
-    status = st.selectbox(
-        _("Status"),
-        list(status_of),
-        format_func=_,
-        index=None,
-        key="status",
-        placeholder=_("Every status"),
-        bind="query-params",
-    )
+    """The status to look for; the table has each by its name, which is in the address too."""
+    status = select_text(_("Status"), list(status_of), key="status", placeholder=_("Every status"))
     return status_of.get(status or "")

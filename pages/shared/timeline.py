@@ -8,6 +8,7 @@ from typing import Final
 
 import streamlit as st
 
+from pages.languages.addresses import select_text
 from pages.languages.words import _, language
 from pages.registry import BILL, CUSTOMER, METER, PAYMENT, SERVICE_POINT, PageEntry
 from pages.shared.format import day, escaped
@@ -71,17 +72,14 @@ def _ask_kind(subject: Subject) -> str | None:
     if not kinds:
         return None
     names = {KINDS[kind]: kind for kind in kinds}
-    chosen = st.selectbox(
+    chosen = select_text(
         _("Kind"),
         list(names),
-        format_func=_,
-        index=None,
         placeholder=_("Everything"),
         key="kind",
-        bind="query-params",
         label_visibility="collapsed",
         width=300,
-        on_change=_begin_with_newest,
+        then=_begin_with_newest,
     )
     return names.get(chosen or "")
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import altair as alt
 import streamlit as st
 
+from pages.languages.addresses import select_name
 from pages.languages.words import _, language
 from pages.shared.format import grouped, kwh, month
 from services.accounts.usage import MeterUse
@@ -23,8 +24,10 @@ def show_usage(of_meters: Sequence[MeterUse]) -> None:
     shown = of_meters[0]
     if len(of_meters) > 1:
         by_serial = {use.meter_serial: use for use in of_meters}
-        chosen = st.selectbox(_("Meter"), list(by_serial), key="use-of", bind="query-params")
-        shown = by_serial.get(chosen, shown)
+        chosen = select_name(
+            _("Meter"), list(by_serial), key="use-of", default=next(iter(by_serial))
+        )
+        shown = by_serial.get(chosen or "", shown)
     _chart(shown)
     st.caption(
         _(

@@ -1,12 +1,11 @@
 """What the events of the security log are called."""
 
-from collections.abc import Mapping
 from typing import Final
 
 from pages.languages.words import Said
 from services.languages.sentence import N_
 
-EVENT_NAMES: Final[Mapping[str, str]] = Said(
+EVENT_NAMES: Final[Said[str, str]] = Said(
     {
         "sign_in": N_("Signed in"),
         "sign_out": N_("Signed out"),

@@ -4,6 +4,7 @@ from typing import Final, get_args
 
 import streamlit as st
 
+from pages.languages.addresses import select
 from pages.languages.words import _, say
 from pages.registry import SECURITY_LOG
 from pages.shared.format import escaped, moment
@@ -35,15 +36,15 @@ principal = require_permission(Permission.VIEW_SECURITY)
 show_header(SECURITY_LOG.title)
 st.caption(_("Refusals that repeat are one row a minute. It never holds a token, a key or a link."))
 left, right = st.columns(2)
-chosen = left.selectbox(
-    _("Event"),
-    list(get_args(Event)),
-    index=None,
-    format_func=lambda event: EVENT_NAMES[event],
-    placeholder=_("Every event"),
-    key="event",
-    bind="query-params",
-)
+with left:
+    chosen: Event | None = select(
+        _("Event"),
+        list(get_args(Event)),
+        said=EVENT_NAMES.said_in,
+        slug_of=str,
+        key="event",
+        placeholder=_("Every event"),
+    )
 who = right.text_input(
     _("Who"), key="who", type="search", placeholder=_("Everybody"), bind="query-params"
 )

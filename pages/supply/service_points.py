@@ -5,9 +5,10 @@ from typing import Final
 
 import streamlit as st
 
+from pages.languages.addresses import select
 from pages.languages.words import _
 from pages.registry import CONNECT, SERVICE_POINT, SERVICE_POINTS
-from pages.shared.format import Color, count, day
+from pages.shared.format import Color, day
 from pages.shared.header import header
 from pages.shared.list_columns import Column, Listing
 from pages.shared.list_filters import ask_text
@@ -16,12 +17,13 @@ from pages.shared.permitted import page_link
 from pages.shared.session import require_permission, services, today
 from pages.supply.unbilled import show_unbilled
 from services.identity.permissions import Permission
+from services.languages.language import Language
 from services.languages.sentence import N_
 from services.quantities.period import months_before
 from services.records.lists import PointFilter
 from services.records.supply import ServicePoint
 
-_NEVER: Final = "ever"
+_NEVER: Final = N_("ever")
 # What the filter offers, by the months that nobody has read the meter.
 _UNREAD_MONTHS: Final = {str(months): months for months in (1, 2, 3, 6, 12)}
 
@@ -76,23 +78,23 @@ def summary(point: ServicePoint) -> str:
     return " · ".join(filter(None, said))
 
 
-def _unread_words(chosen: str) -> str:
+def _unread_words(spoken: Language, chosen: str) -> str:
     months = _UNREAD_MONTHS.get(chosen)
-    return count(months, "month") if months else _("ever")
+    if months is None:
+        return spoken.gettext("ever")
+    return spoken.ngettext("{count} month", "{count} months", months)
 
 
 def ask_unread() -> str | None:
     """For how long nobody has read the meter; it is in the address."""
-    chosen: str | None = st.selectbox(
+    return select(
         _("Not read for"),
         [*_UNREAD_MONTHS, _NEVER],
-        format_func=_unread_words,
-        index=None,
+        said=_unread_words,
+        slug_of=str,
         key="unread",
         placeholder=_("Any time"),
-        bind="query-params",
     )
-    return chosen
 
 
 principal = require_permission(Permission.VIEW_CUSTOMERS)

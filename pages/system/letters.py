@@ -4,6 +4,7 @@ from typing import Final
 
 import streamlit as st
 
+from pages.languages.addresses import slug
 from pages.languages.words import _, ngettext, say
 from pages.registry import BILL, CUSTOMER, LETTERS
 from pages.shared.download import download_button
@@ -15,6 +16,7 @@ from pages.shared.session import called, may, now, require_permission, services,
 from services.history import terms
 from services.identity.auth import Principal
 from services.identity.permissions import Permission
+from services.languages.sentence import N_
 from services.messages.letters import AT_ONCE, NothingToPrint
 from services.records.customers.letters import LetterBatch, UnreachedAfter, UnreachedMessage
 
@@ -85,7 +87,7 @@ def _show(row: UnreachedMessage) -> None:
                     account_no=escaped(row.account_no),
                 ),
                 icon=":material/person:",
-                query_params={"id": row.customer_id, "view": _("Messages")},
+                query_params={"id": row.customer_id, "view": slug(N_("Messages"))},
             )
             if not row.address:
                 st.badge(_("No address"), color="red")

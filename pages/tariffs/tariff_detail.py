@@ -7,9 +7,11 @@ from functools import partial
 import streamlit as st
 
 from pages.approvals.asking import show_requests
+from pages.languages.addresses import select
 from pages.languages.words import _, ngettext
 from pages.registry import TARIFF_CORRECTION, TARIFF_EDITOR
 from pages.shared.components import description_list
+from pages.shared.detail import chosen_view
 from pages.shared.format import count, day, escaped, file_name, moment
 from pages.shared.header import show_header
 from pages.shared.permitted import page_link
@@ -20,6 +22,7 @@ from pages.tariffs.tariff_impact import show_replay
 from pages.tariffs.tariff_preview import show_preview
 from services.identity.auth import Principal
 from services.identity.permissions import Permission
+from services.languages.language import Language
 from services.languages.sentence import N_
 from services.records.tariffs import PublishedVersion, TariffSummary
 from services.tariff_publishing.json_text import pretty
@@ -35,16 +38,7 @@ def show_tariff(code: str, principal: Principal) -> None:
     _show_left(found.tariff, principal)
     chosen, other = _ask_versions(found.versions)
     _show_origin(chosen)
-    shown = st.segmented_control(
-        _("Show"),
-        SHOWN,
-        format_func=_,
-        default=SHOWN[0],
-        required=True,
-        key="show",
-        label_visibility="collapsed",
-        bind="query-params",
-    )
+    shown = chosen_view(SHOWN, key="show")
     if shown == "Charges" and other:
         show_changes(other.tariff, chosen.tariff)
     elif shown == "Charges":
@@ -106,28 +100,31 @@ def _ask_versions(
     versions: Sequence[PublishedVersion],
 ) -> tuple[PublishedVersion, PublishedVersion | None]:
     """The version to look at, first the one in force, and another to compare it with."""
-    by_name = {version_name(version.effective_from): version for version in versions}
-    names = list(by_name)
-    in_force = next((n for n, v in by_name.items() if v.effective_from <= today()), names[-1])
+    by_day = {version.effective_from: version for version in versions}
+    days = list(by_day)
+    in_force = next((begins for begins in days if begins <= today()), days[-1])
     with st.grid(2, min_column_width=150) as grid:
         with grid.cell():
-            name = st.selectbox(
+            chosen = select(
                 _("Version"),
-                names,
-                index=names.index(in_force),
+                days,
+                default=in_force,
+                said=_version_in,
+                slug_of=date.isoformat,
                 key="version",
-                bind="query-params",
             )
-        others = [other for other in names if other != name]
-        earlier = [n for n in others if by_name[n].effective_from < by_name[name].effective_from]
+        begins = chosen or in_force
+        others = [other for other in days if other != begins]
+        earlier = [other for other in others if other < begins]
         with grid.cell():
             compared = st.selectbox(
                 _("Compared with"),
-                [_("Nothing"), *others],
+                [None, *others],
                 index=1 + others.index(earlier[0]) if earlier else 0,
-                key=f"compared-{name}",
+                format_func=lambda other: version_name(other) if other else _("Nothing"),
+                key=f"compared-{begins}",
             )
-    return by_name[name], by_name.get(compared)
+    return by_day[begins], by_day[compared] if compared else None
 
 
 def _show_origin(version: PublishedVersion) -> None:
@@ -166,5 +163,9 @@ def _show_origin(version: PublishedVersion) -> None:
 
 
 def version_name(begins: date) -> str:
-    """What a version that holds from a local date is called, also in the address."""
+    """What a version that holds from a local date is called."""
     return _("From {day}", day=begins)
+
+
+def _version_in(spoken: Language, begins: date) -> str:
+    return spoken.gettext("From {day}", day=begins)

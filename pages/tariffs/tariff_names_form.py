@@ -5,12 +5,13 @@ from typing import Any, Final
 
 import streamlit as st
 
-from pages.languages.words import _
+from pages.languages.words import _, say
 from pages.shared.format import escaped
 from pages.tariffs.tariff_fields import Form
 from services.bill_documents.line_names import ChargeName, line_name
 from services.languages.catalogues import OF_DOCUMENTS, OFFERED
 from services.languages.language import Language, own_name
+from services.languages.sentence import Sentence
 from services.tariff_publishing.edits import name_charge
 from services.tariffs.places import charge_name
 from services.tariffs.values import listed, mapped
@@ -65,11 +66,17 @@ def _ask_name(form: Form, charge: Mapping[str, Any], index: int, tag: str) -> No
         return
     form.text(
         ("charges", index, "names", tag),
-        escaped(charge_name(charge, index)),
+        escaped(_label_of(charge, index)),
         optional=True,
         placeholder=_without(charge, tag),
         makes=lambda name: name_charge(index, tag, name),
     )
+
+
+def _label_of(charge: Mapping[str, Any], index: int) -> str:
+    """What is printed stays as it is; what stands for it is said."""
+    name = charge_name(charge, index)
+    return say(name) if isinstance(name, Sentence) else name
 
 
 def _without(charge: Mapping[str, Any], tag: str) -> str:

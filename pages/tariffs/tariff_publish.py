@@ -8,7 +8,6 @@ from pages.registry import TARIFF, TARIFFS
 from pages.shared.format import escaped
 from pages.shared.history import go_on_to
 from pages.shared.session import services
-from pages.tariffs.tariff_detail import version_name
 from pages.tariffs.tariff_draft import WrittenDraft
 from services.approvals.asking import AwaitsApproval
 from services.database.errors import IllegalChange
@@ -83,4 +82,4 @@ def _publish(
         else _("{code} was published already.", code=code)
     )
     st.toast(said, icon=":material/check_circle:")
-    go_on_to(TARIFF, code=tariff.code, version=version_name(tariff.effective_from))
+    go_on_to(TARIFF, code=tariff.code, version=tariff.effective_from.isoformat())

@@ -7,6 +7,7 @@ from pages.shared.format import escaped
 from pages.shared.session import allow_upload, today
 from pages.tariffs.tariff_draft import WrittenDraft
 from services.importing.source import UnreadableFile
+from services.languages.sentence import Sentence
 from services.tariff_publishing.drafts import Candidate, candidates
 
 
@@ -39,11 +40,16 @@ def _offer(content: bytes, written: WrittenDraft) -> None:
         return
     chosen = found[0]
     if len(found) > 1:
-        chosen = st.selectbox(_("Which one"), found, format_func=lambda one: one.name)
+        chosen = st.selectbox(_("Which one"), found, format_func=_name)
     st.caption(
-        _("{tariff}. It takes the place of what is written below.", tariff=escaped(chosen.name))
+        _("{tariff}. It takes the place of what is written below.", tariff=escaped(_name(chosen)))
     )
     st.button(_("Use it"), on_click=_use, args=(chosen, written), key=f"use-{written.key}")
+
+
+def _name(one: Candidate) -> str:
+    """A name of the file's own stays as it is."""
+    return say(one.name) if isinstance(one.name, Sentence) else one.name
 
 
 def _use(chosen: Candidate, written: WrittenDraft) -> None:

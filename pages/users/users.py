@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import streamlit as st
 
+from pages.languages.addresses import select
 from pages.languages.words import _
 from pages.registry import INVITE_USER, USER, USERS
 from pages.shared.form_ids import show_done
@@ -71,14 +72,13 @@ def show_users() -> None:
         with grid.cell(column_span=2):
             text = ask_text(_("Name or sign-in name"))
         state = ask_status({words: state for state, (words, __) in STATES.items()})
-        role = st.selectbox(
+        role = select(
             _("Role"),
             list(Role),
-            index=None,
-            format_func=lambda role: _(ROLE_NAMES[role]),
+            said=lambda spoken, role: spoken.gettext(ROLE_NAMES[role]),
+            slug_of=lambda role: role.value,
             key="role",
             placeholder=_("Every role"),
-            bind="query-params",
         )
     wanted = UserFilter(text=text, state=state, role=role.value if role else None)
     lists = services().lists

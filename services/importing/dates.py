@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Final, Literal
 
+from services.languages.sentence import Sentence, sentence
+
 DateOrder = Literal["day_first", "month_first"]
 
 _NUMBERS: Final = re.compile(r"([0-9]{1,2})([/.-])([0-9]{1,2})\2([0-9]{4})(?:[ T]+(.+))?")
@@ -36,8 +38,12 @@ class DateStyle:
                 seen.setdefault(order, text)
             if len(seen) == 2:
                 raise AmbiguousDate(
-                    f"Some dates have the day first ({seen['day_first'][:20]}), others the month "
-                    f"({seen['month_first'][:20]}). Write all of them in one way."
+                    sentence(
+                        "Some dates have the day first ({day_first}), others the month "
+                        "({month_first}). Write all of them in one way.",
+                        day_first=seen["day_first"][:20],
+                        month_first=seen["month_first"][:20],
+                    )
                 )
         return cls(next(iter(seen), None))
 
@@ -103,9 +109,12 @@ def _month(name: str) -> int | None:
     return None
 
 
-def _which(first: int, second: int, year: str, text: str) -> str:
+def _which(first: int, second: int, year: str, text: str) -> Sentence:
     day_first, month_first = f"{year}-{second:02}-{first:02}", f"{year}-{first:02}-{second:02}"
-    return (
-        f"{text[:20]} may be {day_first} or {month_first}: nothing in the file tells. Say "
-        "which comes first, the day or the month."
+    return sentence(
+        "{typed} may be {first} or {second}: nothing in the file tells. Say which comes first, "
+        "the day or the month.",
+        typed=text[:20],
+        first=day_first,
+        second=month_first,
     )

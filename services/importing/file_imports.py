@@ -23,6 +23,8 @@ from services.importing.report import ImportProblem, ImportReport
 from services.importing.rows import derived_id
 from services.importing.source import UnreadableFile
 from services.importing.writing import Progress, say_nothing
+from services.languages.language import ENGLISH_LANGUAGE, Language
+from services.languages.sentence import N_
 from services.outbox.outbox import Outbox
 from services.quantities.spreadsheet import csv_file, xlsx_file
 from services.quantities.written_numbers import DecimalSign
@@ -30,6 +32,7 @@ from services.utility_settings.current import CurrentSettings
 
 ROWS_SHOWN: Final = 10
 _MOST_HEADING: Final = 200
+_OF_PROBLEMS: Final = (N_("row"), N_("column"), N_("what_is_wrong"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,11 +171,21 @@ class FileImports:
         names = (*columns.required, *columns.optional)
         return csv_file(names, []) if file_kind == "csv" else xlsx_file(names, [])
 
-    def problems_file(self, problems: Sequence[ImportProblem], *, principal: Principal) -> bytes:
-        """All that is wrong with a file, as CSV."""
+    def problems_file(
+        self,
+        problems: Sequence[ImportProblem],
+        *,
+        principal: Principal,
+        language: Language = ENGLISH_LANGUAGE,
+    ) -> bytes:
+        """All that is wrong with a file, as CSV: its first row and the reasons in a language.
+
+        Columns keep the names that files have.
+        """
         require(principal, Permission.IMPORT_FILES, Permission.RECORD_PAYMENTS)
-        rows = ((p.row or "", p.column, p.message) for p in problems)
-        return csv_file(("row", "column", "what_is_wrong"), rows)
+        heading = [language.gettext(name) for name in _OF_PROBLEMS]
+        rows = ((p.row or "", p.column, language.say(p.message)) for p in problems)
+        return csv_file(heading, rows)
 
     def _importer(self, answers: FileAnswers, progress: Progress, *, dry_run: bool) -> Importer:
         held = self.settings()

@@ -25,8 +25,8 @@ from services.importing.table import Table
 from services.importing.table_imports import TRIED_AT_ONCE, chunks_by, name_duplicates
 from services.importing.tariff_files import tariff_rows
 from services.importing.writing import Counts
+from services.languages.sentence import N_, nsentence
 from services.metering.peers import PeerUses
-from services.quantities.counting import count
 from services.readings.meter_history import FileRead, MeterHistory, by_day
 from services.records.readings import ReadingSource
 from services.records.tariffs import TariffVersion
@@ -35,7 +35,7 @@ from services.records.tariffs import TariffVersion
 METERS_IN_A_CALL = 2000
 METERS_AT_ONCE = 200
 KEPT_ROWS = 20_000
-_ONLY_FOR_TARIFFS = "A date from which it holds goes with tariffs only."
+_ONLY_FOR_TARIFFS = N_("A date from which it holds goes with tariffs only.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +200,11 @@ class Importer(MoneyImports):
         )
         grouped = by_meter((read for read in parsed if read), table.problems)
         if not_read:
-            left_out = f"{count(len(not_read), 'meter')} without a reading left out."
+            left_out = nsentence(
+                "{count} meter without a reading left out.",
+                "{count} meters without a reading left out.",
+                len(not_read),
+            )
             table.remarks = (*table.remarks, left_out)
         batches = list(chunks_of(grouped.items(), METERS_AT_ONCE))
         # Judged rows are many times larger than the file's: of a large file they are made twice.

@@ -13,9 +13,10 @@ from services.importing.report import ImportProblem, ImportReport
 from services.importing.source import Source, UnreadableFile
 from services.importing.supply_imports import SupplyImports
 from services.importing.writing import Counts, Row
+from services.languages.sentence import sentence
 
 DAYS_AT_ONCE: Final = 1000
-AS_READINGS: Final = (
+AS_READINGS: Final = sentence(
     "The file is NEM13, which holds register readings: import it as readings, not as intervals."
 )
 

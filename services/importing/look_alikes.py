@@ -10,16 +10,17 @@ from typing import Any, Final, Literal
 from services.database.service import DatabaseService
 from services.importing.chunks import chunks_of
 from services.importing.report import ImportProblem
+from services.languages.sentence import N_, Sentence, joined, sentence
 from services.records.imports import IdentifierKey
 
 Kind = Literal["customers", "meters", "service_points", "transformers"]
 
 _AT_ONCE: Final = 5000
 _ONE: Final[Mapping[Kind, str]] = {
-    "customers": "customer has the account number",
-    "meters": "meter has the serial",
-    "service_points": "service point has the code",
-    "transformers": "transformer has the code",
+    "customers": N_("No customer has the account number {identifier}."),
+    "meters": N_("No meter has the serial {identifier}."),
+    "service_points": N_("No service point has the code {identifier}."),
+    "transformers": N_("No transformer has the code {identifier}."),
 }
 
 
@@ -49,9 +50,11 @@ class LookAlikes:
         for found in self._keys(kind, list(row_of)):
             here = first.setdefault(found.key, found.identifier)
             if found.look_alike is not None:
-                other = f"{found.look_alike}, which is known"
+                other = sentence("{identifier}, which is known", identifier=found.look_alike)
             elif here != found.identifier and found.known is None:
-                other = f"{here} in row {row_of[here]}"
+                other = sentence(
+                    "{identifier} in row {row}", identifier=here, row=str(row_of[here])
+                )
             else:
                 continue
             problems.append(
@@ -85,14 +88,18 @@ class LookAlikes:
             yield from self.database.identifier_keys(kind=kind, identifiers=chunk)
 
 
-def unknown(kind: Kind, identifier: str, meant: str | None = None) -> str:
+def unknown(kind: Kind, identifier: str, meant: str | None = None) -> Sentence:
     """That nothing has this identifier, and which one may be meant."""
-    question = f" Do you mean {meant}?" if meant else ""
-    return f"No {_ONE[kind]} {identifier}.{question}"
+    said = sentence(_ONE[kind], identifier=identifier)
+    if not meant:
+        return said
+    return joined([said, sentence("Do you mean {identifier}?", identifier=meant)], " ")
 
 
-def _question(identifier: str, other: str) -> str:
-    return (
-        f"{identifier} looks like {other}: a spreadsheet may have changed it. If they are the "
-        "same, write them the same way; if not, say so."
+def _question(identifier: str, other: str) -> Sentence:
+    return sentence(
+        "{identifier} looks like {other}: a spreadsheet may have changed it. If they are the same, "
+        "write them the same way; if not, say so.",
+        identifier=identifier,
+        other=other,
     )

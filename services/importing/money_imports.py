@@ -15,6 +15,7 @@ from services.importing.source import Source, UnreadableFile
 from services.importing.table import Cells, Table
 from services.importing.table_imports import TRIED_AT_ONCE, chunks_by, name_duplicates
 from services.importing.writing import Row
+from services.languages.sentence import sentence
 
 _AT_ONCE = 5000
 # Each may become a payment with its allocations: a call stays within some seconds.
@@ -95,9 +96,11 @@ class MoneyImports(IntervalImports):
         new = {row["account"]: row["row"] for row in reversed(rows) if row["account"]}
         for account, row in new.items():
             if known and account not in known and not self.other_account:
-                why = (
-                    f"The statement is of the account {account}; those before were of "
-                    f"{', '.join(known[:5])}. If this one is the utility's too, say so."
+                why = sentence(
+                    "The statement is of the account {account}; those before were of {others}. If "
+                    "this one is the utility's too, say so.",
+                    account=account,
+                    others=", ".join(known[:5]),
                 )
                 table.problems.append(ImportProblem(row, "account", why))
                 table.asks.add("account")

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from services.languages.sentence import N_, Sentence, sentence
 from services.quantities.written_numbers import (
     AmbiguousNumber,
     DecimalSign,
@@ -35,8 +36,12 @@ class NumberStyle:
                 seen.setdefault(sign, text)
             if len(seen) == 2:
                 raise AmbiguousNumber(
-                    f"Some numbers have a decimal point ({seen['point'][:20]}), others a decimal "
-                    f"comma ({seen['comma'][:20]}). Write all of them in one way."
+                    sentence(
+                        "Some numbers have a decimal point ({point}), others a decimal comma "
+                        "({comma}). Write all of them in one way.",
+                        point=seen["point"][:20],
+                        comma=seen["comma"][:20],
+                    )
                 )
         return cls(next(iter(seen), None))
 
@@ -54,15 +59,22 @@ class NumberStyle:
             return number
         plain = in_style(number, self.decimal)
         if plain is None:
+            what = {"point": N_("point"), "comma": N_("comma")}[self.decimal]
             raise AmbiguousNumber(
-                f"{text[:20]} is no number with a decimal {self.decimal}, as the file has it."
+                sentence(
+                    "{typed} is no number with a decimal {sign}, as the file has it.",
+                    typed=text[:20],
+                    sign=sentence(what),
+                )
             )
         return plain
 
 
-def _which(text: str) -> str:
-    whole = re.sub(r"[.,]", "", text)
-    return (
-        f"{text} may be {whole} or {text.replace(',', '.')}: nothing in the file tells. Say "
-        "which sign is the decimal one, point or comma."
+def _which(text: str) -> Sentence:
+    return sentence(
+        "{typed} may be {first} or {second}: nothing in the file tells. Say which sign is the "
+        "decimal one, point or comma.",
+        typed=text,
+        first=re.sub(r"[.,]", "", text),
+        second=text.replace(",", "."),
     )

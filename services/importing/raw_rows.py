@@ -12,6 +12,7 @@ from typing import Final
 from services.importing.columns import WantedColumns
 from services.importing.source import MOST_BYTES, Source, UnreadableFile, read_bytes, read_lines
 from services.importing.workbook import UnreadableWorkbook, is_workbook, read_workbook
+from services.languages.sentence import sentence, sentence_of
 
 # The header stands among the first rows, below titles.
 _LOOKED_AT: Final = 30
@@ -68,7 +69,7 @@ def find_header(rows: RawRows, *, wanted: WantedColumns) -> Header:
     """
     first = _first_rows(rows)
     if not any(_filled(record) for _, record in first):
-        raise UnreadableFile("The file has only blank lines.")
+        raise UnreadableFile(sentence("The file has only blank lines."))
     candidates = [
         Header(number, _headings(record, above))
         for (_, above), (number, record) in pairwise([(0, []), *first])
@@ -81,11 +82,15 @@ def _of_workbook(data: bytes) -> RawRows:
     try:
         book = read_workbook(data, most_bytes=MOST_BYTES)
     except UnreadableWorkbook as error:
-        raise UnreadableFile(str(error)) from None
-    remarks = []
+        raise UnreadableFile(sentence_of(error)) from None
+    remarks: list[str] = []
     if book.others:
         remarks.append(
-            f"Read from the sheet {book.sheet}; left out: {', '.join(book.others[:10])}."
+            sentence(
+                "Read from the sheet {sheet}; left out: {others}.",
+                sheet=book.sheet,
+                others=", ".join(book.others[:10]),
+            )
         )
     return RawRows(None, book.records, remarks)
 
@@ -158,7 +163,11 @@ def _is_said(cell: str) -> bool:
 def csv_problem(error: csv.Error) -> str:
     """What is wrong with the quotation marks of a CSV."""
     if "unexpected end" in str(error):
-        return "a quotation mark is opened here and never closed."
+        return sentence("a quotation mark is opened here and never closed.")
     if "field larger" in str(error):
-        return "a cell is longer than 100,000 characters: look for a missing quotation mark."
-    return f"the quotation marks are not as CSV has them ({str(error)[:_PRINTED]})."
+        return sentence(
+            "a cell is longer than 100,000 characters: look for a missing quotation mark."
+        )
+    return sentence(
+        "the quotation marks are not as CSV has them ({error}).", error=str(error)[:_PRINTED]
+    )

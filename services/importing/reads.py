@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from services.importing.report import ImportProblem
 from services.importing.rows import derived_id, quality_code, reading_source
 from services.importing.table import Cells
+from services.languages.sentence import sentence, sentence_of
 from services.metering.outcomes import Validation
 from services.readings.meter_history import (
     UNUSABLE_READ,
@@ -53,7 +54,7 @@ def file_read(
     try:
         read = parse_submission(body, zone=zone, now=now)
     except InvalidReading as error:
-        cells.refuse("", str(error))
+        cells.refuse("", sentence_of(error))
         return None
     quality = cells.parsed("quality", quality_code) if cells.values.get("quality") else None
     said = cells.values.get("read_source")
@@ -81,9 +82,16 @@ def by_meter(reads: Iterable[FileRead], problems: list[ImportProblem]) -> dict[s
             if before.read_at == after.read_at:
                 first, second = sorted((before, after), key=lambda read: read.row)
                 same = first.point == second.point
-                why = f"is the same reading as row {first.row}: keep one of the two."
-                if not same:
-                    why = f"has another value than row {first.row} at the very same time."
+                why = (
+                    sentence(
+                        "is the same reading as row {row}: keep one of the two.", row=str(first.row)
+                    )
+                    if same
+                    else sentence(
+                        "has another value than row {row} at the very same time.",
+                        row=str(first.row),
+                    )
+                )
                 problems.append(ImportProblem(second.row, "reading_kwh" * (not same), why))
     return grouped
 
@@ -105,7 +113,7 @@ def judge(history: MeterHistory, read: FileRead, *, source: ReadingSource, into:
     try:
         validation = history.validation_of(read)
     except UNUSABLE_READ as error:
-        into.problems.append(ImportProblem(read.row, "", str(error)))
+        into.problems.append(ImportProblem(read.row, "", sentence_of(error)))
         return
     history.take(read, status=validation.verdict)
     into.rows.append(_row(history, read, validation, source))

@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Literal
 
-from services.quantities.counting import count
+from services.languages.sentence import Sentence, joined, nsentence, sentence
 from services.records.imports import Difference
 
 WhatToImport = Literal[
@@ -41,9 +42,18 @@ class ImportProblem:
     message: str
 
     def __str__(self) -> str:
-        where = [f"row {self.row}"] if self.row is not None else []
+        return str(self.said)
+
+    @property
+    def said(self) -> str:
+        """Where it is and what is wrong, as one sentence."""
+        where: list[str] = []
+        if self.row is not None:
+            where.append(sentence("row {row}", row=str(self.row)))
         where += [self.column] if self.column else []
-        return f"{', '.join(where)}: {self.message}" if where else self.message
+        if not where:
+            return self.message
+        return sentence("{place}: {message}", place=joined(where), message=self.message)
 
 
 RowState = Literal["new", "changed", "unchanged"]
@@ -77,18 +87,36 @@ class ImportReport:
     @property
     def summary(self) -> str:
         """One or two sentences for the person who imports."""
-        counts = f"{self.added} added, {self.changed} changed, {self.unchanged} unchanged."
+        counts = sentence(
+            "{added} added, {changed} changed, {unchanged} unchanged.",
+            added=str(self.added),
+            changed=str(self.changed),
+            unchanged=str(self.unchanged),
+        )
         if self.ok and self.dry_run:
-            return f"Nothing was written. An import would leave {counts}"
+            return sentence("Nothing was written. An import would leave {counts}", counts=counts)
         if self.ok:
             return counts
-        wrong = count(len(self.errors), "problem")
         if self.added or self.changed:
             # Only when somebody else changes the same rows between the check and the writing.
-            return (
-                f"{wrong} came up while writing: {counts} Correct them and import the file again."
+            return nsentence(
+                "{count} problem came up while writing: {counts} Correct them and import the file "
+                "again.",
+                "{count} problems came up while writing: {counts} Correct them and import the "
+                "file again.",
+                len(self.errors),
+                counts=counts,
             )
-        return f"{wrong}, nothing was imported. Correct the file and import it again."
+        return nsentence(
+            "{count} problem, nothing was imported. Correct the file and import it again.",
+            "{count} problems, nothing was imported. Correct the file and import it again.",
+            len(self.errors),
+        )
+
+
+def moment_in_words(at: datetime) -> Sentence:
+    """A moment as it stands in a file's own time: 01 Mar 2026, 10:30."""
+    return sentence("{day}, {clock}", day=at.date(), clock=f"{at:%H:%M}")
 
 
 def in_order(problems: list[ImportProblem]) -> tuple[ImportProblem, ...]:

@@ -8,6 +8,7 @@ from uuid import NAMESPACE_URL, uuid5
 from zoneinfo import ZoneInfo
 
 from services.importing.table import TAKE_AWAY, Cells
+from services.languages.sentence import N_, nsentence, sentence, sentence_of
 from services.messages.contact_rules import email_address, language_tag, phone_number, tax_number
 from services.messages.discord import check_webhook
 from services.messages.phones import e164
@@ -18,7 +19,6 @@ from services.metering.registers import (
     parse_registers,
     register_names,
 )
-from services.quantities.counting import count
 from services.quantities.energy import parse_kwh, parse_multiplier
 from services.quantities.money import exponent, scaled_text
 from services.quantities.period import local_date, start_of_day
@@ -124,14 +124,19 @@ def meter_row(cells: Cells, *, zone: ZoneInfo, now: datetime) -> dict[str, Any]:
         try:
             check_fits_dials(opening_wh, dials)
         except ReadingTooLong as error:
-            cells.refuse("opening_kwh", str(error))
+            cells.refuse("opening_kwh", sentence_of(error))
     multiplier_milli = cells.parsed("multiplier", _multiplier_milli)
     if dials and multiplier_milli and 10**dials * multiplier_milli > _MOST_TURN_WH:
         cells.refuse(
             "multiplier",
-            f"of {scaled_text(multiplier_milli, places=3, trim=True)} with "
-            f"{count(dials, 'digit')} counts more than any meter does: "
-            "one turn of the register may be at most 1,000,000,000,000 kWh.",
+            nsentence(
+                "of {multiplier} with {count} digit counts more than any meter does: one turn of "
+                "the register may be at most 1,000,000,000,000 kWh.",
+                "of {multiplier} with {count} digits counts more than any meter does: one turn of "
+                "the register may be at most 1,000,000,000,000 kWh.",
+                dials,
+                multiplier=scaled_text(multiplier_milli, places=3, trim=True),
+            ),
         )
     # Where both are empty the place is vacant.
     supplied = any(map(cells.values.get, ("account_no", "tariff_code")))
@@ -179,7 +184,13 @@ def reading_source(text: str) -> ReadingSource:
     """Who or what read a meter, as in a full export. Raises ValueError for another text."""
     source = _SOURCES.get(text.lower())
     if source is None:
-        raise ValueError(f"must be one of {', '.join(_SOURCES)}, not {text[:20]!r}.")
+        raise ValueError(
+            sentence(
+                "must be one of {options}, not {typed}.",
+                options=", ".join(_SOURCES),
+                typed=repr(text[:20]),
+            )
+        )
     return source
 
 
@@ -187,7 +198,11 @@ def quality_code(text: str) -> Quality:
     """A quality by its code of ESPI. Raises ValueError for another text."""
     if text not in _QUALITIES:
         codes = ", ".join(_QUALITIES)
-        raise ValueError(f"must be a code of ESPI ({codes}), not {text[:20]!r}.")
+        raise ValueError(
+            sentence(
+                "must be a code of ESPI ({codes}), not {typed}.", codes=codes, typed=repr(text[:20])
+            )
+        )
     return _QUALITIES[text]
 
 
@@ -219,14 +234,23 @@ def currency_code(text: str) -> str:
 def _kind(text: str) -> str:
     kind = _KINDS.get(text.lower())
     if kind is None:
-        raise ValueError(f"must be smart or one of {', '.join(_MANUAL)}, not {text[:20]!r}.")
+        raise ValueError(
+            sentence(
+                "must be smart or one of {kinds}, not {typed}.",
+                kinds=", ".join(_MANUAL),
+                typed=repr(text[:20]),
+            )
+        )
     return kind
 
 
 def _dials(text: str) -> int:
     if len(text) != 1 or text not in "123456789":
         raise ValueError(
-            f"must be the whole-kWh digits of the register, 1 to 9, not {text[:20]!r}."
+            sentence(
+                "must be the whole-kWh digits of the register, 1 to 9, not {typed}.",
+                typed=repr(text[:20]),
+            )
         )
     return int(text)
 
@@ -234,7 +258,7 @@ def _dials(text: str) -> int:
 def _multiplier_milli(text: str) -> int:
     milli = parse_multiplier(text or "1")
     if milli > _MOST_MULTIPLIER_MILLI:
-        raise ValueError("The multiplier is larger than any meter has.")
+        raise ValueError(sentence("The multiplier is larger than any meter has."))
     return milli
 
 
@@ -255,18 +279,20 @@ def _registers(text: str, dials: int | None) -> dict[str, Any]:
 
 def connected_load(text: str) -> int:
     """A connected load in W (VA)."""
-    watts = parse_kwh(text, what="connected load")
+    watts = parse_kwh(text, what=N_("connected load"))
     if not 0 < watts <= _MOST_CONNECTED_W:
-        raise ValueError("The connected load must be more than 0 and at most 2,000,000.")
+        raise ValueError(sentence("The connected load must be more than 0 and at most 2,000,000."))
     return watts
 
 
 def _opened_on(text: str, today: date) -> date:
     day = parse_day(text)
     if day > today:
-        raise ValueError(f"{text} is in the future: the opening read must have been taken.")
+        raise ValueError(
+            sentence("{typed} is in the future: the opening read must have been taken.", typed=text)
+        )
     if day < EARLIEST.date():
-        raise ValueError(f"{text} is too long ago.")
+        raise ValueError(sentence("{typed} is too long ago.", typed=text))
     return day
 
 
@@ -274,16 +300,19 @@ def parse_day(text: str) -> date:
     """A day written as 2026-03-01. Raises ValueError for another text."""
     if not _DATE.fullmatch(text):
         raise ValueError(
-            f"must be a date written as 2026-03-01, not {text[:20]!r}. In a spreadsheet, give the "
-            "column the format yyyy-mm-dd."
+            sentence(
+                "must be a date written as 2026-03-01, not {typed}. In a spreadsheet, give the "
+                "column the format yyyy-mm-dd.",
+                typed=repr(text[:20]),
+            )
         )
     try:
         day = date.fromisoformat(text)
     except ValueError:
-        raise ValueError(f"{text} is not a day of the calendar.") from None
+        raise ValueError(sentence("{typed} is not a day of the calendar.", typed=text)) from None
     if day.year < _FIRST_YEAR:
         # Its first instant may lie before all that a date can say.
-        raise ValueError(f"{text} is too long ago.")
+        raise ValueError(sentence("{typed} is too long ago.", typed=text))
     return day
 
 
@@ -295,5 +324,5 @@ def _opt_in(text: str, zone: ZoneInfo, now: datetime) -> str | None:
         return now.isoformat()
     day = parse_day(text)
     if day > local_date(now, zone):
-        raise ValueError(f"{text} is in the future.")
+        raise ValueError(sentence("{typed} is in the future.", typed=text))
     return start_of_day(day, zone).isoformat()

@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Final
 
 from services.importing.report import ImportProblem
+from services.languages.sentence import sentence
 
 MOST_BYTES = 100_000_000
 _AT_ONCE: Final = 1_000_000
 _HEAD: Final = 200_000
 Source = str | bytes | Path
 
-WINDOWS_1252 = (
+WINDOWS_1252 = sentence(
     "The file is not UTF-8, so it was read as Windows-1252, the encoding of Western European "
     "spreadsheets. Look at letters with accents before you import."
 )
@@ -44,11 +45,15 @@ def read_text(
     if "\0" in text:
         line = text.count("\n", 0, text.index("\0")) + 1
         raise UnreadableFile(
-            f"Line {line} holds a NUL byte, which no text file has. Export the file again as text."
+            sentence(
+                "Line {line} holds a NUL byte, which no text file has. Export the file again "
+                "as text.",
+                line=str(line),
+            )
         )
     text = text.removeprefix("\ufeff")
     if not text.strip():
-        raise UnreadableFile("The file is empty.")
+        raise UnreadableFile(sentence("The file is empty."))
     return text
 
 
@@ -116,7 +121,11 @@ def read_bytes(source: bytes | Path, *, most_bytes: int = MOST_BYTES) -> bytes:
         return source.read_bytes()
     except OSError as error:
         raise UnreadableFile(
-            f"The file {source} cannot be read: {error.strerror or error}."
+            sentence(
+                "The file {file} cannot be read: {error}.",
+                file=str(source),
+                error=str(error.strerror or error),
+            )
         ) from error
 
 
@@ -138,7 +147,10 @@ def _decoded(data: bytes, remarks: list[str] | None) -> str:
             remarks.append(WINDOWS_1252)
             return text
     raise UnreadableFile(
-        f"Line {line} is not UTF-8 text. In a spreadsheet, save the file as “CSV UTF-8”."
+        sentence(
+            "Line {line} is not UTF-8 text. In a spreadsheet, save the file as “CSV UTF-8”.",
+            line=str(line),
+        )
     )
 
 
@@ -153,4 +165,7 @@ def _utf_16_without_mark(data: bytes) -> str | None:
 
 
 def _too_large(most_bytes: int) -> str:
-    return f"The file is larger than {most_bytes // 1_000_000} MB. Split it and import the parts."
+    return sentence(
+        "The file is larger than {most} MB. Split it and import the parts.",
+        most=most_bytes // 1_000_000,
+    )

@@ -20,7 +20,7 @@ from services.importing.report import ImportProblem, Question
 from services.importing.source import Source, UnreadableFile
 from services.importing.styles import FileStyles, styles_of
 from services.importing.workbook import TypedText
-from services.quantities.counting import count
+from services.languages.sentence import joined, nsentence, sentence, sentence_of
 from services.quantities.spreadsheet import as_written
 from services.quantities.written_numbers import AmbiguousNumber, DecimalSign
 
@@ -52,25 +52,33 @@ class Cells:
         """A trimmed text on one line of at most `most` characters."""
         value = " ".join(self.values.get(column, "").split(NO_BREAK_SPACE))
         if required and not value:
-            self.refuse(column, "is empty: fill it in.")
+            self.refuse(column, sentence("is empty: fill it in."))
         elif len(value) > most:
-            self.refuse(column, f"is longer than {most} characters.")
+            self.refuse(column, sentence("is longer than {most} characters.", most=most))
         elif not value.translate(JOINERS).isprintable():
-            self.refuse(column, "holds a line break or another character that cannot be printed.")
+            self.refuse(
+                column, sentence("holds a line break or another character that cannot be printed.")
+            )
         return value
 
     def identifier(self, column: str, *, most: int = 60, required: bool = True) -> str:
         """A text that names something; one that a spreadsheet took for a number is refused."""
         value = self.text(column, most=most, required=required)
         if value != value.translate(JOINERS):
-            self.refuse(column, "holds a character that cannot be seen: type it again.")
+            self.refuse(column, sentence("holds a character that cannot be seen: type it again."))
         if {".", ".."} & set(_SEPARATORS.split(value)):
-            self.refuse(column, "holds . or .. as a part, which reads as a path of a file.")
+            self.refuse(
+                column, sentence("holds . or .. as a part, which reads as a path of a file.")
+            )
         if _POWER_OF_TEN.fullmatch(value):
             self.refuse(
                 column,
-                f"{value} is a number that a spreadsheet shortened, and its last digits are lost. "
-                "Give the column the format Text there, enter it again, and save the file.",
+                sentence(
+                    "{typed} is a number that a spreadsheet shortened, and its last digits are "
+                    "lost. Give the column the format Text there, enter it again, and save the "
+                    "file.",
+                    typed=value,
+                ),
             )
         return value
 
@@ -90,7 +98,7 @@ class Cells:
         try:
             return parse(self.values.get(column, ""))
         except ValueError as error:
-            self.refuse(column, str(error))
+            self.refuse(column, sentence_of(error))
             return None
 
     def refuse(self, column: str, message: str) -> None:
@@ -142,19 +150,27 @@ class Table:
         except csv.Error as error:
             self.problems.append(ImportProblem(number + 1, "", csv_problem(error)))
         if not seen and not self.problems:
-            self.problems.append(ImportProblem(None, "", "There are no rows below the header."))
+            self.problems.append(
+                ImportProblem(None, "", sentence("There are no rows below the header."))
+            )
 
     def _problem_of(self, cells: Sequence[str], named: Mapping[str, str]) -> str | None:
         """What is wrong with a row as a whole: it is a total, or cells are missing."""
         first = next(filter(None, cells))
         lacks = not all(map(named.get, self._required))
         if lacks and _TOTAL.fullmatch(first):
-            return f"looks like a total ({first[:40]}): delete the row from the file."
+            return sentence(
+                "looks like a total ({typed}): delete the row from the file.", typed=first[:40]
+            )
         wanted = len(self.columns)
         if len(cells) != wanted and (len(cells) < wanted or any(cells[wanted:])):
-            return (
-                f"has {count(len(cells), 'cell')} where the header names {len(self.columns)}. "
-                "Put a value that holds a comma or semicolon between quotation marks."
+            return nsentence(
+                "has {count} cell where the header names {columns}. Put a value that holds a comma "
+                "or semicolon between quotation marks.",
+                "has {count} cells where the header names {columns}. Put a value that holds a "
+                "comma or semicolon between quotation marks.",
+                len(cells),
+                columns=len(self.columns),
             )
         return None
 
@@ -165,11 +181,11 @@ class Table:
             try:
                 named[column] = self._styles.plain(column, named[column])
             except AmbiguousNumber as error:
-                self.problems.append(ImportProblem(row, column, str(error)))
+                self.problems.append(ImportProblem(row, column, sentence_of(error)))
                 if self._styles.number_style.decimal is None:
                     self.asks.add("decimal")
             except AmbiguousDate as error:
-                self.problems.append(ImportProblem(row, column, str(error)))
+                self.problems.append(ImportProblem(row, column, sentence_of(error)))
                 self.asks.add("dates")
         return len(self.problems) == known
 
@@ -216,7 +232,7 @@ def read_table(
     left = [heading for field, heading in zip(fields, header.headings, strict=True) if not field]
     return Table(
         columns,
-        tuple(heading.lower() or "(no name)" for heading in left),
+        tuple(heading.lower() or sentence("(no name)") for heading in left),
         header,
         tuple(raw.remarks),
         _raw=raw,
@@ -234,13 +250,20 @@ def _check_columns(
 ) -> None:
     twice = [name for name in dict.fromkeys(fields) if name and fields.count(name) > 1]
     if twice:
-        raise UnreadableFile(f"The header names {', '.join(twice)} twice.")
+        raise UnreadableFile(sentence("The header names {names} twice.", names=", ".join(twice)))
     missing = [name for name in wanted.required if name not in fields]
     if missing:
         unknown = [h for h, f in zip(headings, fields, strict=True) if h and not f]
         own = ", ".join(heading[:_PRINTED] for heading in unknown[:10])
-        raise UnreadableFile(
-            f"The header lacks the column{'s' if len(missing) > 1 else ''} {', '.join(missing)}. "
-            f"It must name {', '.join(wanted.required)}."
-            + (f" Of other names it has {own}." if own else "")
+        what: dict[str, object] = {
+            "missing": ", ".join(missing),
+            "required": ", ".join(wanted.required),
+        }
+        lacks = (
+            sentence("The header lacks the columns {missing}. It must name {required}.", **what)
+            if len(missing) > 1
+            else sentence("The header lacks the column {missing}. It must name {required}.", **what)
         )
+        if own:
+            lacks = joined([lacks, sentence("Of other names it has {names}.", names=own)], " ")
+        raise UnreadableFile(lacks)

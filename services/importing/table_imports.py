@@ -16,6 +16,7 @@ from services.importing.report import ImportProblem, ImportReport, in_order
 from services.importing.source import Source
 from services.importing.table import Table, read_table
 from services.importing.writing import Counts, Progress, Row, Writer, say_nothing
+from services.languages.sentence import sentence
 from services.quantities.written_numbers import DecimalSign
 from services.records.use_limits import LimitBook
 
@@ -142,7 +143,11 @@ def name_duplicates(
         value, number = row.get(column), row["row"]
         if value and first.setdefault(value, number) != number:
             name = row[shown] if shown else value
-            why = f"{name} stands in row {first[value]} already: keep one of the two."
+            why = sentence(
+                "{name} stands in row {row} already: keep one of the two.",
+                name=name,
+                row=str(first[value]),
+            )
             problems.append(ImportProblem(number, shown or column, why))
 
 

@@ -10,6 +10,7 @@ from services.importing.report import ImportProblem
 from services.importing.rows import derived_id
 from services.importing.source import Source, UnreadableFile, read_text
 from services.importing.urdb import UnusableRate, is_urdb, rates_of, tariff_of
+from services.languages.sentence import ended, sentence
 from services.tariffs import InvalidTariff, Tariff, parse_tariff
 
 MOST_TARIFF_BYTES: Final = 20_000_000
@@ -32,11 +33,13 @@ def tariff_rows(
     found = json_of(text)
     listed: Sequence[Any] = found if isinstance(found, list) else [found]
     if not listed:
-        raise UnreadableFile("The list of tariffs is empty.")
+        raise UnreadableFile(sentence("The list of tariffs is empty."))
     if is_urdb(found):
         listed = list(_of_urdb(text, effective_from, problems, remarks))
     elif effective_from is not None:
-        raise UnreadableFile("A tariff in this project's format says itself from when it holds.")
+        raise UnreadableFile(
+            sentence("A tariff in this project's format says itself from when it holds.")
+        )
     tariffs = list(_parsed(listed, problems))
     _check_duplicates(tariffs, problems)
     return [_row(position, tariff) for position, tariff in tariffs]
@@ -47,12 +50,20 @@ def json_of(text: str, *, parse_float: type[float] | type[Decimal] = float) -> A
     try:
         return json.loads(text, object_pairs_hook=_object, parse_float=parse_float)
     except json.JSONDecodeError as error:
-        where = f"line {error.lineno}, character {error.colno}"
-        raise UnreadableFile(f"This is not JSON: {error.msg} at {where}.") from None
+        raise UnreadableFile(
+            sentence(
+                "This is not JSON: {error} at line {line}, character {character}.",
+                error=error.msg,
+                line=error.lineno,
+                character=error.colno,
+            )
+        ) from None
     except ValueError:
-        raise UnreadableFile("A number in this JSON is too long; rates are short texts.") from None
+        raise UnreadableFile(
+            sentence("A number in this JSON is too long; rates are short texts.")
+        ) from None
     except RecursionError:
-        raise UnreadableFile("This JSON is nested deeper than any tariff.") from None
+        raise UnreadableFile(sentence("This JSON is nested deeper than any tariff.")) from None
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -60,7 +71,9 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     seen: set[str] = set()
     for name, _ in pairs:
         if name in seen:
-            raise UnreadableFile(f"The name {name[:60]!r} stands twice in one object.")
+            raise UnreadableFile(
+                sentence("The name {name} stands twice in one object.", name=repr(name[:60]))
+            )
         seen.add(name)
     return dict(pairs)
 
@@ -77,29 +90,31 @@ def _of_urdb(
         try:
             imported = tariff_of(rate, label=label, effective_from=effective_from)
         except UnusableRate as error:
-            problems += [ImportProblem(position, path, f"{why}.") for path, why in error.problems]
+            problems += [ImportProblem(position, path, ended(why)) for path, why in error.problems]
             yield None
             continue
         if remarks is not None:
-            remarks += [ImportProblem(position, path, f"{t}.") for path, t in imported.remarks]
+            remarks += [ImportProblem(position, path, ended(t)) for path, t in imported.remarks]
         yield imported.tariff
 
 
 def _parsed(listed: Sequence[Any], problems: list[ImportProblem]) -> Iterator[tuple[int, Tariff]]:
     for position, data in enumerate(listed, start=1):
         if len(problems) >= MOST_PROBLEMS:
-            problems.append(ImportProblem(None, "", "More is wrong: put this right first."))
+            more = sentence("More is wrong: put this right first.")
+            problems.append(ImportProblem(None, "", more))
             return
         if data is None and problems:
             continue  # What is wrong with this rate has been said.
         if not isinstance(data, dict):
-            problems.append(ImportProblem(position, "", "is not an object with named fields."))
+            why = sentence("is not an object with named fields.")
+            problems.append(ImportProblem(position, "", why))
             continue
         try:
             yield position, parse_tariff(data)
         except InvalidTariff as error:
             problems.extend(
-                ImportProblem(position, path, f"{why}.") for path, why in error.problems
+                ImportProblem(position, path, ended(why)) for path, why in error.problems
             )
 
 
@@ -109,12 +124,20 @@ def _check_duplicates(tariffs: list[tuple[int, Tariff]], problems: list[ImportPr
     for position, tariff in tariffs:
         first = versions.setdefault((tariff.code, tariff.effective_from), position)
         if first != position:
-            why = f"{tariff.code} from {tariff.effective_from} stands in position {first} already."
+            why = sentence(
+                "{code} from {day} stands in position {position} already.",
+                code=tariff.code,
+                day=tariff.effective_from.isoformat(),
+                position=first,
+            )
             problems.append(ImportProblem(position, "effective_from", why))
         earlier, currency = currencies.setdefault(tariff.code, (position, tariff.currency))
         if currency != tariff.currency:
-            why = (
-                f"{tariff.code} is in {currency} in position {earlier}: a tariff has one currency."
+            why = sentence(
+                "{code} is in {currency} in position {position}: a tariff has one currency.",
+                code=tariff.code,
+                currency=currency,
+                position=earlier,
             )
             problems.append(ImportProblem(position, "currency", why))
 

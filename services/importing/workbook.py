@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Final
 
 from services.importing.workbook_reader import REFUSED
+from services.languages.sentence import N_, Sentence, sentence
+from services.languages.stored import found_again
 
 _READER: Final = Path(__file__).with_name("workbook_reader.py")
 _SECONDS: Final = 120
@@ -44,6 +46,25 @@ class Workbook:
             start = end + 1
 
 
+# What workbook_reader.py says, which imports nothing of ours.
+READER_SAYS: Final = (
+    N_("The workbook cannot be read ({error}). Open it and save it again as XLSX."),
+    N_("The workbook has no cells on a sheet that is shown."),
+    N_(
+        "The sheet {name} reaches to row {row} and column {column}; at most {rows} rows and "
+        "{columns} columns are read. Delete what lies below and beside the table, or split it."
+    ),
+    N_("The sheet {name} holds more than {most} MB of text. Split it and import the parts."),
+    N_(
+        "The workbook unpacks to more than {most} MB, which no table of this kind needs. Save the "
+        "table alone as a new workbook, or split it."
+    ),
+    N_("The workbook is damaged. Open it in a spreadsheet and save it again as XLSX."),
+    N_("The workbook has a password. Save a copy without one."),
+    N_("This is not a workbook. Save the table as XLSX, ODS or CSV."),
+)
+
+
 def is_workbook(data: bytes) -> bool:
     """Whether these bytes are a workbook rather than text."""
     return data.startswith((_ZIP, _OLD))
@@ -53,8 +74,10 @@ def read_workbook(data: bytes, *, most_bytes: int) -> Workbook:
     """Read a workbook whose cells are at most `most_bytes` of text. Raises UnreadableWorkbook."""
     if data.startswith(_OLD):
         raise UnreadableWorkbook(
-            "This workbook has a password or the old format XLS. Save a copy as XLSX without a "
-            "password."
+            sentence(
+                "This workbook has a password or the old format XLS. Save a copy as XLSX without a "
+                "password."
+            )
         )
     try:
         # Isolated: neither this folder nor the environment decides what it imports.
@@ -66,17 +89,19 @@ def read_workbook(data: bytes, *, most_bytes: int) -> Workbook:
             check=False,
         )
     except subprocess.TimeoutExpired:
-        raise UnreadableWorkbook(_too_much("time")) from None
+        raise UnreadableWorkbook(_too_much(N_("time"))) from None
     if done.returncode == REFUSED:
-        raise UnreadableWorkbook(done.stderr.decode("utf-8", errors="replace"))
+        said = done.stderr.decode("utf-8", errors="replace")
+        raise UnreadableWorkbook(found_again(said) or said)
     if done.returncode:
-        raise UnreadableWorkbook(_too_much("memory"))
+        raise UnreadableWorkbook(_too_much(N_("memory")))
     about = json.loads(done.stdout[: done.stdout.index(b"\n")])
     return Workbook(about["sheet"], tuple(about["others"]), done.stdout)
 
 
-def _too_much(of_what: str) -> str:
-    return (
-        f"Reading this workbook takes more {of_what} than any table of this kind needs. Copy the "
-        "table alone into a new workbook, or save it as CSV."
+def _too_much(of_what: str) -> Sentence:
+    return sentence(
+        "Reading this workbook takes more {of_what} than any table of this kind needs. Copy the "
+        "table alone into a new workbook, or save it as CSV.",
+        of_what=sentence(of_what),
     )

@@ -7,6 +7,7 @@ from typing import Any, Final
 from services.database.service import DatabaseService
 from services.database.transport import DatabaseRefused
 from services.importing.report import ImportProblem, RowState, WhatToImport
+from services.languages.sentence import N_
 from services.records.imports import Difference, ImportAnswer, ImportPreview
 
 Row = dict[str, Any]
@@ -107,7 +108,7 @@ class Writer:
                 counts.add(self._reads(rows))
             except DatabaseRefused as error:
                 return error.message
-            self.progress(counts.added + counts.unchanged, 0, "Written")
+            self.progress(counts.added + counts.unchanged, 0, N_("Written"))
         return ""
 
     def _walk(
@@ -131,7 +132,7 @@ class Writer:
             if isinstance(answer, ImportPreview):
                 counts.show(answer, rows, _KEY_OF.get(what))
             done += len(rows)
-            self.progress(done, of, "Written" if write else "Checked")
+            self.progress(done, of, N_("Written") if write else N_("Checked"))
 
     def _answer(self, what: WhatToImport, rows: Sequence[Row], *, write: bool) -> ImportAnswer:
         if self.dry_run:

@@ -18,7 +18,7 @@ from services.languages import writing
 from services.languages.catalogues import OF_DOCUMENTS, OFFERED, translations
 from services.languages.sentence import Sentence, sentence_of
 from services.languages.stored import found_again, sentences_in
-from services.languages.writing import ENGLISH, Amount, DayOfYear, Month
+from services.languages.writing import ENGLISH, Amount, Capitalized, Placed
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,10 +97,10 @@ class Language:
             return self.number(f"{value:f}" if isinstance(value, Decimal) else str(value))
         if isinstance(value, date) and not isinstance(value, datetime):
             return self.day(value)
-        if isinstance(value, Amount):
-            return self.money(value)
-        if isinstance(value, DayOfYear | Month):
-            return writing.of_every_year(value, self.locale)
+        if isinstance(value, Placed):
+            return writing.placed(value, self.locale)
+        if isinstance(value, Capitalized):
+            return writing.capitalized(self.write(value.said))
         return str(value)
 
     def isolated(self, values: Mapping[str, object]) -> dict[str, str]:

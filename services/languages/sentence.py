@@ -42,12 +42,23 @@ def joined(parts: Iterable[object], by: str = ", ") -> Sentence:
     return sentence(by.join(f"{{{name}}}" for name in values), **values)
 
 
+def ended(said: str) -> str:
+    """A text or sentence with its full stop, where it lacks one."""
+    return said if said.endswith(".") else sentence("{said}.", said=said)
+
+
 def joined_by_and(parts: Sequence[object]) -> object:
     """One or several, the last after an "and": peak and night."""
     *others, last = parts
     if not others:
         return last
     return sentence("{first} and {last}", first=joined_by_and(others), last=last)
+
+
+def one_of(parts: Sequence[object]) -> object:
+    """One or several to choose from: peaches, pears or plums."""
+    *others, last = parts
+    return sentence("{first} or {last}", first=joined(others), last=last) if others else last
 
 
 def listed(parts: Sequence[object]) -> object:
@@ -100,10 +111,10 @@ def in_english(value: object) -> str:
         return text.replace("-", writing.MINUS)
     if isinstance(value, date) and not isinstance(value, datetime):
         return writing.day(value, _ENGLISH)
-    if isinstance(value, writing.Amount):
-        return writing.money(value.text, value.currency, _ENGLISH)
-    if isinstance(value, writing.DayOfYear | writing.Month):
-        return writing.of_every_year(value, _ENGLISH)
+    if isinstance(value, writing.Placed):
+        return writing.placed(value, _ENGLISH)
+    if isinstance(value, writing.Capitalized):
+        return writing.capitalized(value.said)
     return str(value)
 
 

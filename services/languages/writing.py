@@ -16,6 +16,10 @@ MINUS: Final = "\N{MINUS SIGN}"
 _LEFT_TO_RIGHT: Final = "\u200e"
 # Rupees are grouped by lakh in English too.
 _ENGLISH_OF: Final = {"INR": "en_IN"}
+_ORDINALS: Final = (
+    "first", "second", "third", "fourth", "fifth",
+    "sixth", "seventh", "eighth", "ninth", "tenth",
+)  # fmt: skip
 # "12 Nov 2026": Babel's plain English has the order of the US.
 _ENGLISH_DATES: Final = {"yMMMd": "d MMM y", "yMMM": "MMM y", "MMMd": "d MMM", "long": "d MMMM y"}
 
@@ -50,13 +54,43 @@ class Month:
     full: bool = False
 
 
-def of_every_year(value: DayOfYear | Month, locale: Locale) -> str:
-    """A day or a month without its year."""
+@dataclass(frozen=True, slots=True)
+class Ordinal:
+    """A position, 1 being the first: "first" in English, 1 in other languages.
+
+    There an ordinal would have to agree with its noun: "slab no. 1" is right in all.
+    """
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Capitalized:
+    """A text or a sentence as it begins a line: with a capital, where the language has them."""
+
+    said: str
+
+
+def capitalized(text: str) -> str:
+    """A text with a capital at its beginning."""
+    return f"{text[:1].upper()}{text[1:]}"
+
+
+# What has a form of its own in each place.
+Placed = Amount | DayOfYear | Month | Ordinal
+
+
+def placed(value: Placed, locale: Locale) -> str:
+    """An amount with its currency, a day or a month without its year, or a position."""
     if isinstance(value, DayOfYear):
         return day_of_month(value.value, locale)
-    first = date(2000, value.number, 1)
-    written: str = format_date(first, "LLLL" if value.full else "LLL", locale=locale)
-    return written
+    if isinstance(value, Ordinal):
+        return _ordinal(value.number, locale)
+    if isinstance(value, Month):
+        first = date(2000, value.number, 1)
+        written: str = format_date(first, "LLLL" if value.full else "LLL", locale=locale)
+        return written
+    return money(value.text, value.currency, locale)
 
 
 @lru_cache(maxsize=64)
@@ -168,6 +202,16 @@ def _locale_for(locale: Locale, currency: str) -> Locale:
 
 def _places(decimal_text: str) -> int:
     return len(decimal_text.partition(".")[2])
+
+
+def _ordinal(position: int, locale: Locale) -> str:
+    """A position in words (English), or its number."""
+    if locale.language != ENGLISH:
+        return str(position)
+    if position <= len(_ORDINALS):
+        return _ORDINALS[position - 1]
+    ending = {1: "st", 2: "nd", 3: "rd"}.get(position % 10, "th")
+    return f"{position}{'th' if position % 100 in (11, 12, 13) else ending}"
 
 
 @lru_cache(maxsize=256)

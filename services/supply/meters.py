@@ -141,7 +141,8 @@ def _serial_of(change: Exchange) -> str:
         "serial", required=False
     )
     if problems:
-        raise CannotChangeSupply(f"The meter's serial {problems[0].message}")
+        serial_in_words, why = sentence("The meter's serial"), problems[0].message
+        raise CannotChangeSupply(sentence("{place} {why}", place=serial_in_words, why=why))
     return serial
 
 

@@ -7,7 +7,7 @@ from services.database.errors import NotFound
 from services.importing.report import ImportProblem
 from services.importing.rows import customer_row, meter_row
 from services.importing.table import Cells
-from services.languages.sentence import sentence
+from services.languages.sentence import N_, sentence
 from services.quantities.period import local_date
 from services.quantities.typed import plain_kwh
 from services.records.ledger import Account
@@ -268,22 +268,23 @@ def _check_vacant(agreements: tuple[ServiceAgreement, ...], change: MoveIn) -> N
 
 
 _WORDS = {
-    "account_no": "The account number",
-    "name": "The name",
-    "email": "The e-mail address",
-    "phone": "The phone number",
-    "address": "The address",
-    "serial": "The meter's serial",
-    "tariff_code": "The tariff",
-    "opening_kwh": "The opening reading",
-    "opened_on": "The day",
-    "dials": "The digits",
-    "multiplier": "The multiplier",
-    "kind": "The kind of meter",
+    "account_no": N_("The account number"),
+    "name": N_("The name"),
+    "email": N_("The e-mail address"),
+    "phone": N_("The phone number"),
+    "address": N_("The address"),
+    "serial": N_("The meter's serial"),
+    "tariff_code": N_("The tariff"),
+    "opening_kwh": N_("The opening reading"),
+    "opened_on": N_("The day"),
+    "dials": N_("The digits"),
+    "multiplier": N_("The multiplier"),
+    "kind": N_("The kind of meter"),
 }
 
 
 def _in_words(problem: ImportProblem) -> str:
-    named = _WORDS.get(problem.column, "")
-    starts = problem.message[:1].isupper()
-    return problem.message if starts or not named else f"{named} {problem.message}"
+    named = _WORDS.get(problem.column)
+    if named is None or problem.message[:1].isupper():
+        return problem.message
+    return sentence("{place} {why}", place=sentence(named), why=problem.message)

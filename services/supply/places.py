@@ -11,7 +11,7 @@ from services.accounts.contact import Line
 from services.database.service import DatabaseService
 from services.identity.auth import Principal, require
 from services.identity.permissions import Permission
-from services.languages.sentence import sentence
+from services.languages.sentence import N_, sentence, sentence_of
 from services.quantities.energy import InvalidEnergy
 from services.quantities.typed import typed_kwh
 from services.records.readings import MeterKind
@@ -30,11 +30,12 @@ def _watts(value: Any) -> int | None:
     if value in ("", None):
         return None
     try:
-        watts = typed_kwh(str(value), what="connected load", unit="kW")
+        watts = typed_kwh(str(value), what=N_("connected load"), unit="kW")
     except InvalidEnergy as error:
-        raise ValueError(f"is not a number of kW: {error}") from None
+        why = sentence("is not a number of kW: {error}", error=sentence_of(error))
+        raise ValueError(why) from None
     if not 0 < watts <= _MOST_WATTS:
-        raise ValueError("must be more than 0 and at most 2,000,000 kW.")
+        raise ValueError(sentence("must be more than 0 and at most 2,000,000 kW."))
     return watts
 
 
@@ -58,21 +59,21 @@ class PlaceEntry(BaseModel):
 
 
 _NAMES: Final = {
-    "code": "The code",
-    "address": "The address",
-    "route": "The route",
-    "sequence": "The place on the route",
-    "phases": "The number of phases",
-    "connected_w": "The connected load",
-    "connected_va": "The connected load",
-    "transformer_code": "The transformer",
-    "access_note": "The access note",
+    "code": N_("The code"),
+    "address": N_("The address"),
+    "route": N_("The route"),
+    "sequence": N_("The place on the route"),
+    "phases": N_("The number of phases"),
+    "connected_w": N_("The connected load"),
+    "connected_va": N_("The connected load"),
+    "transformer_code": N_("The transformer"),
+    "access_note": N_("The access note"),
 }
 _PROBLEMS: Final = {
-    "too_short": "is missing.",
-    "too_long": "is longer than can be kept.",
-    "greater_than_equal": "is too small.",
-    "less_than_equal": "is too large.",
+    "too_short": N_("is missing."),
+    "too_long": N_("is longer than can be kept."),
+    "greater_than_equal": N_("is too small."),
+    "less_than_equal": N_("is too large."),
 }
 
 
@@ -143,6 +144,11 @@ def _parsed(body: Mapping[str, Any]) -> PlaceEntry:
     except ValidationError as error:
         first = error.errors()[0]
         name = str(first["loc"][0]) if first["loc"] else ""
-        given = first.get("ctx", {}).get("error", "is not right.")
-        said = _PROBLEMS.get(first["type"].removeprefix("string_"), given)
-        raise InvalidPlace(f"{_NAMES.get(name, name)} {said}") from None
+        given = first.get("ctx", {}).get("error")
+        known = _PROBLEMS.get(first["type"].removeprefix("string_"))
+        why: str = sentence(known) if known else sentence("is not right.")
+        if known is None and isinstance(given, ValueError):
+            why = sentence_of(given)
+        raise InvalidPlace(
+            sentence("{place} {why}", place=sentence(_NAMES.get(name, name)), why=why)
+        ) from None

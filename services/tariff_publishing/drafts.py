@@ -11,10 +11,11 @@ from services.importing.source import Source, UnreadableFile, read_text
 from services.importing.tariff_files import json_of
 from services.importing.urdb import UnusableRate, is_urdb, rates_of, tariff_of
 from services.languages.sentence import N_, joined, sentence, sentence_of
+from services.languages.writing import Capitalized
 from services.tariff_publishing.edits import at
 from services.tariff_publishing.json_text import Path, exact_json, path_text, pretty
 from services.tariffs import InvalidTariff, Tariff, parse_tariff
-from services.tariffs.checks.problems import Problem
+from services.tariffs.checks.problems import Problem, paths_and_problems
 from services.tariffs.describe import day_in_words
 from services.tariffs.places import place_in_words, problem_in_words, steps_of
 from services.tariffs.values import in_words
@@ -88,7 +89,7 @@ class Draft:
         """The fields that nobody has filled in yet, as people see their places."""
         blank = dict.fromkeys(path for path, _ in self.problems if self._is_blank(path))
         places = (place_in_words(self.data, path) for path in blank)
-        return tuple(f"{place[0].upper()}{place[1:]}" for place in places)
+        return tuple(joined([Capitalized(place)]) for place in places)
 
     @property
     def wrong(self) -> tuple[str, ...]:
@@ -211,7 +212,10 @@ def _of_urdb(label: str, rate: Any, today: date) -> Candidate:
         imported = tariff_of(rate, label=label)
     except UnusableRate:
         imported = _begun_today(rate, label, today)
-    remarks = tuple(f"{path}: {why}" if path else why for path, why in imported.remarks)
+    remarks = tuple(
+        sentence("{path}: {why}", path=path, why=why) if path else why
+        for path, why in imported.remarks
+    )
     return Candidate(imported.tariff["name"], pretty(imported.tariff), remarks)
 
 
@@ -219,13 +223,18 @@ def _begun_today(rate: Any, label: str, today: date) -> Any:
     try:
         return tariff_of(rate, label=label, effective_from=today)
     except UnusableRate as error:
-        why = "; ".join(f"{path}: {text}" if path else text for path, text in error.problems)
-        raise UnreadableFile(f"No tariff can be made of the rate {label}: {why}.") from None
+        raise UnreadableFile(
+            sentence(
+                "No tariff can be made of the rate {label}: {problems}.",
+                label=label,
+                problems=paths_and_problems(error.problems),
+            )
+        ) from None
 
 
 def _name(found: Mapping[str, Any]) -> str:
     code, begins = found.get("code", "?"), str(found.get("effective_from", ""))
     try:
-        return f"{code} from {day_in_words(begins)}"
+        return sentence("{code} from {day}", code=code, day=day_in_words(begins))
     except ValueError:
         return str(code)

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from services.importing.source import UnreadableFile
 from services.importing.tariff_files import json_of
+from services.languages.sentence import sentence
 
 Path = tuple[str | int, ...]
 
@@ -21,7 +22,7 @@ def exact_json(text: str) -> Any:
     for _ in range(_DEEPEST):
         level = [inner for value in level for inner in _inside(value)]
     if level:
-        raise UnreadableFile("This JSON is nested deeper than any tariff.")
+        raise UnreadableFile(sentence("This JSON is nested deeper than any tariff."))
     return found
 
 

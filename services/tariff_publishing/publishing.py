@@ -10,6 +10,7 @@ from services.database.service import DatabaseService
 from services.identity.auth import Principal, require
 from services.identity.permissions import Permission
 from services.importing.rows import derived_id
+from services.languages.sentence import N_
 from services.records.corrections import TariffReach
 from services.records.drafts import ApprovalRequest
 from services.records.tariffs import (
@@ -42,7 +43,7 @@ class TariffPublishing:
             versions = self.database.published_versions(code=code) if one.code == code else []
             if versions:
                 return TariffWithVersions(tariff=one, versions=tuple(versions))
-        raise NotFound("EB404", "No such tariff.")
+        raise NotFound("EB404", N_("No such tariff."))
 
     def version(
         self, *, code: str, begins: str, principal: Principal
@@ -55,7 +56,7 @@ class TariffPublishing:
             for version in self.database.published_versions(code=code) if one.code == code else ():
                 if version.effective_from.isoformat() == begins or not begins:
                     return one, version
-        raise NotFound("EB404", "No such version of this tariff.")
+        raise NotFound("EB404", N_("No such version of this tariff."))
 
     def versions(self, *, principal: Principal) -> list[TariffVersion]:
         """Every version of every tariff: by code, and of each tariff the latest first."""

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final, Self
 from pydantic import StrictBool, StringConstraints, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
+from services.languages.sentence import sentence
 from services.tariffs.calendar import Calendar, compile_calendar
 from services.tariffs.charges import Charge, EnergyCharge
 from services.tariffs.checks.problems import InvalidTariff, Problem, problem_of
@@ -69,13 +70,14 @@ def parse_tariff(data: Mapping[str, Any]) -> Tariff:
     Raises InvalidTariff with every problem, not only the first, up to MOST_PROBLEMS.
     """
     if _is_huge(data):
-        raise InvalidTariff([("", f"holds more than {MOST_VALUES:,} values, as no tariff does")])
+        why = sentence("holds more than {most} values, as no tariff does", most=MOST_VALUES)
+        raise InvalidTariff([("", why)])
     try:
         return Tariff.model_validate(data)
     except ValidationError as refused:
         found = [
             problem_of(error)
-            for error in refused.errors(include_url=False, include_context=False)
+            for error in refused.errors(include_url=False)
             if error["type"] != _STRUCTURE
         ]
         # Looked for again in the JSON itself: pydantic stops at the first kind of problem.
@@ -102,7 +104,9 @@ def _is_huge(data: object) -> bool:
 
 def _the_first(problems: list[Problem]) -> list[Problem]:
     more = len(problems) - MOST_PROBLEMS
-    return [*problems[:MOST_PROBLEMS], ("", f"and {more:,} more")] if more > 0 else problems
+    if more <= 0:
+        return problems
+    return [*problems[:MOST_PROBLEMS], ("", sentence("and {number} more", number=more))]
 
 
 def based_on(charge: Charge) -> tuple[str, ...]:

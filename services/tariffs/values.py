@@ -11,12 +11,14 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Str
 from pydantic_core import PydanticCustomError
 
 from services.languages import writing
-from services.languages.sentence import Sentence, joined
+from services.languages.sentence import N_, Sentence, joined
 from services.quantities.money import UnknownCurrency, exponent
 
 _DECIMAL: Final = re.compile(r"-?[0-9]{1,12}(\.[0-9]{1,12})?")
 _RATIO: Final = re.compile(r"[0-9]{1,12}(\.[0-9]{1,12})?|[0-9]{1,6}/[1-9][0-9]{0,5}")
 _DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+# Pydantic's name of the error whose reason is that of UnknownCurrency.
+UNKNOWN_CURRENCY: Final = "currency"
 _CLOCK: Final = re.compile(r"(([01][0-9]|2[0-3]):(00|30))|24:00")
 
 
@@ -71,7 +73,7 @@ def day_of_year_in_words(text: str) -> Sentence:
 def _refuse_numbers(value: object) -> None:
     if isinstance(value, (int, float)):
         raise PydanticCustomError(
-            "not_exact", 'must be a text of decimals such as "0.10": a JSON number is not exact'
+            "not_exact", N_('must be a text of decimals such as "0.10": a JSON number is not exact')
         )
 
 
@@ -80,7 +82,7 @@ def _decimal_text(value: object) -> object:
     if isinstance(value, str) and not _DECIMAL.fullmatch(value):
         raise PydanticCustomError(
             "not_decimal",
-            "must be a number such as 3.25, with at most 12 digits on each side of the point",
+            N_("must be a number such as 3.25, with at most 12 digits on each side of the point"),
         )
     return value
 
@@ -89,27 +91,27 @@ def _ratio_text(value: object) -> object:
     _refuse_numbers(value)
     if isinstance(value, str) and not _RATIO.fullmatch(value):
         raise PydanticCustomError(
-            "not_ratio", "must be a number such as 0.5, or a fraction such as 1/3"
+            "not_ratio", N_("must be a number such as 0.5, or a fraction such as 1/3")
         )
     return value
 
 
 def _not_negative(value: str) -> str:
     if exact(value) < 0:
-        raise PydanticCustomError("negative", "cannot be negative")
+        raise PydanticCustomError("negative", N_("cannot be negative"))
     return value
 
 
 def _positive(value: str) -> str:
     if exact(value) <= 0:
-        raise PydanticCustomError("not_positive", "must be more than 0")
+        raise PydanticCustomError("not_positive", N_("must be more than 0"))
     return value
 
 
 def _calendar_date(value: object) -> object:
     if isinstance(value, date) or (isinstance(value, str) and _DATE.fullmatch(value)):
         return value
-    raise PydanticCustomError("date", "must be a date such as 2025-04-01")
+    raise PydanticCustomError("date", N_("must be a date such as 2025-04-01"))
 
 
 def _day_of_year(value: str) -> str:
@@ -118,14 +120,16 @@ def _day_of_year(value: str) -> str:
         date.fromisoformat(f"2000-{value}")
     except ValueError:
         raise PydanticCustomError(
-            "month_day", "must be a day of the year such as 04-01, the month first"
+            "month_day", N_("must be a day of the year such as 04-01, the month first")
         ) from None
     return value
 
 
 def _clock(value: str) -> str:
     if not _CLOCK.fullmatch(value):
-        raise PydanticCustomError("clock", "must be a full or half hour such as 06:30, up to 24:00")
+        raise PydanticCustomError(
+            "clock", N_("must be a full or half hour such as 06:30, up to 24:00")
+        )
     return value
 
 
@@ -133,7 +137,8 @@ def _known_currency(value: str) -> str:
     try:
         exponent(value)
     except UnknownCurrency as problem:
-        raise PydanticCustomError("currency", "{why}", {"why": str(problem)}) from problem
+        beside = {"why": str(problem), "error": problem}
+        raise PydanticCustomError(UNKNOWN_CURRENCY, "{why}", beside) from problem
     return value
 
 

@@ -13,6 +13,8 @@ from services.importing.file_imports import FileAnswers, FileImports
 from services.importing.kinds import COLUMNS_OF
 from services.importing.report import ImportProblem
 from services.importing.source import UnreadableFile
+from services.languages.language import Language
+from services.languages.sentence import sentence
 from tests.integration.utility import ADMIN, ENGINEER, Utility, make_utility
 
 NOW = datetime(2026, 3, 15, 12, tzinfo=UTC)
@@ -87,6 +89,20 @@ def test_a_template_has_every_column_and_is_read_as_it_is(
         assert look.fields == names
         assert look.rows == ()
         assert zipfile.is_zipfile(io.BytesIO(content)) == (file_kind == "xlsx")
+
+
+def test_what_is_wrong_is_a_file_in_the_language_of_who_asks_for_it(imports: FileImports) -> None:
+    problems = [
+        ImportProblem(7, "name", sentence("is empty: fill it in.")),
+        # As the database says it.
+        ImportProblem(8, "tariff_code", "No tariff has the code X-1."),
+    ]
+    content = imports.problems_file(problems, principal=ADMIN, language=Language.of("fr"))
+    assert content.decode("utf-8-sig").splitlines() == [
+        "ligne,colonne,probleme",
+        "7,name,est vide : remplissez.",
+        "8,tariff_code,Aucun tarif n’a le code X-1.",
+    ]
 
 
 def test_all_that_is_wrong_is_a_file_too(imports: FileImports) -> None:

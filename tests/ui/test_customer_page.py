@@ -89,7 +89,7 @@ def test_a_note_is_written_read_and_found_among_notes(
     settled(page)
     expect(page.get_by_text(f"Calls back at {size[0]}")).to_be_visible()
     choose(page.get_by_role("combobox", name="Kind"), "Notes")
-    page.wait_for_url("**kind=Notes**")
+    page.wait_for_url("**kind=notes**")
     settled(page)
     expect(page.get_by_text(f"Calls back at {size[0]}")).to_be_visible()
     expect(page.get_by_text("Customer added")).to_have_count(0)

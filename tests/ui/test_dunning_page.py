@@ -178,7 +178,7 @@ def test_a_link_to_a_customer_opens_their_dunning(utility: Utility, bill: Bill) 
     links: list[Any] = list(app.get("page_link"))
     (link,) = [one for one in links if "House M1" in one.proto.label]
     assert f"id={bill.customer_id}" in link.proto.query_string
-    assert "view=Dunning" in link.proto.query_string
+    assert "view=dunning" in link.proto.query_string
 
 
 def test_each_view_is_said_in_another_language(utility: Utility, bill: Bill, database: str) -> None:

@@ -1,5 +1,6 @@
 """The pages of money and of running the office in Arabic: nothing of their own is in English."""
 
+import re
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from typing import Any
@@ -20,7 +21,7 @@ from services.records.entries import NewPayment
 from services.reports.catalogue import REPORTS
 from services.reports.definitions import Asked
 from tests.integration.utility import ADMIN, Utility, make_utility
-from tests.ui.test_pages import signed_in, user_of
+from tests.ui.test_pages import signed_in, user_of, words
 from tests.ui.untranslated import english_on, reads_arabic
 
 pytestmark = pytest.mark.postgres
@@ -102,6 +103,54 @@ def test_each_view_of_a_page_has_no_english(utility: Utility, page: PageEntry, v
     assert not app.exception
     assert app.segmented_control[0].value == view
     assert english_on(app, data=DATA) == []
+
+
+def test_a_refusal_of_the_database_is_said_too(utility: Utility) -> None:
+    app = signed_in(utility.services, Role.ADMIN, registry.CUSTOMER.script, id=str(uuid4()))
+    assert not app.exception
+    assert ARABIC.gettext("No such customer.") in words(app)
+    assert english_on(app, data=DATA) == []
+
+
+def test_what_is_wrong_with_a_file_is_said_row_by_row() -> None:
+    app = AppTest.from_function(wrong_file, default_timeout=30).run()
+    assert not app.exception
+    (table,) = app.table
+    cells = (str(cell).replace("\\", "") for cell in table.value.to_numpy().ravel())
+    said = [kept_apart(cell) for cell in cells]
+    assert ARABIC.gettext("is empty: fill it in.") in said
+    assert any("M-1" in cell and "2" in cell for cell in said)
+    assert [cell for cell in said if re.search(r"[A-Za-z]{3,} [a-z]{2,}", cell)] == []
+
+
+def wrong_file() -> None:
+    """A report of meters, alone on a page in Arabic; Streamlit runs the source alone."""
+    from datetime import UTC, datetime  # noqa: PLC0415
+    from zoneinfo import ZoneInfo  # noqa: PLC0415
+
+    from pages.imports.import_report import show_report  # noqa: PLC0415
+    from pages.languages.words import speak  # noqa: PLC0415
+    from services.importing.file_imports import FileLook  # noqa: PLC0415
+    from services.importing.report import ImportReport  # noqa: PLC0415
+    from services.importing.rows import METER_COLUMNS, meter_row  # noqa: PLC0415
+    from services.importing.table import read_table  # noqa: PLC0415
+    from services.importing.table_imports import name_duplicates  # noqa: PLC0415
+    from services.languages.language import Language  # noqa: PLC0415
+    from tests.integration.utility import ADMIN  # noqa: PLC0415
+
+    speak(Language.of("ar"))
+    file = (
+        f"{','.join(METER_COLUMNS)}\n"
+        "M-1,,F,solar,x,-1,12.34567,2026-13-01\n"
+        "M-1,A-1,F,smart,5,1,999999,01/02/2026\n"
+        "..,A-1,,smart,5,1,1,2999-01-01\n"
+    )
+    table = read_table(file, required=METER_COLUMNS)
+    at = datetime(2026, 3, 1, tzinfo=UTC)
+    rows = [meter_row(cells, zone=ZoneInfo("Asia/Kolkata"), now=at) for cells in table.rows()]
+    name_duplicates(rows, "serial", table.problems)
+    report = ImportReport(errors=tuple(table.problems))
+    show_report(report, FileLook((), (), (), ()), ADMIN)
 
 
 @pytest.mark.parametrize("one", REPORTS, ids=[report.id for report in REPORTS])

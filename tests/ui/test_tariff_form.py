@@ -6,8 +6,11 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from services.languages.language import Language
 from services.settings import PROJECT_FOLDER
 from tests.ui.test_pages import words
+from tests.ui.untranslated import english_on
+from tests.unit.tariffs.test_places import SAID
 
 EXAMPLES = sorted((PROJECT_FOLDER / "examples/tariffs").glob("*.json"))
 
@@ -27,6 +30,49 @@ def form_of(text: str) -> AppTest:
 
     app = AppTest.from_function(page, args=(text,), default_timeout=30)
     return app.run()
+
+
+def form_in_arabic(text: str) -> AppTest:
+    """The same, read in Arabic."""
+
+    def page(text: str) -> None:
+        # Streamlit runs the source of this function alone.
+        from pages.languages.words import speak  # noqa: PLC0415
+        from pages.tariffs.tariff_draft import Start, WrittenDraft  # noqa: PLC0415
+        from pages.tariffs.tariff_writing import show_problems, show_writing  # noqa: PLC0415
+        from services.languages.language import Language  # noqa: PLC0415
+
+        speak(Language.of("ar"))
+        written = WrittenDraft(Start(None, None))
+        if not written.text:
+            written.write(text)
+        show_problems(show_writing(written))
+
+    return AppTest.from_function(page, args=(text,), default_timeout=30).run()
+
+
+@pytest.mark.parametrize("tariff", [one for one, _ in SAID[::5]])
+def test_each_mistake_is_said_in_the_language_of_the_visit(tariff: dict[str, Any]) -> None:
+    app = form_in_arabic(json.dumps(tariff))
+    assert not app.exception
+    assert english_on(app, data=("Energy", "Other", "off peak")) == []
+
+
+def test_what_is_to_be_filled_in_is_named_in_the_language_of_the_visit() -> None:
+    tariff: dict[str, Any] = {"code": "", "name": "N", "currency": "INR"}
+    tariff |= {"effective_from": "2026-01-01"}
+    tariff |= {"charges": [{"code": "e", "description": "", "kind": "energy", "rate": ""}]}
+    app = form_in_arabic(json.dumps(tariff))
+    arabic = Language.of("ar")
+    said = words(app).replace("\u2068", "").replace("\u2069", "")
+    assert f"- {arabic.gettext('code')}" in said
+    assert arabic.gettext("The {ordinal} charge", ordinal=1) in said
+    assert english_on(app) == []
+
+
+def test_text_that_is_no_json_is_refused_in_the_language_of_the_visit() -> None:
+    for text in ("[1]", '{"a": 1, "a": 2}', "[" * 50 + "]" * 50):
+        assert english_on(form_in_arabic(text)) == []
 
 
 def draft_text(app: AppTest) -> Any:

@@ -166,6 +166,31 @@ FOR_PROGRAMS: dict[str, set[str]] = {
     "reports/supply_reports.py": {"not read"},
 }
 
+# What is wrong with what people write or hand in: each text there is a reason that a page shows.
+OF_REASONS = ("tariffs/places.py", "tariffs/model.py", "tariffs/values.py", "tariffs/checks")
+OF_FILES = ("importing", "tariff_publishing/drafts.py", "tariff_publishing/json_text.py")
+# Of messages, for a command alone, columns as others call them, and a ZIP's README.
+NOT_ON_PAGES = (
+    "attachments.py",
+    "load_file.py",
+    "columns.py",
+    "workbook_reader.py",
+    "full_export/",
+)
+# What is printed on bills.
+PRINTED = {"Reactive power", "Highest demand", "Fuel adjustment", "Energy sold", "Fixed charge"}
+PRINTED |= {"Minimum charge", "Minimum charge of the year", "Energy", "Demand", "Energy charge"}
+# What is asked of other texts, and a unit of the URDB.
+COMPARED = {"unexpected end", "field larger", "kwh daily", "As of X"}
+# Rooms whose errors are about what somebody did on a page.
+RAISED_FOR_PAGES = (
+    *("payments/entry_forms.py", "payments/office_payments.py", "payments/bank_lines.py"),
+    *("payments/refunds.py", "payments/reversals.py", "tariff_publishing/publishing.py"),
+    *("accounts", "corrections", "dunning", "reports", "supply"),
+)
+# What a program's mistake raises, or is marked as a table of the database's refusals.
+FOR_THE_LOG = {"must be a text", "must be printable", "There is no report X."}
+
 
 def called(node: ast.AST) -> str:
     """What a call is to, such as `st.caption`; nothing for what is no call."""
@@ -215,6 +240,96 @@ def texts_of(path: Path) -> list[str]:
         for line, text in unmarked(ast.parse(path.read_text(encoding="utf-8")))
         if TEXT.search(text) and not FOR_THE_PROGRAM.search(text) and text not in ALLOWED
     ]
+
+
+def files_of(*rooms: str) -> list[Path]:
+    """The modules of these rooms, and these modules."""
+    found = [
+        path for room in rooms for path in ([SERVICES / room], (SERVICES / room).rglob("*.py"))
+    ]
+    files = sorted({path for some in found for path in some if path.is_file()})
+    return [f for f in files if not any(name in f.as_posix() for name in NOT_ON_PAGES)]
+
+
+def reasons_in(path: Path) -> list[str]:
+    """The texts of a module that are not marked, those for programs apart."""
+    return [
+        text
+        for text in texts_of(path)
+        if " " in (said := ast.literal_eval(text.split(": ", 1)[1]))
+        if said not in PRINTED | COMPARED
+    ]
+
+
+def raised_in(path: Path) -> list[str]:
+    """The texts that a module raises unmarked."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    raised = [node.exc for node in ast.walk(tree) if isinstance(node, ast.Raise) and node.exc]
+    return [
+        f"{path.relative_to(PROJECT_FOLDER)}:{line}: {text!r}"
+        for error in raised
+        for line, text in unmarked(error)
+        if TEXT.search(text) and text not in FOR_THE_LOG
+    ]
+
+
+@pytest.mark.parametrize("path", files_of(*OF_REASONS, *OF_FILES), ids=lambda path: path.stem)
+def test_each_reason_is_marked(path: Path) -> None:
+    assert reasons_in(path) == [], "docs/languages.md says how to add a text"
+
+
+@pytest.mark.parametrize("path", files_of(*RAISED_FOR_PAGES), ids=lambda path: path.stem)
+def test_each_error_for_a_page_is_marked(path: Path) -> None:
+    assert raised_in(path) == [], "raise it with a sentence(…)"
+
+
+def test_the_check_finds_an_error_that_is_not_marked() -> None:
+    path = PROJECT_FOLDER / "services" / "payments" / "entry_forms.py"
+    assert files_of("payments/entry_forms.py") == [path]
+    tree = ast.parse('raise InvalidEntry(f"{amount} is too much: look again.")')
+    (raised,) = (node for node in ast.walk(tree) if isinstance(node, ast.Raise))
+    assert raised.exc is not None
+    assert [text for _, text in unmarked(raised.exc)] == ["X is too much: look again."]
+
+
+# Streamlit puts the label of a choice into the address, in the language of the visit.
+CHOICES = {"selectbox", "segmented_control", "pills", "radio", "multiselect", "select_slider"}
+
+
+def translated_in_addresses(source: str) -> Iterator[int]:
+    """The lines that would put a translated text into an address."""
+    for node in ast.walk(ast.parse(source)):
+        if not isinstance(node, ast.Call):
+            continue
+        keywords = {keyword.arg: keyword.value for keyword in node.keywords}
+        if called(node).rpartition(".")[2] in CHOICES and "bind" in keywords:
+            yield node.lineno
+        query = keywords.get("query_params")
+        if query is not None and any(called(n) in ("_", "say") for n in ast.walk(query)):
+            yield node.lineno
+
+
+def test_no_address_holds_a_translated_text() -> None:
+    found = {
+        str(path.relative_to(PROJECT_FOLDER)): lines
+        for path in sorted(PAGES.rglob("*.py"))
+        if (lines := list(translated_in_addresses(path.read_text(encoding="utf-8"))))
+    }
+    assert found == {}, "pages/languages/addresses.py has choices that are in the address"
+
+
+@pytest.mark.parametrize(
+    ("source", "lines"),
+    [
+        ('st.selectbox(_("Kind"), names, format_func=_, key="k", bind="query-params")', [1]),
+        ('page_link(CUSTOMER, query_params={"view": _("Dunning")})', [1]),
+        ('page_link(CUSTOMER, query_params={"view": slug(N_("Dunning"))})', []),
+        ('st.text_input(_("Search"), key="q", bind="query-params")', []),
+        ('select_text(_("Kind"), names, key="k")', []),
+    ],
+)
+def test_the_check_finds_a_translated_text_in_an_address(source: str, lines: list[int]) -> None:
+    assert list(translated_in_addresses(source)) == lines
 
 
 @pytest.mark.parametrize("room", ROOMS)

@@ -13,14 +13,21 @@ from defusedxml.ElementTree import iterparse
 
 from services.importing.bank.lines import StatementLine
 from services.importing.source import UnreadableFile
+from services.languages.sentence import N_, sentence
 
 _STATEMENT: Final = "BkToCstmrStmt"
 _OTHERS: Final = {
-    "BkToCstmrAcctRpt": "an account report (camt.052)",
-    "BkToCstmrDbtCdtNtfctn": "a notification (camt.054)",
+    "BkToCstmrAcctRpt": N_(
+        "The file is an account report (camt.052). Choose the account statement, camt.053: it has "
+        "each line once, when it is booked."
+    ),
+    "BkToCstmrDbtCdtNtfctn": N_(
+        "The file is a notification (camt.054). Choose the account statement, camt.053: it has "
+        "each line once, when it is booked."
+    ),
 }
 _NO_REFERENCE: Final = ("NOTPROVIDED", "NONREF", "")
-_WRONG: Final = "The XML of the file is broken near line {line}: export the statement again."
+_WRONG: Final = N_("The XML of the file is broken near line {line}: export the statement again.")
 
 
 def camt_lines(data: bytes) -> Iterator[StatementLine]:
@@ -29,11 +36,13 @@ def camt_lines(data: bytes) -> Iterator[StatementLine]:
         yield from _lines(data)
     except DefusedXmlException:
         raise UnreadableFile(
-            "The file declares XML entities or a document type, which no bank statement does: it "
-            "is refused. Export the statement from the bank again."
+            sentence(
+                "The file declares XML entities or a document type, which no bank statement "
+                "does: it is refused. Export the statement from the bank again."
+            )
         ) from None
     except ParseError as error:
-        raise UnreadableFile(_WRONG.format(line=error.position[0])) from None
+        raise UnreadableFile(sentence(_WRONG, line=str(error.position[0]))) from None
 
 
 def _lines(data: bytes) -> Iterator[StatementLine]:
@@ -51,15 +60,12 @@ def _lines(data: bytes) -> Iterator[StatementLine]:
         elif name == "Stmt":
             element.clear()
     if not kind:
-        raise UnreadableFile("The file is XML, but no bank statement (camt.053).")
+        raise UnreadableFile(sentence("The file is XML, but no bank statement (camt.053)."))
 
 
 def _kind(name: str) -> str:
     if name in _OTHERS:
-        raise UnreadableFile(
-            f"The file is {_OTHERS[name]}. Choose the account statement, camt.053: it has each "
-            "line once, when it is booked."
-        )
+        raise UnreadableFile(sentence(_OTHERS[name]))
     return name if name == _STATEMENT else ""
 
 

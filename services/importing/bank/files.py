@@ -10,15 +10,16 @@ from services.importing.bank.lines import HEADER, StatementLine
 from services.importing.bank.swift import is_mt940, mt940_lines
 from services.importing.source import Source, UnreadableFile, read_bytes, read_text
 from services.importing.workbook import is_workbook
+from services.languages.sentence import N_, joined, sentence
 from services.quantities.spreadsheet import write_csv
 
 _XML: Final = re.compile(rb"(?:\xef\xbb\xbf)?\s*<")
 _OTHERS: Final = (
-    (rb"\s*OFXHEADER|\s*<OFX", "The file is OFX."),
-    (rb"%PDF", "The file is a PDF."),
-    (rb"\s*!Type:", "The file is QIF."),
+    (rb"\s*OFXHEADER|\s*<OFX", N_("The file is OFX.")),
+    (rb"%PDF", N_("The file is a PDF.")),
+    (rb"\s*!Type:", N_("The file is QIF.")),
 )
-_INSTEAD: Final = " Export the statement from the bank as camt.053 (XML), MT940 or CSV."
+_INSTEAD: Final = N_("Export the statement from the bank as camt.053 (XML), MT940 or CSV.")
 
 
 def statement_table(source: Source) -> Source:
@@ -26,7 +27,7 @@ def statement_table(source: Source) -> Source:
     data = source.encode() if isinstance(source, str) else read_bytes(source)
     for pattern, what in _OTHERS:
         if re.match(pattern, data[:1000]):
-            raise UnreadableFile(what + _INSTEAD)
+            raise UnreadableFile(joined([sentence(what), sentence(_INSTEAD)], " "))
     if is_workbook(data):
         return data
     if _XML.match(data[:1000]) or (data[:2] in (b"\xff\xfe", b"\xfe\xff") and b"<" in data[:8]):

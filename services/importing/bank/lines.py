@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from services.importing.rows import currency_code, derived_id, parse_day
 from services.importing.table import Cells
+from services.languages.sentence import sentence
 from services.quantities.money import Money
 from services.quantities.period import local_date, start_of_day
 
@@ -128,7 +129,9 @@ def _may_name(word: str, *, alone: bool) -> bool:
 def _booked_on(text: str, today: date) -> date:
     day = parse_day(text[:10])
     if day > today:
-        raise ValueError(f"{text} is in the future: the bank has not booked it yet.")
+        raise ValueError(
+            sentence("{typed} is in the future: the bank has not booked it yet.", typed=text)
+        )
     return day
 
 
@@ -140,14 +143,14 @@ def _amount(cells: Cells, currency: str | None) -> int | None:
         # A bank with two columns may write 0 in the other one.
         columns = [name for name in columns if set(values[name]) - set("0.,")] or columns[:1]
     if len(columns) != 1:
-        cells.refuse("amount", "Give the amount in one column: amount, credit or debit.")
+        cells.refuse("amount", sentence("Give the amount in one column: amount, credit or debit."))
         return None
     (column,) = columns
 
     def parse(text: str) -> int:
         minor = Money.parse(text, currency=currency).minor if currency else 0
         if abs(minor) > _MOST_MINOR:
-            raise ValueError("The amount is larger than any bank moves.")
+            raise ValueError(sentence("The amount is larger than any bank moves."))
         # Below 0 under credit is one that the bank took back; a sign under debit says it twice.
         return -abs(minor) if column == "debit" else minor
 

@@ -10,6 +10,7 @@ from mt940.options import Options
 
 from services.importing.bank.lines import StatementLine
 from services.importing.source import UnreadableFile
+from services.languages.sentence import sentence
 
 # What it logs of a line that it cannot read is somebody's payment.
 logging.getLogger("mt940").setLevel(logging.CRITICAL)
@@ -50,8 +51,12 @@ def _statement(text: str, *, first_line: int) -> Iterator[StatementLine]:
 
 def _unreadable(line: int) -> UnreadableFile:
     return UnreadableFile(
-        f"The statement that begins in line {line} has a line that cannot be read. Export it from "
-        "the bank again; where that does not help, export it as CSV or camt.053."
+        sentence(
+            "The statement that begins in line {line} has a line that cannot be read. "
+            "Export it from the bank again; where that does not help, export it as CSV or "
+            "camt.053.",
+            line=str(line),
+        )
     )
 
 

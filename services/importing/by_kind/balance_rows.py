@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from services.importing.rows import currency_code, derived_id, parse_day
 from services.importing.table import Cells
+from services.languages.sentence import sentence
 from services.quantities.money import Money
 from services.quantities.period import local_date
 
@@ -56,7 +57,7 @@ def deposit_row(cells: Cells, balance: Row) -> Row | None:
     currency = balance["currency"]
     minor = cells.parsed("deposit", lambda text: _minor(text, currency))
     if minor is not None and minor < 0:
-        cells.refuse("deposit", "The deposit cannot be negative.")
+        cells.refuse("deposit", sentence("The deposit cannot be negative."))
     parts = balance["account_no"], currency or "", cells.text("reference", most=100)
     return balance | {
         "id": derived_id("opening_deposit", *parts),
@@ -107,7 +108,7 @@ def _currency_of(cells: Cells, known: str) -> str | None:
 def _day_so_far(text: str, today: date) -> date:
     day = parse_day(text)
     if day > today:
-        raise ValueError(f"{text} is in the future.")
+        raise ValueError(sentence("{typed} is in the future.", typed=text))
     return day
 
 
@@ -115,12 +116,12 @@ def _minor(text: str, currency: str | None) -> int:
     # Where the currency is wrong that is said, and the amount is not looked at.
     minor = Money.parse(text, currency=currency).minor if currency else 0
     if abs(minor) > _MOST_MINOR:
-        raise ValueError("The amount is larger than any account has.")
+        raise ValueError(sentence("The amount is larger than any account has."))
     return minor
 
 
 def _above_zero(text: str, currency: str | None) -> int:
     minor = _minor(text, currency)
     if currency and minor <= 0:
-        raise ValueError("must be above 0: what went back is left out.")
+        raise ValueError(sentence("must be above 0: what went back is left out."))
     return minor

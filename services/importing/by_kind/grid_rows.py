@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from services.importing.report import ImportProblem
 from services.importing.rows import derived_id, parse_day
 from services.importing.table import Cells
+from services.languages.sentence import N_, sentence
 from services.quantities.energy import parse_kwh
 from services.quantities.period import local_date
 
@@ -48,7 +49,11 @@ def name_feeders_with_two_names(rows: Iterable[Row], problems: list[ImportProble
         if row["feeder_name"]:
             before = first.setdefault(row["feeder_code"], row)
             if before["feeder_name"] != row["feeder_name"]:
-                why = f"Feeder {row['feeder_code']} has another name in row {before['row']}."
+                why = sentence(
+                    "Feeder {feeder} has another name in row {row}.",
+                    feeder=row["feeder_code"],
+                    row=str(before["row"]),
+                )
                 problems.append(ImportProblem(row["row"], "feeder_name", why))
 
 
@@ -62,7 +67,7 @@ def supply_row(cells: Cells, *, zone: ZoneInfo, now: datetime) -> Row:
         "transformer_code": cells.identifier("transformer_code"),
         "period_start": start.isoformat() if start else None,
         "period_end": end.isoformat() if end else None,
-        "energy_wh": cells.parsed("energy_kwh", lambda text: parse_kwh(text, what="energy")),
+        "energy_wh": cells.parsed("energy_kwh", lambda text: parse_kwh(text, what=N_("energy"))),
         "correction": cells.parsed("correction", _yes_or_no),
     }
 
@@ -81,7 +86,10 @@ def _name_overlaps_of_one(rows: Sequence[Row], problems: list[ImportProblem]) ->
         longest = max(longest, before, key=lambda one: one["period_end"])
         if row["period_start"] < longest["period_end"]:
             first, second = sorted((longest["row"], row["row"]))
-            why = f"The period overlaps that of row {first}: the energy would count twice."
+            why = sentence(
+                "The period overlaps that of row {row}: the energy would count twice.",
+                row=str(first),
+            )
             problems.append(ImportProblem(second, "period_start", why))
 
 
@@ -91,7 +99,11 @@ def _by_transformer_and_start(row: Row) -> tuple[str, str, int]:
 
 def _rated_kva(text: str) -> int | None:
     if text and not _WHOLE.fullmatch(text):
-        raise ValueError(f"must be a whole number of kVA such as 100, not {text[:20]!r}.")
+        raise ValueError(
+            sentence(
+                "must be a whole number of kVA such as 100, not {typed}.", typed=repr(text[:20])
+            )
+        )
     return int(text) if text else None
 
 
@@ -99,15 +111,21 @@ def _period_end(text: str, start: date | None, today: date) -> date:
     end = parse_day(text)
     if start and end <= start:
         raise ValueError(
-            f"must come after {start}: it is the first day that no longer belongs to the period."
+            sentence(
+                "must come after {start}: it is the first day that no longer belongs to the "
+                "period.",
+                start=start.isoformat(),
+            )
         )
     if end > today:
-        raise ValueError(f"{text} is in the future: the energy must have been measured.")
+        raise ValueError(
+            sentence("{typed} is in the future: the energy must have been measured.", typed=text)
+        )
     return end
 
 
 def _yes_or_no(text: str) -> bool:
     answer = _YES_OR_NO.get(text.lower())
     if answer is None:
-        raise ValueError(f"must be yes, no or empty, not {text[:20]!r}.")
+        raise ValueError(sentence("must be yes, no or empty, not {typed}.", typed=repr(text[:20])))
     return answer

@@ -12,10 +12,10 @@ from zoneinfo import ZoneInfo
 
 from services.importing.meter_files.local_days import shortened
 from services.importing.meter_files.stretches import EPOCH, MOST_WH
-from services.importing.report import ImportProblem
+from services.importing.report import ImportProblem, moment_in_words
 from services.importing.rows import quality_code
 from services.importing.table import Cells
-from services.quantities.counting import count
+from services.languages.sentence import N_, Sentence, nsentence, sentence
 from services.quantities.energy import parse_kwh
 from services.quantities.period import start_of_day
 from services.readings.submission import EARLIEST
@@ -138,9 +138,16 @@ class IntervalFile:
         text = cells.values["minutes"]
         series = self._of_meter.setdefault(serial, _Series())
         if text not in map(str, _LENGTHS):
-            cells.refuse("minutes", f"must be 15, 30 or 60, not {text[:20]!r}.")
+            cells.refuse(
+                "minutes", sentence("must be 15, 30 or 60, not {typed}.", typed=repr(text[:20]))
+            )
         elif (series.length or int(text)) != int(text):
-            cells.refuse("minutes", f"is another length than in earlier rows of meter {serial}.")
+            cells.refuse(
+                "minutes",
+                sentence(
+                    "is another length than in earlier rows of meter {serial}.", serial=serial
+                ),
+            )
         else:
             series.length = int(text)
 
@@ -152,10 +159,20 @@ class IntervalFile:
             return shortest
         if not series.rows:
             return None
-        why = f"the rows of meter {serial} are {count(shortest, 'minute')} apart"
+        why: Sentence = nsentence(
+            "the rows of meter {serial} are {count} minute apart: intervals have 15, 30 or 60 "
+            "minutes.",
+            "the rows of meter {serial} are {count} minutes apart: intervals have 15, 30 or 60 "
+            "minutes.",
+            shortest,
+            serial=serial,
+        )
         if not steps:
-            why = f"meter {serial} has only this row"
-        self._refuse(series.rows[0], "start", f"{why}: intervals have 15, 30 or 60 minutes.")
+            why = sentence(
+                "meter {serial} has only this row: intervals have 15, 30 or 60 minutes.",
+                serial=serial,
+            )
+        self._refuse(series.rows[0], "start", why)
         return None
 
     def _minute(self, cells: Cells, serial: str) -> int | None:
@@ -190,13 +207,19 @@ class IntervalFile:
             if isinstance(error, _NoSuchTime):
                 raise
             raise ValueError(
-                f"must be a date and time such as 2026-03-01T10:30, not {text[:30]!r}."
+                sentence(
+                    "must be a date and time such as 2026-03-01T10:30, not {typed}.",
+                    typed=repr(text[:30]),
+                )
             ) from None
         if start < EARLIEST or start >= self.now:
-            when = "in the future" if start >= self.now else "too long ago"
-            raise ValueError(f"{text} is {when}.")
+            raise ValueError(
+                sentence("{typed} is in the future.", typed=text)
+                if start >= self.now
+                else sentence("{typed} is too long ago.", typed=text)
+            )
         if start.second or start.microsecond or start.minute % 15:
-            raise ValueError(f"{text} is not on a whole quarter of an hour.")
+            raise ValueError(sentence("{typed} is not on a whole quarter of an hour.", typed=text))
         return start
 
     def _in_utc(self, written: datetime, serial: str) -> datetime:
@@ -220,7 +243,12 @@ class IntervalFile:
         """Where the hour comes twice, its second row is the second hour."""
         first, second = (written.replace(tzinfo=self.zone, fold=fold) for fold in (0, 1))
         if first.astimezone(UTC) > second.astimezone(UTC):
-            raise _NoSuchTime(f"{written} does not exist: the clock goes forward over it that day.")
+            raise _NoSuchTime(
+                sentence(
+                    "{typed} does not exist: the clock goes forward over it that day.",
+                    typed=str(written),
+                )
+            )
         if first.utcoffset() != second.utcoffset():
             key = (serial, written)
             if key in self._first_hours:
@@ -262,29 +290,39 @@ class IntervalFile:
         for at in found:
             if series.minutes[at] != expected:
                 if expected == begin and (past := (series.minutes[at] - begin) % length):
-                    why = (
-                        f"begins {count(past, 'minute')} beside the intervals of its day, which "
-                        f"have {length} and begin at {self._clock(begin)}."
+                    why = nsentence(
+                        "begins {count} minute beside the intervals of its day, which have "
+                        "{length} and begin at {begin}.",
+                        "begins {count} minutes beside the intervals of its day, which have "
+                        "{length} and begin at {begin}.",
+                        past,
+                        length=length,
+                        begin=self._clock(begin),
                     )
                 else:
                     why = self._why(series.minutes[at], expected, length)
                 self._refuse(series.rows[at], "start", why)
                 return False
             expected += length
-        why = f"the day ends after this row: {self._clock(expected)} is missing."
+        why = sentence(
+            "the day ends after this row: {missing} is missing.", missing=self._clock(expected)
+        )
         self._refuse(series.rows[found[-1]], "start", why)
         return False
 
-    def _why(self, minute: int, expected: int, length: int) -> str:
+    def _why(self, minute: int, expected: int, length: int) -> Sentence:
         if minute == expected - length:
-            return "the same interval stands in another row already: keep one of the two."
+            return sentence("the same interval stands in another row already: keep one of the two.")
         if (minute - expected) % length:
-            return f"is not {count(length, 'minute')} after the interval before it."
-        return f"the interval of {self._clock(expected)} is missing."
+            return nsentence(
+                "is not {count} minute after the interval before it.",
+                "is not {count} minutes after the interval before it.",
+                length,
+            )
+        return sentence("the interval of {missing} is missing.", missing=self._clock(expected))
 
-    def _clock(self, minute: int) -> str:
-        local = (EPOCH + minute * _MINUTE).astimezone(self.zone)
-        return f"{local:%d %b %Y, %H:%M}"
+    def _clock(self, minute: int) -> Sentence:
+        return moment_in_words((EPOCH + minute * _MINUTE).astimezone(self.zone))
 
     def _refuse(self, row: int, column: str, message: str) -> None:
         self.problems.append(ImportProblem(row, column, message))
@@ -295,7 +333,7 @@ class _NoSuchTime(ValueError):
 
 
 def _wh(text: str) -> int:
-    wh = parse_kwh(text, what="energy")
+    wh = parse_kwh(text, what=N_("energy"))
     if wh > MOST_WH:
-        raise ValueError("The energy is larger than any meter measures in an interval.")
+        raise ValueError(sentence("The energy is larger than any meter measures in an interval."))
     return wh

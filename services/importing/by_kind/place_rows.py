@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 from services.importing.report import ImportProblem
 from services.importing.rows import connected_load, derived_id, parse_day
 from services.importing.table import TAKE_AWAY, Cells
+from services.languages.sentence import N_, sentence
 from services.quantities.energy import parse_kwh
 from services.quantities.money import Money
 from services.quantities.period import local_date
@@ -118,29 +119,37 @@ def name_contradictions(rows: Iterable[Row], problems: list[ImportProblem]) -> N
         before = first.setdefault(key, row)
         for column, name in _ALONG_AN_AGREEMENT:
             if before.get(column) != row.get(column):
-                why = f"Row {before['row']} says another one of the same agreement."
+                why = sentence(
+                    "Row {row} says another one of the same agreement.", row=str(before["row"])
+                )
                 problems.append(ImportProblem(row["row"], name, why))
         since = (*key, row.get("tariff_from") or row["starts_on"])
         if (other := seen.setdefault(since, row)) is not row:
-            why = f"is the same agreement as row {other['row']}: keep one of the two."
+            why = sentence(
+                "is the same agreement as row {row}: keep one of the two.", row=str(other["row"])
+            )
             problems.append(ImportProblem(row["row"], "", why))
 
 
 def _sequence(text: str) -> int:
     if not _WHOLE.fullmatch(text):
-        raise ValueError(f"must be a whole number such as 12, not {text[:20]!r}.")
+        raise ValueError(
+            sentence("must be a whole number such as 12, not {typed}.", typed=repr(text[:20]))
+        )
     return int(text)
 
 
 def _phases(text: str) -> int:
     if text not in ("1", "2", "3"):
-        raise ValueError(f"must be 1, 2 or 3, not {text[:20]!r}.")
+        raise ValueError(sentence("must be 1, 2 or 3, not {typed}.", typed=repr(text[:20])))
     return int(text)
 
 
 def _billing_day(text: str) -> int:
     if not (_WHOLE.fullmatch(text) and 1 <= int(text) <= 28):
-        raise ValueError(f"must be a day of the month from 1 to 28, not {text[:20]!r}.")
+        raise ValueError(
+            sentence("must be a day of the month from 1 to 28, not {typed}.", typed=repr(text[:20]))
+        )
     return int(text)
 
 
@@ -154,7 +163,9 @@ def _moved_on(text: str, today: date) -> date:
 def _day_so_far(text: str, today: date) -> date:
     day = parse_day(text)
     if day > today:
-        raise ValueError(f"{text} is in the future: the agreement must have begun.")
+        raise ValueError(
+            sentence("{typed} is in the future: the agreement must have begun.", typed=text)
+        )
     return day
 
 
@@ -162,8 +173,11 @@ def _end(text: str, starts_on: date | None) -> date:
     day = parse_day(text)
     if starts_on and day <= starts_on:
         raise ValueError(
-            f"must come after {starts_on}: it is the first day that no longer belongs to the "
-            "agreement, and an agreement of no days is none."
+            sentence(
+                "must come after {day}: it is the first day that no longer belongs to the "
+                "agreement, and an agreement of no days is none.",
+                day=starts_on.isoformat(),
+            )
         )
     return day
 
@@ -174,27 +188,42 @@ def _banked(text: str, tariff: TariffVersion) -> dict[str, int]:
     What is of all hours stands alone, beside periods too: 5 peak=20.
     """
     if tariff.tariff.net_metering is None:
-        raise ValueError(f"Tariff {tariff.code} has no net metering: no kWh are banked under it.")
+        raise ValueError(
+            sentence(
+                "Tariff {tariff} has no net metering: no kWh are banked under it.",
+                tariff=tariff.code,
+            )
+        )
     calendar = net_calendar(tariff.tariff)
     periods = (tariff.tariff.calendars or {})[calendar].period_names if calendar else ()
     banked: dict[str, int] = {}
     for part in text.split():
         name, equals, number = part.rpartition("=")
         if equals and name not in periods:
-            named = (
-                f"has the periods {', '.join(periods)}" if periods else "nets all hours together"
+            what: dict[str, object] = {"name": repr(name[:40]), "tariff": tariff.code}
+            raise ValueError(
+                sentence(
+                    "{name} is no bank: tariff {tariff} has the periods {periods}.",
+                    periods=", ".join(periods),
+                    **what,
+                )
+                if periods
+                else sentence("{name} is no bank: tariff {tariff} nets all hours together.", **what)
             )
-            raise ValueError(f"{name[:40]!r} is no bank: tariff {tariff.code} {named}.")
         if name in banked:
-            raise ValueError(f"names {name or 'what is banked in all hours'} twice.")
-        banked[name] = parse_kwh(number, what="banked energy")
+            raise ValueError(
+                sentence("names {name} twice.", name=name)
+                if name
+                else sentence("names what is banked in all hours twice.")
+            )
+        banked[name] = parse_kwh(number, what=N_("banked energy"))
     if sum(banked.values()) > _MOST_BANKED_WH:
-        raise ValueError("The banked energy is larger than anybody exports.")
+        raise ValueError(sentence("The banked energy is larger than anybody exports."))
     return {name: wh for name, wh in banked.items() if wh}
 
 
 def _deposit(text: str, currency: str) -> int:
     minor = Money.parse(text, currency=currency).minor
     if minor < 0:
-        raise ValueError("The deposit cannot be negative.")
+        raise ValueError(sentence("The deposit cannot be negative."))
     return minor

@@ -18,6 +18,7 @@ from services.importing.reads import (
 from services.importing.report import ImportProblem
 from services.importing.source import Source, UnreadableFile
 from services.importing.table import Cells, read_table
+from services.languages.sentence import N_, sentence, sentence_of
 from services.metering.outcomes import RuleOutcome, Validation
 from services.metering.peers import PeerUses
 from services.metering.register_arithmetic import ReadingTooLong, capacity_wh, check_fits_dials
@@ -121,7 +122,7 @@ class ReadingCheck:
             if cells.values.get(name) and (value := cells.parsed(name, parse)) is not None
         }
         if cells.values.get("connected_kw"):
-            load = cells.parsed("connected_kw", lambda kw: parse_kwh(kw, what="connected load"))
+            load = cells.parsed("connected_kw", lambda kw: parse_kwh(kw, what=N_("connected load")))
             constants |= {"connected_kw": load} if load else {}
         right = cells.parsed(DECIDED, _yes_or_no) if self.reviewed else None
         return _Row(read, right, constants) if read and len(cells.problems) == known else None
@@ -185,9 +186,9 @@ class ReadingCheck:
                 return Validation(())
             return history.validation_of(read)
         except ReadingTooLong as error:
-            return Validation((RuleOutcome("too_many_digits", "review", str(error)),))
+            return Validation((RuleOutcome("too_many_digits", "review", sentence_of(error)),))
         except UNUSABLE_READ as error:
-            return Validation((RuleOutcome("unusable", "review", str(error)),))
+            return Validation((RuleOutcome("unusable", "review", sentence_of(error)),))
 
     def _take(self, history: MeterHistory, row: _Row, validation: Validation) -> None:
         """Into the meter's history, with what is decided about it."""
@@ -218,7 +219,13 @@ def _dials(text: str) -> int:
     # A column of whole numbers with gaps is often written as 5.0.
     text = text.removesuffix(".0")
     if not text.isdecimal() or not FEWEST_DIALS <= int(text) <= MOST_DIALS:
-        raise ValueError(f"must be a whole number from {FEWEST_DIALS} to {MOST_DIALS}.")
+        raise ValueError(
+            sentence(
+                "must be a whole number from {fewest} to {most}.",
+                fewest=FEWEST_DIALS,
+                most=MOST_DIALS,
+            )
+        )
     return int(text)
 
 
@@ -226,7 +233,7 @@ def _yes_or_no(text: str) -> bool | None:
     if not text:
         return None
     if text.lower() not in _YES_NO:
-        raise ValueError("must be yes or no: what a person would say of the reading.")
+        raise ValueError(sentence("must be yes or no: what a person would say of the reading."))
     return _YES_NO[text.lower()]
 
 

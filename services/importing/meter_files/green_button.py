@@ -14,6 +14,7 @@ from xml.parsers.expat import ExpatError, ParserCreate
 
 from services.importing.meter_files.stretches import Stretch, TooLarge, whole_wh
 from services.importing.source import UnreadableFile
+from services.languages.sentence import N_, sentence, sentence_of
 from services.quantities.quality import Quality
 
 ESPI: Final = "http://naesb.org/espi"
@@ -26,6 +27,8 @@ _MOST_SERIAL: Final = 60
 _ENTRY: Final = f"{{{_ATOM}}}entry"
 _TEN_POWERS: Final = range(-12, 13)
 _PIECE: Final = 1 << 20
+OF_REGISTERS: Final = N_("of registers")
+OF_OTHER_QUANTITIES: Final = N_("of other quantities")
 _NAMES: Final = ("UsagePoint", "MeterReading", "ReadingType")
 
 
@@ -65,8 +68,12 @@ class GreenButtonReader:
             self._note(entry, place)
         if self.serial and len(self._titles) > 1:
             raise UnreadableFile(
-                f"The feed has {len(self._titles)} usage points, which are not all the meter "
-                f"{self.serial}. Leave the serial empty, and name each usage point by its meter."
+                sentence(
+                    "The feed has {number} usage points, which are not all the meter {serial}. "
+                    "Leave the serial empty, and name each usage point by its meter.",
+                    number=len(self._titles),
+                    serial=self.serial,
+                )
             )
         found = False
         for entry, place in _entries(data):
@@ -75,8 +82,10 @@ class GreenButtonReader:
                 yield from self._stretches(block, _link(entry, "up"), place)
         if not found and not self.may_be_empty:
             raise UnreadableFile(
-                "The file is XML, but no Green Button feed with an IntervalBlock: it has no "
-                "interval data."
+                sentence(
+                    "The file is XML, but no Green Button feed with an IntervalBlock: it has no "
+                    "interval data."
+                )
             )
 
     def _note(self, entry: Element, place: int) -> None:
@@ -99,9 +108,13 @@ class GreenButtonReader:
         meter_reading = up.rpartition("/IntervalBlock")[0]
         kind = self._kinds.get(self._kind_of.get(meter_reading, ""))
         if kind is None:
-            _refuse(place, "has an IntervalBlock whose ReadingType is not in the feed.")
+            why = N_(
+                "Entry {entry} of the feed has an IntervalBlock whose ReadingType is not in the "
+                "feed."
+            )
+            _refuse(place, why)
         if kind.accumulation not in _DELTA or kind.unit != _WH or kind.direction != _DELIVERED:
-            what = "of registers" if kind.accumulation not in _DELTA else "of other quantities"
+            what = OF_REGISTERS if kind.accumulation not in _DELTA else OF_OTHER_QUANTITIES
             self.left_out[what] = self.left_out.get(what, 0) + 1
             return
         serial = self.serial or self._serial_of(meter_reading)
@@ -122,13 +135,14 @@ def _readings(block: Element, kind: _Kind, place: int) -> Iterator[_Value]:
         seconds = _whole(reading, "timePeriod/duration", place)
         value = _whole(reading, "value", place)
         if value < 0:
-            _refuse(place, f"has the energy {value}: it cannot be negative.")
+            why = N_("Entry {entry} of the feed has the energy {value}: it cannot be negative.")
+            _refuse(place, why, value=str(value))
         if start % 60 or seconds % 60 or seconds // 60 not in _LENGTHS:
-            _refuse(
-                place,
-                f"has an interval of {seconds} seconds from {start} on: it must be of 5, 10, 15, "
-                "30 or 60 whole minutes.",
+            why = N_(
+                "Entry {entry} of the feed has an interval of {seconds} seconds from {start} on: "
+                "it must be of 5, 10, 15, 30 or 60 whole minutes."
             )
+            _refuse(place, why, seconds=str(seconds), start=str(start))
         quality = reading.find(f"{{{ESPI}}}ReadingQuality/{{{ESPI}}}quality")
         said = None if quality is None else _code(quality.text, place)
         yield start // 60, seconds // 60, Decimal(value).scaleb(kind.power), said
@@ -150,7 +164,8 @@ def _stretch(run: list[_Value], serial: str, channel: str, place: int) -> Stretc
     try:
         wh = whole_wh([value for _, _, value, _ in run])
     except TooLarge as error:
-        _refuse(place, f"has an interval where {error}.")
+        why = N_("Entry {entry} of the feed has an interval where {error}.")
+        _refuse(place, why, error=sentence_of(error))
     said = [quality for *_, quality in run]
     known = None if all(one is None for one in said) else [one or 0 for one in said]
     return Stretch(place, serial, channel, run[0][0], run[0][1], wh, known)
@@ -159,7 +174,8 @@ def _stretch(run: list[_Value], serial: str, channel: str, place: int) -> Stretc
 def _kind(element: Element, place: int) -> _Kind:
     power = _whole(element, "powerOfTenMultiplier", place, missing=0)
     if power not in _TEN_POWERS:
-        _refuse(place, f"has the power of ten {power}, beyond any meter's.")
+        why = N_("Entry {entry} of the feed has the power of ten {power}, beyond any meter's.")
+        _refuse(place, why, power=str(power))
     return _Kind(
         unit=_text(element, "uom"),
         direction=_text(element, "flowDirection") or _DELIVERED,
@@ -172,7 +188,8 @@ def _code(text: str | None, place: int) -> int:
     try:
         return Quality(int(text or ""))
     except ValueError:
-        _refuse(place, f"has the quality {(text or '')[:20]!r}, which is no code of ESPI.")
+        why = N_("Entry {entry} of the feed has the quality {quality}, which is no code of ESPI.")
+        _refuse(place, why, quality=repr((text or "")[:20]))
 
 
 class _Pieces(io.BytesIO):
@@ -204,18 +221,25 @@ def _check(data: bytes) -> None:
         parser.Parse(data, True)
     except ExpatError as error:
         raise UnreadableFile(
-            f"The XML of the file is broken near line {error.lineno}: export it again."
+            sentence(
+                "The XML of the file is broken near line {line}: export it again.",
+                line=str(error.lineno),
+            )
         ) from None
     except (LookupError, ValueError):
         raise UnreadableFile(
-            "The XML of the file names an encoding that cannot be read: export it as UTF-8."
+            sentence(
+                "The XML of the file names an encoding that cannot be read: export it as UTF-8."
+            )
         ) from None
 
 
 def _refuse_document_type(*_declared: object) -> NoReturn:
     raise UnreadableFile(
-        "The file declares XML entities or a document type, which no Green Button feed does: "
-        "it is refused. Export it again."
+        sentence(
+            "The file declares XML entities or a document type, which no Green Button feed "
+            "does: it is refused. Export it again."
+        )
     )
 
 
@@ -244,10 +268,10 @@ def _whole(element: Element, path: str, place: int, *, missing: int | None = Non
         return missing
     digits = text.removeprefix("-")
     if not (digits.isascii() and digits.isdecimal() and len(digits) <= 15):
-        shown = f"{text[:20]!r}" if text else "nothing"
-        _refuse(place, f"has {shown} for {path}: it must be a whole number.")
+        why = N_("Entry {entry} of the feed has {typed} for {path}: it must be a whole number.")
+        _refuse(place, why, typed=repr(text[:20]) if text else sentence("nothing"), path=path)
     return int(text)
 
 
-def _refuse(entry: int, why: str) -> NoReturn:
-    raise UnreadableFile(f"Entry {entry} of the feed {why}")
+def _refuse(entry: int, why: str, **values: object) -> NoReturn:
+    raise UnreadableFile(sentence(why, entry=str(entry), **values))

@@ -7,7 +7,11 @@ from datetime import date, datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from services.importing.meter_files.green_button import GreenButtonReader
+from services.importing.meter_files.green_button import (
+    OF_OTHER_QUANTITIES,
+    OF_REGISTERS,
+    GreenButtonReader,
+)
 from services.importing.meter_files.local_days import Row, local_days
 from services.importing.meter_files.nem12 import MARKET_TIME, Nem12Reader
 from services.importing.meter_files.recognise import MeterFormat
@@ -18,14 +22,16 @@ from services.importing.source import (
     read_bytes,
     read_lines,
 )
-from services.quantities.counting import count
-from services.quantities.period import written_day
+from services.languages.sentence import N_, Sentence, joined, nsentence, sentence
 from services.quantities.quality import Quality
 from services.readings.submission import EARLIEST
 
 _ZONE_OF_FILE: Final[Mapping[MeterFormat, str]] = {
-    "NEM12": "its times are those of the market, ten hours ahead of UTC",
-    "Green Button": "its times are UTC",
+    "NEM12": N_(
+        "Read as {format}: its times are those of the market, ten hours ahead of UTC, its days "
+        "become those of {zone}."
+    ),
+    "Green Button": N_("Read as {format}: its times are UTC, its days become those of {zone}."),
 }
 
 
@@ -88,11 +94,11 @@ class IntervalSource:
 
     def looked_through(self) -> LookedThrough:
         """The whole file, read to its end."""
-        read = f"Read as {self.format}: {_ZONE_OF_FILE[self.format]}, its days become those of "
-        found = LookedThrough(remarks=[f"{read}{self.zone.key}."])
+        read = sentence(_ZONE_OF_FILE[self.format], format=self.format, zone=self.zone.key)
+        found = LookedThrough(remarks=[read])
         stretches, left_out = self._reading()
         lengths: set[int] = set()
-        partial: list[str] = []
+        partial: list[Sentence] = []
         intervals = 0
         qualities: Counter[int] = Counter()
         for row in local_days(self._noting(stretches, lengths), self.zone):
@@ -101,8 +107,8 @@ class IntervalSource:
             present = [wh is not None for wh in row["wh"]]
             intervals += sum(present)
             if not all(present):
-                on = written_day(date.fromisoformat(row["day"]))
-                partial.append(f"{on} of meter {row['meter_serial']}")
+                on, serial = date.fromisoformat(row["day"]), row["meter_serial"]
+                partial.append(sentence("{day} of meter {serial}", day=on, serial=serial))
             _count_quality(row, qualities, sum(present))
         found.remarks += _remarks(left_out, lengths, partial, qualities, intervals)
         return found
@@ -111,13 +117,15 @@ class IntervalSource:
         latest = (self.now - EPOCH).total_seconds() // 60
         for one in stretches:
             if one.start + len(one.wh) * one.minutes > latest:
-                raise UnreadableFile(
-                    f"Meter {one.serial} has intervals that end in the future.", row=one.line
+                ends = sentence(
+                    "Meter {serial} has intervals that end in the future.", serial=one.serial
                 )
+                raise UnreadableFile(ends, row=one.line)
             if one.start < _EARLIEST:
-                raise UnreadableFile(
-                    f"Meter {one.serial} has intervals from before 1990.", row=one.line
+                begins = sentence(
+                    "Meter {serial} has intervals from before 1990.", serial=one.serial
                 )
+                raise UnreadableFile(begins, row=one.line)
             yield one
 
     def _noting(self, stretches: Iterator[Stretch], lengths: set[int]) -> Iterator[Stretch]:
@@ -126,6 +134,11 @@ class IntervalSource:
             yield one
 
 
+# What Green Button has beside channels of energy, which are named by the file.
+_CHANNELS: Final = {
+    OF_REGISTERS: sentence(OF_REGISTERS),
+    OF_OTHER_QUANTITIES: sentence(OF_OTHER_QUANTITIES),
+}
 _EARLIEST: Final = (EARLIEST - EPOCH) // timedelta(minutes=1)
 
 
@@ -140,25 +153,44 @@ def _count_quality(row: Row, counted: Counter[int], intervals: int) -> None:
 def _remarks(
     left_out: Mapping[str, int],
     lengths: set[int],
-    partial: list[str],
+    partial: list[Sentence],
     qualities: Counter[int],
     intervals: int,
 ) -> Iterator[str]:
     for name, days in sorted(left_out.items()):
-        yield (
-            f"Left out: {count(days, 'record')} of channel {name}, which is not energy that the "
-            "network delivered."
+        yield nsentence(
+            "Left out: {count} record of channel {channel}, which is not energy that the network "
+            "delivered.",
+            "Left out: {count} records of channel {channel}, which is not energy that the network "
+            "delivered.",
+            days,
+            channel=_CHANNELS.get(name, name),
         )
     for minutes, kept in ((5, 15), (10, 30)):
         if minutes in lengths:
-            yield f"Intervals of {minutes} minutes are kept as sums of {kept}."
+            yield sentence(
+                "Intervals of {minutes} minutes are kept as sums of {kept}.",
+                minutes=minutes,
+                kept=kept,
+            )
     unsure = {code: n for code, n in sorted(qualities.items()) if not Quality(code).is_actual}
     if unsure:
-        said = ", ".join(f"{n:,} {Quality(code).words}" for code, n in unsure.items())
-        yield f"Of {count(intervals, 'interval')}: {said}."
+        parts = [
+            sentence("{number} {quality}", number=n, quality=sentence(Quality(code).words))
+            for code, n in unsure.items()
+        ]
+        yield nsentence(
+            "Of {count} interval: {parts}.",
+            "Of {count} intervals: {parts}.",
+            intervals,
+            parts=joined(parts),
+        )
     if partial:
-        yield (
-            f"{count(len(partial), 'local day')} {'is' if len(partial) == 1 else 'are'} not whole "
-            f"in the file, such as {partial[0]}. What is there "
-            "is kept; a day is billed once the rest of it is there."
+        yield nsentence(
+            "{count} local day is not whole in the file, such as {day}. What is there is kept; a "
+            "day is billed once the rest of it is there.",
+            "{count} local days are not whole in the file, such as {day}. What is there is kept; "
+            "a day is billed once the rest of it is there.",
+            len(partial),
+            day=partial[0],
         )

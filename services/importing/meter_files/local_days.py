@@ -7,7 +7,9 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from services.importing.meter_files.stretches import EPOCH, Stretch
+from services.importing.report import moment_in_words
 from services.importing.source import UnreadableFile
+from services.languages.sentence import N_, sentence
 from services.quantities.period import start_of_day
 from services.quantities.quality import Quality
 
@@ -51,7 +53,12 @@ class MeterDays:
             day = self._day(on, stretch)
             first, past = divmod(minute - day.begin, stretch.minutes)
             if past:
-                _refuse(stretch, minute, "does not begin a whole number of intervals into the day")
+                why = N_(
+                    "The interval of {minutes} minutes from {begin} (UTC) of meter {serial} does "
+                    "not begin a whole number of intervals into the day, in the utility's time "
+                    "zone."
+                )
+                _refuse(stretch, minute, why)
             end = min(count, place + day.size - first)
             self._put(day, first, stretch, place, end)
             place = end
@@ -83,10 +90,18 @@ class MeterDays:
             )
             size, rest = divmod(end - begin, stretch.minutes)
             if rest:
-                _refuse(stretch, begin, "lies across the end of the day")
+                why = N_(
+                    "The interval of {minutes} minutes from {begin} (UTC) of meter {serial} lies "
+                    "across the end of the day, in the utility's time zone."
+                )
+                _refuse(stretch, begin, why)
             day = self._days[on] = _LocalDay(stretch.line, begin, stretch.minutes, size)
         if day.minutes != stretch.minutes:
-            _refuse(stretch, stretch.start, f"follows others of {day.minutes} minutes on one day")
+            why = N_(
+                "The interval of {minutes} minutes from {begin} (UTC) of meter {serial} follows "
+                "others of {others} minutes on one day, in the utility's time zone."
+            )
+            _refuse(stretch, stretch.start, why, others=day.minutes)
         return day
 
     def _put(self, day: _LocalDay, first: int, stretch: Stretch, place: int, end: int) -> None:
@@ -95,7 +110,11 @@ class MeterDays:
         for index in range(first, last):
             if slots[index] is not None:
                 minute = day.begin + index * day.minutes
-                _refuse(stretch, minute, "stands in the file already")
+                why = N_(
+                    "The interval of {minutes} minutes from {begin} (UTC) of meter {serial} stands "
+                    "in the file already, in the utility's time zone."
+                )
+                _refuse(stretch, minute, why)
         slots[first:last] = stretch.wh[place:end]
         if stretch.quality is not None:
             qualities = day.quality.setdefault(stretch.channel, [None] * day.size)
@@ -116,8 +135,11 @@ def local_days(stretches: Iterable[Stretch], zone: ZoneInfo) -> Iterator[Row]:
                 done.add(current.serial)
             if stretch.serial in done:
                 raise UnreadableFile(
-                    f"The meter {stretch.serial} comes a second time, after another: keep its "
-                    "records together.",
+                    sentence(
+                        "The meter {serial} comes a second time, after another: keep its records "
+                        "together.",
+                        serial=stretch.serial,
+                    ),
                     row=stretch.line,
                 )
             current = MeterDays(stretch.serial, zone)
@@ -170,10 +192,12 @@ def _sum(parts: Sequence[int | None]) -> int | None:
     return None if None in parts else sum(part for part in parts if part is not None)
 
 
-def _refuse(stretch: Stretch, minute: int, why: str) -> None:
-    raise UnreadableFile(
-        f"The interval of {stretch.minutes} minutes from "
-        f"{EPOCH + minute * _MINUTE:%d %b %Y, %H:%M} (UTC) of meter {stretch.serial} {why}, in the "
-        "utility's time zone.",
-        row=stretch.line,
+def _refuse(stretch: Stretch, minute: int, why: str, **more: object) -> None:
+    said = sentence(
+        why,
+        minutes=stretch.minutes,
+        begin=moment_in_words(EPOCH + minute * _MINUTE),
+        serial=stretch.serial,
+        **more,
     )
+    raise UnreadableFile(said, row=stretch.line)

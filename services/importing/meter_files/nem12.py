@@ -20,7 +20,7 @@ from services.importing.meter_files.nem_quality import (
 )
 from services.importing.meter_files.stretches import EPOCH, Stretch, TooLarge, whole_wh
 from services.importing.source import UnreadableFile
-from services.quantities.counting import count
+from services.languages.sentence import Sentence, ended, nsentence, sentence, sentence_of
 from services.readings.submission import EARLIEST
 
 MARKET_TIME: Final = timezone(timedelta(hours=10))
@@ -66,15 +66,17 @@ class Nem12Reader:
                 ended = cells[0] == "900"
                 yield from self._take(line, cells)
         except csv.Error as error:
-            _refuse(records.line_num, f"is no line of CSV: {error}.")
+            _refuse(records.line_num, sentence("is no line of CSV: {error}.", error=str(error)))
         if not self._records:
-            raise UnreadableFile("The file is empty.")
+            raise UnreadableFile(sentence("The file is empty."))
         if not ended:
             raise UnreadableFile(
-                "The file ends without its last record (900): it was cut off. Fetch it again."
+                sentence(
+                    "The file ends without its last record (900): it was cut off. Fetch it again."
+                )
             )
         if not self._seen and not self.left_out:
-            raise UnreadableFile("The file has no interval data: it has no 300 record.")
+            raise UnreadableFile(sentence("The file has no interval data: it has no 300 record."))
 
     def _take(self, line: int, cells: list[str]) -> Iterator[Stretch]:
         kind = cells[0]
@@ -84,7 +86,7 @@ class Nem12Reader:
             if self._day is not None:
                 self._day.take_event(line, cells)
             elif not self._passes_over:
-                _refuse(line, "has a 400 record that follows no 300 record.")
+                _refuse(line, sentence("has a 400 record that follows no 300 record."))
             return
         if self._day is not None:
             yield self._day.stretch()
@@ -96,13 +98,21 @@ class Nem12Reader:
             "900": _end_file,
         }.get(kind)
         if take is None:
-            _refuse(line, f"begins with {kind[:20]!r}, which is no record of NEM12.")
+            _refuse(
+                line,
+                sentence(
+                    "begins with {typed}, which is no record of NEM12.", typed=repr(kind[:20])
+                ),
+            )
         take(line, cells)
 
     def _begin_file(self, line: int, cells: list[str]) -> None:
         version = cells[1] if len(cells) > 1 else ""
         if version != "NEM12":
-            _refuse(line, f"says that the file is {version[:20]!r}, not NEM12.")
+            _refuse(
+                line,
+                sentence("says that the file is {version}, not NEM12.", version=repr(version[:20])),
+            )
         self._channel = None
 
     def _begin_channel(self, line: int, cells: list[str]) -> None:
@@ -111,18 +121,25 @@ class Nem12Reader:
     def _begin_day(self, line: int, cells: list[str]) -> None:
         channel = self._channel
         if channel is None:
-            _refuse(line, "has a 300 record that follows no 200 record.")
+            _refuse(line, sentence("has a 300 record that follows no 200 record."))
         day = _Day.of(line, cells, channel)
         if day.on >= self.today:
-            _refuse(line, f"is of {day.on:%d %b %Y}, which is not over yet.")
+            _refuse(line, sentence("is of {day}, which is not over yet.", day=day.on))
         # The suffix names the series, whatever register of the meter it came from that day.
         key = f"{channel.serial}/{channel.suffix}/{day.on}"
         if key in self._seen:
             before, register = self._seen[key]
-            under = (
-                "" if register == channel.register else f" (there of register {register[:20]!r})"
+            _refuse(
+                line,
+                sentence("is the same day of the same channel as line {line}.", line=str(before))
+                if register == channel.register
+                else sentence(
+                    "is the same day of the same channel as line {line} (there of register "
+                    "{register}).",
+                    line=str(before),
+                    register=repr(register[:20]),
+                ),
             )
-            _refuse(line, f"is the same day of the same channel as line {before}{under}.")
         if channel.is_delivered:
             self._seen[key] = line, channel.register
             self._day = day
@@ -144,17 +161,38 @@ class _Channel:
     @classmethod
     def of(cls, line: int, cells: list[str]) -> "_Channel":
         if len(cells) < 9:
-            _refuse(line, f"has {count(len(cells), 'cell')}; a 200 record has at least 9.")
+            why = nsentence(
+                "has {count} cell; a 200 record has at least 9.",
+                "has {count} cells; a 200 record has at least 9.",
+                len(cells),
+            )
+            _refuse(line, why)
         _, nmi, _, register, suffix, _, serial, unit, length = cells[:9]
         minutes = int(length) if re.fullmatch("[0-9]{1,2}", length) else 0
         if minutes not in _LENGTHS:
-            _refuse(line, f"says intervals of {length[:20]!r} minutes, not 5, 10, 15, 30 or 60.")
+            _refuse(
+                line,
+                sentence(
+                    "says intervals of {length} minutes, not 5, 10, 15, 30 or 60.",
+                    length=repr(length[:20]),
+                ),
+            )
         named = serial or nmi
         if not named or len(named) > _MOST_SERIAL or not named.isprintable():
-            _refuse(line, f"must name its meter by a serial or a NMI, not {named[:20]!r}.")
+            _refuse(
+                line,
+                sentence(
+                    "must name its meter by a serial or a NMI, not {typed}.", typed=repr(named[:20])
+                ),
+            )
         channel = cls(named, register, suffix, unit.upper(), minutes)
         if channel.is_delivered and channel.unit not in _WH_OF:
-            _refuse(line, f"has the unit {unit[:20]!r} of energy, not Wh, kWh or MWh.")
+            _refuse(
+                line,
+                sentence(
+                    "has the unit {unit} of energy, not Wh, kWh or MWh.", unit=repr(unit[:20])
+                ),
+            )
         return channel
 
     @property
@@ -178,13 +216,23 @@ class _Day:
     def of(cls, line: int, cells: list[str], channel: _Channel) -> "_Day":
         wanted = 24 * 60 // channel.minutes
         found = len(cells) - _BEFORE_VALUES
-        what = f"{wanted} values of {channel.minutes} minutes and their quality"
+        what = sentence(
+            "{number} values of {minutes} minutes and their quality",
+            number=wanted,
+            minutes=channel.minutes,
+        )
         if found <= wanted:
-            _refuse(line, f"has {count(found, 'cell')} after its date: {what} must follow.")
+            why = nsentence(
+                "has {count} cell after its date: {values} must follow.",
+                "has {count} cells after its date: {values} must follow.",
+                found,
+                values=what,
+            )
+            _refuse(line, why)
         on = _day_of(line, cells[1])
         flag = cells[_BEFORE_VALUES + wanted]
         if _VALUE.fullmatch(flag):
-            _refuse(line, f"has more values than {what}.")
+            _refuse(line, sentence("has more values than {values}.", values=what))
         values = cells[_BEFORE_VALUES : _BEFORE_VALUES + wanted]
         _quality(line, flag)
         return cls(line, on, channel, values, [flag] * wanted, [flag != VARIES] * wanted)
@@ -192,15 +240,18 @@ class _Day:
     def take_event(self, line: int, cells: list[str]) -> None:
         """A 400 record: the quality of some of the day's intervals, counted from 1."""
         if len(cells) < 4 or not all(re.fullmatch("[0-9]{1,4}", one) for one in cells[1:3]):
-            _refuse(line, "must name its first and last interval and their quality.")
+            _refuse(line, sentence("must name its first and last interval and their quality."))
         first, last = int(cells[1]), int(cells[2])
         if not 1 <= first <= last <= len(self.values):
-            _refuse(
-                line,
-                f"is about the intervals {first} to {last}; the day has 1 to {len(self.values)}.",
+            why = sentence(
+                "is about the intervals {first} to {last}; the day has 1 to {number}.",
+                first=first,
+                last=last,
+                number=len(self.values),
             )
+            _refuse(line, why)
         if cells[3] == VARIES:
-            _refuse(line, "must say the quality itself, not V.")
+            _refuse(line, sentence("must say the quality itself, not V."))
         _quality(line, cells[3])
         for index in range(first - 1, last):
             self.flags[index], self.described[index] = cells[3], True
@@ -209,17 +260,19 @@ class _Day:
         """The day's intervals, once its last 400 record was read."""
         if not all(self.described):
             place = self.described.index(False) + 1
-            _refuse(
-                self.line,
-                f"says that the quality varies (V), and no 400 record says it of interval {place}"
-                f" of {len(self.described)}.",
+            why = sentence(
+                "says that the quality varies (V), and no 400 record says it of interval {place} "
+                "of {number}.",
+                place=place,
+                number=len(self.described),
             )
+            _refuse(self.line, why)
         quality = {flag: _quality(self.line, flag) for flag in set(self.flags)}
         numbers = [self._number(index) for index in range(len(self.values))]
         try:
             wh = whole_wh(numbers)
         except TooLarge as error:
-            _refuse(self.line, f"{error}.")
+            _refuse(self.line, ended(sentence_of(error)))
         start = datetime(self.on.year, self.on.month, self.on.day, tzinfo=MARKET_TIME)
         return Stretch(
             line=self.line,
@@ -236,8 +289,19 @@ class _Day:
             return None
         text = self.values[index]
         if not _VALUE.fullmatch(text):
-            shown = f"is {text[:20]!r}" if text else "is empty"
-            _refuse(self.line, f"interval {index + 1} {shown}: it must be a number such as 1.25.")
+            place = str(index + 1)
+            why = (
+                sentence(
+                    "interval {place} is {typed}: it must be a number such as 1.25.",
+                    place=place,
+                    typed=repr(text[:20]),
+                )
+                if text
+                else sentence(
+                    "interval {place} is empty: it must be a number such as 1.25.", place=place
+                )
+            )
+            _refuse(self.line, why)
         return Decimal(text) * _WH_OF[self.channel.unit]
 
 
@@ -245,7 +309,7 @@ def _quality(line: int, flag: str) -> int | None:
     try:
         return quality_of(flag)
     except UnknownFlag as error:
-        _refuse(line, f"{error}.")
+        _refuse(line, ended(sentence_of(error)))
 
 
 def _day_of(line: int, text: str) -> date:
@@ -254,7 +318,9 @@ def _day_of(line: int, text: str) -> date:
     except ValueError:
         found = date.min
     if not _DAY.fullmatch(text) or found < EARLIEST.date():
-        _refuse(line, f"must name its day as in 20260301, not {text[:20]!r}.")
+        _refuse(
+            line, sentence("must name its day as in 20260301, not {typed}.", typed=repr(text[:20]))
+        )
     return found
 
 
@@ -262,9 +328,18 @@ def _end_file(_line: int, _cells: list[str]) -> None:
     """Nothing more is in a 900 record."""
 
 
-def _no_header(kind: str, *, is_first: bool) -> str:
-    where = "the first record of the file" if is_first else "the record after the end (900)"
-    return f"begins with {kind[:20]!r}: {where} must be 100, which names the format."
+def _no_header(kind: str, *, is_first: bool) -> Sentence:
+    typed = repr(kind[:20])
+    if is_first:
+        return sentence(
+            "begins with {typed}: the first record of the file must be 100, which names the "
+            "format.",
+            typed=typed,
+        )
+    return sentence(
+        "begins with {typed}: the record after the end (900) must be 100, which names the format.",
+        typed=typed,
+    )
 
 
 def _refuse(line: int, why: str) -> NoReturn:

@@ -14,6 +14,7 @@ from services.importing.meter_files.nem12 import MARKET_TIME
 from services.importing.meter_files.nem_quality import UnknownFlag, quality_of
 from services.importing.meter_files.recognise import meter_format
 from services.importing.source import Source, UnreadableFile, read_text
+from services.languages.sentence import ended, nsentence, sentence, sentence_of
 from services.quantities.spreadsheet import write_csv
 
 HEADER: Final = ("meter_serial", "reading_kwh", "read_at", "quality")
@@ -28,7 +29,10 @@ def readings_table(source: Source) -> str | None:
         return None
     if found != "NEM13":
         raise UnreadableFile(
-            f"The file is {found}, which holds interval data: import it as intervals."
+            sentence(
+                "The file is {format}, which holds interval data: import it as intervals.",
+                format=found,
+            )
         )
     return nem13_table(read_text(source))
 
@@ -48,13 +52,17 @@ def nem13_table(text: str) -> str:
             rows.append(_read(records.line_num, cells) if cells[:1] == ["250"] else ())
             ended = (cells[:1] == ["900"]) if any(cells) else ended
     except csv.Error as error:
-        raise UnreadableFile(f"is no line of CSV: {error}.", row=records.line_num) from None
+        raise UnreadableFile(
+            sentence("is no line of CSV: {error}.", error=str(error)), row=records.line_num
+        ) from None
     if not ended:
         raise UnreadableFile(
-            "The file ends without its last record (900): it was cut off. Fetch it again."
+            sentence("The file ends without its last record (900): it was cut off. Fetch it again.")
         )
     if not any(rows):
-        raise UnreadableFile("The file has no register readings of energy from the network (250).")
+        raise UnreadableFile(
+            sentence("The file has no register readings of energy from the network (250).")
+        )
     out = io.StringIO(newline="")
     # The first line of the file names its format: the header stands in its place.
     write_csv(out, HEADER, rows[1:])
@@ -63,22 +71,32 @@ def nem13_table(text: str) -> str:
 
 def _read(line: int, cells: list[str]) -> tuple[str, ...]:
     if len(cells) < _CELLS:
-        raise UnreadableFile(
-            f"has {len(cells)} cells; a 250 record has {_CELLS}. Fetch the file again.", row=line
+        why = nsentence(
+            "has {count} cell; a 250 record has {cells}. Fetch the file again.",
+            "has {count} cells; a 250 record has {cells}. Fetch the file again.",
+            len(cells),
+            cells=_CELLS,
         )
+        raise UnreadableFile(why, row=line)
     nmi, serial, direction = cells[1], cells[6], cells[7]
     reading, read_at, flag, unit = cells[13], cells[14], cells[15], cells[19]
     if direction != "E":
         return ()
     if unit.upper() != "KWH":
-        raise UnreadableFile(f"has the unit {unit[:20]!r}: readings must be in kWh.", row=line)
+        raise UnreadableFile(
+            sentence("has the unit {unit}: readings must be in kWh.", unit=repr(unit[:20])),
+            row=line,
+        )
     try:
         quality = quality_of(flag)
     except UnknownFlag as error:
-        raise UnreadableFile(f"{error}.", row=line) from None
+        raise UnreadableFile(ended(sentence_of(error)), row=line) from None
     if quality is None:
         raise UnreadableFile(
-            f"has no value that could be billed (its quality is {flag}): take the line out.",
+            sentence(
+                "has no value that could be billed (its quality is {quality}): take the line out.",
+                quality=flag,
+            ),
             row=line,
         )
     return serial or nmi, reading, _instant(line, read_at), str(int(quality))
@@ -91,5 +109,8 @@ def _instant(line: int, text: str) -> str:
         except ValueError:
             pass
     raise UnreadableFile(
-        f"must say when it was read as in 20260301093000, not {text[:20]!r}.", row=line
+        sentence(
+            "must say when it was read as in 20260301093000, not {typed}.", typed=repr(text[:20])
+        ),
+        row=line,
     )

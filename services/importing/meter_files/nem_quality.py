@@ -7,6 +7,7 @@ substitution and estimation types.
 import re
 from typing import Final
 
+from services.languages.sentence import sentence
 from services.quantities.quality import Quality
 
 _FLAG: Final = re.compile(r"A|N|V|[SFE](?P<method>[0-9]{2})?")
@@ -31,9 +32,16 @@ def quality_of(flag: str) -> Quality | None:
     """
     found = _FLAG.fullmatch(flag)
     if found is None:
-        shown = f"not {flag[:20]!r}" if flag else "and here is nothing"
         raise UnknownFlag(
-            f"the quality must be A, S, F, E, V or N, with a method as in S14, {shown}"
+            sentence(
+                "the quality must be A, S, F, E, V or N, with a method as in S14, not {flag}",
+                flag=repr(flag[:20]),
+            )
+            if flag
+            else sentence(
+                "the quality must be A, S, F, E, V or N, with a method as in S14, and here is "
+                "nothing"
+            )
         )
     if flag in (NO_VALUE, VARIES):
         return None

@@ -7,6 +7,7 @@ from typing import Final, Literal
 
 from services.importing.source import Source, UnreadableFile, read_bytes
 from services.importing.workbook import is_workbook
+from services.languages.sentence import sentence
 
 MeterFormat = Literal["NEM12", "NEM13", "Green Button"]
 
@@ -23,7 +24,9 @@ def meter_format(source: Source) -> MeterFormat | None:
     """The format of a file, or None for a table. Raises UnreadableFile for an archive."""
     data = source.encode() if isinstance(source, str) else read_bytes(source)
     if data.startswith(_ARCHIVE) or _is_zip_of_files(data):
-        raise UnreadableFile("The file is an archive: unpack it and import the file that is in it.")
+        raise UnreadableFile(
+            sentence("The file is an archive: unpack it and import the file that is in it.")
+        )
     start = data[:_LOOKED_AT]
     if _XML.match(start) or (data[:2] in _UTF_16 and b"<" in data[:8]):
         return "Green Button"

@@ -7,6 +7,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Final
 
+from services.languages.sentence import sentence
 from services.quantities.money import round_half_up
 
 MOST_WH: Final = 2_000_000_000  # 2 GWh in an interval: more than any meter, and a Postgres integer
@@ -47,7 +48,7 @@ def whole_wh(values: Sequence[Decimal | None]) -> list[int | None]:
             whole.append(None)
             continue
         if value > MOST_WH:
-            raise TooLarge("the energy is larger than any meter measures in an interval")
+            raise TooLarge(sentence("the energy is larger than any meter measures in an interval"))
         total += value
         now = int(total) if total == int(total) else round_half_up(Fraction(total))
         whole.append(now - rounded)

@@ -7,6 +7,7 @@ from services.importing.urdb.draft import Charge, Draft, slabs_of
 from services.importing.urdb.fields import one_line, plain
 from services.importing.urdb.schedules import Schedule, read_months, read_schedule
 from services.importing.urdb.structures import Structure, read_structure
+from services.languages.sentence import sentence
 
 _QUANTITIES: Final = {"": "kw", "kw": "kw", "kva": "kva"}
 # How long most ratchets look back; with the month itself that is a year.
@@ -63,7 +64,9 @@ def _add(
     quantities = {_QUANTITIES.get(its) for its in units}
     quantity = quantities.pop()
     if quantity is None or quantities:
-        draft.fields.remark(structure.name, f"left out: demand in {', '.join(sorted(units))}")
+        draft.fields.remark(
+            structure.name, sentence("left out: demand in {units}", units=", ".join(sorted(units)))
+        )
         return None
     if structure.tiered(used):
         slabs = {
@@ -89,12 +92,25 @@ def _add_ratchet(draft: Draft, flat: Charge | None) -> None:
     if not percent:
         return
     if flat is None or (isinstance(which, list) and any(which) and not months):
-        why = "there is no charge for the highest demand" if flat is None else "by calendar month"
-        fields.remark(path, f"left out: a ratchet of {plain(percent)}%, {why}")
+        ratchet = plain(percent)
+        why = (
+            sentence(
+                "left out: a ratchet of {percent}%, there is no charge for the highest demand",
+                percent=ratchet,
+            )
+            if flat is None
+            else sentence("left out: a ratchet of {percent}%, by calendar month", percent=ratchet)
+        )
+        fields.remark(path, why)
         return
     if not months:
         months = _USUAL_MONTHS
-        fields.remark(path, f"does not say how many months it looks back: taken as {months}")
+        fields.remark(
+            path,
+            sentence(
+                "does not say how many months it looks back: taken as {months}", months=months
+            ),
+        )
     flat["ratchet"] = {"percent": plain(percent), "months": months}
 
 
@@ -103,7 +119,9 @@ def _percent_of_all_months(draft: Draft, by_month: Any) -> Decimal:
     listed = by_month if isinstance(by_month, list) else [by_month]
     percents = {draft.fields.exact(percent, f"{path}[{i}]") for i, percent in enumerate(listed)}
     if len(percents) > 1:
-        draft.fields.remark(path, f"left out: it differs by month: {one_line(by_month)}")
+        draft.fields.remark(
+            path, sentence("left out: it differs by month: {value}", value=one_line(by_month))
+        )
         return Decimal(0)
     percent = percents.pop()
     # Written both ways: 0.8 and 80.

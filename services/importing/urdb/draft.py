@@ -8,6 +8,7 @@ from typing import Any, Literal
 from services.importing.urdb.fields import RateFields, UnusableRate, plain
 from services.importing.urdb.schedules import Schedule, name_of
 from services.importing.urdb.structures import Structure, Tier
+from services.languages.sentence import sentence
 
 DaysAs = Literal["actual", "average_month"]
 Charge = dict[str, Any]
@@ -52,7 +53,9 @@ class Draft:
         """Remark the periods of a structure that no hour belongs to."""
         for period in sorted(set(range(len(structure.periods))) - set(schedule.used)):
             path = f"{structure.name}[{period}]"
-            self.fields.remark(path, "no hour of the schedules is in this period: left out")
+            self.fields.remark(
+                path, sentence("no hour of the schedules is in this period: left out")
+            )
 
 
 def slabs_of(
@@ -63,7 +66,9 @@ def slabs_of(
     Raises UnusableRate: a slab cannot be a credit.
     """
     if any(tier.rate < 0 for tier in tiers):
-        raise UnusableRate((path, "a tier below 0 among several: slabs cannot be credits"))
+        raise UnusableRate(
+            (path, sentence("a tier below 0 among several: slabs cannot be credits"))
+        )
     slabs: list[Charge] = []
     reached = Decimal(0)
     for tier in tiers:

@@ -8,6 +8,7 @@ from services.importing.urdb.draft import Draft, slabs_of
 from services.importing.urdb.fields import UnusableRate
 from services.importing.urdb.schedules import Schedule, monthly, read_schedule
 from services.importing.urdb.structures import Structure, Tier, read_structure
+from services.languages.sentence import sentence
 
 _LIMITS_PER: Final = {"": "month", "kwh": "month", "kwh daily": "day", "kwh/kw": "kw"}
 _NOTHING: Final = [Tier(None, Decimal(0), Decimal(0), "")]
@@ -40,7 +41,7 @@ def add_fuel(draft: Draft) -> None:
     if given is None:
         return
     if not isinstance(given, list) or len(given) != 12:
-        raise UnusableRate((name, "must list an amount for each of the twelve months"))
+        raise UnusableRate((name, sentence("must list an amount for each of the twelve months")))
     amounts = [draft.fields.exact(amount, f"{name}[{i}]") for i, amount in enumerate(given)]
     if any(amounts):
         different = list(dict.fromkeys(amounts))
@@ -54,10 +55,17 @@ def _unit(structure: Structure, period: int) -> str:
     units = {tier.unit for tier in structure.periods[period] if tier.bound is not None}
     path = f"{structure.name}[{period}]"
     for unit in sorted(units - set(_LIMITS_PER)):
-        raise UnusableRate((path, f"tiers in {unit!r} are not known here"))
+        raise UnusableRate((path, sentence("tiers in {unit} are not known here", unit=repr(unit))))
     counted = {_LIMITS_PER[unit] for unit in units}
     if len(counted) > 1:
-        raise UnusableRate((path, f"its tiers are in different units: {', '.join(sorted(units))}"))
+        raise UnusableRate(
+            (
+                path,
+                sentence(
+                    "its tiers are in different units: {units}", units=", ".join(sorted(units))
+                ),
+            )
+        )
     return counted.pop()
 
 
@@ -86,8 +94,11 @@ def _add_tiers(
 def _name_differing_bounds(draft: Draft, structure: Structure, schedule: Schedule) -> None:
     for month, periods in enumerate(schedule.by_month):
         if len({tuple(tier.bound for tier in structure.periods[p]) for p in periods}) > 1:
-            why = f"periods of month {month + 1} have different bounds: "
-            why += "each prices its share of the month's use by its own"
+            why = sentence(
+                "periods of month {month} have different bounds: each prices its share of the "
+                "month's use by its own",
+                month=month + 1,
+            )
             draft.fields.remark(structure.name, why)
             return
 
@@ -97,7 +108,7 @@ def _add_sold(draft: Draft, structure: Structure, schedule: Schedule) -> None:
     if not any(any(of_period) for of_period in prices.values()):
         return
     if any(len(of_period) > 1 for of_period in prices.values()):
-        why = "left out: the tiers of a period differ in what sold energy earns"
+        why = sentence("left out: the tiers of a period differ in what sold energy earns")
         draft.fields.remark(f"{structure.name}.sell", why)
         return
     rates = draft.rates("energy", schedule, [-tiers[0].sell for tiers in structure.periods])

@@ -5,6 +5,9 @@ from datetime import UTC, date, datetime
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from typing import Any, Final
 
+from services.languages.sentence import sentence
+from services.tariffs.checks.problems import paths_and_problems
+
 Remark = tuple[str, str]
 
 _PLACES: Final = Decimal("1e-12")
@@ -52,8 +55,9 @@ class UnusableRate(ValueError):
 
     def __init__(self, *problems: Remark) -> None:
         self.problems = list(problems)
-        listed = "; ".join(f"{path}: {why}" if path else why for path, why in problems)
-        super().__init__(f"This rate cannot be used. {listed}")
+        super().__init__(
+            sentence("This rate cannot be used. {problems}", problems=paths_and_problems(problems))
+        )
 
 
 class RateFields:
@@ -68,7 +72,9 @@ class RateFields:
             if value is None or value in ("", [], {}):
                 continue
             if name in self._left:
-                raise UnusableRate((given, f"stands twice in this rate, also as {name}"))
+                raise UnusableRate(
+                    (given, sentence("stands twice in this rate, also as {name}", name=name))
+                )
             self._left[name] = value
 
     def __contains__(self, name: str) -> bool:
@@ -96,10 +102,17 @@ class RateFields:
         """
         number = _decimal(value, path)
         if abs(number) >= _TOO_LARGE:
-            raise UnusableRate((path, f"{one_line(value)} is larger than any rate"))
+            raise UnusableRate(
+                (path, sentence("{value} is larger than any rate", value=one_line(value)))
+            )
         rounded = number.quantize(_PLACES, ROUND_HALF_UP)
         if rounded != number:
-            self.remark(path, f"{number} is taken as {plain(rounded)}")
+            self.remark(
+                path,
+                sentence(
+                    "{number} is taken as {rounded}", number=str(number), rounded=plain(rounded)
+                ),
+            )
         return rounded
 
     def remark(self, path: str, text: str) -> None:
@@ -121,7 +134,7 @@ def _decimal(value: Any, path: str) -> Decimal:
                 return number
     except InvalidOperation:
         pass
-    raise UnusableRate((path, f"{one_line(value)} is not a number"))
+    raise UnusableRate((path, sentence("{value} is not a number", value=one_line(value))))
 
 
 def plain(number: Decimal) -> str:

@@ -5,6 +5,7 @@ from typing import Final
 
 from services.importing.urdb.draft import Charge, Draft
 from services.importing.urdb.fields import plain
+from services.languages.sentence import sentence
 
 _PLACES: Final = Decimal("1e-12")
 
@@ -49,7 +50,9 @@ def _add_monthly_minimum(draft: Draft, amount: Decimal, unit: str) -> None:
 
 def _add_minimum(draft: Draft, code: str, description: str, charge: Charge) -> None:
     if charge["amount"].startswith("-"):
-        draft.fields.remark(code, f"left out: {charge['amount']} is below 0")
+        draft.fields.remark(
+            code, sentence("left out: {amount} is below 0", amount=charge["amount"])
+        )
         return
     codes = [earlier["code"] for earlier in draft.charges]
     draft.add(code, description, "minimum", **charge, of=codes)
@@ -61,10 +64,16 @@ def _per(draft: Draft, amount: Decimal, unit: str, path: str) -> Charge:
         return {"amount": plain(amount), "per": "day"}
     if unit == "$/year":
         amount = _rounded(amount / 12)
-        draft.fields.remark(path, f"an amount per year: taken as {plain(amount)} per month")
+        draft.fields.remark(
+            path, sentence("an amount per year: taken as {amount} per month", amount=plain(amount))
+        )
     elif unit != "$/month":
-        given = f"is in {unit}" if unit else "has no unit"
-        draft.fields.remark(path, f"{given}: taken as $/month")
+        why = (
+            sentence("is in {unit}: taken as {taken}", unit=unit, taken="$/month")
+            if unit
+            else sentence("has no unit: taken as {taken}", taken="$/month")
+        )
+        draft.fields.remark(path, why)
     return {"amount": plain(amount), "per": "month", "proration": "days"}
 
 

@@ -11,6 +11,7 @@ from services.importing.urdb.draft import DaysAs, Draft
 from services.importing.urdb.energy import add_energy, add_fuel
 from services.importing.urdb.fields import RateFields, Remark, UnusableRate, date_of, one_line
 from services.importing.urdb.fixed import add_fixed, add_minimums
+from services.languages.sentence import N_, sentence
 
 CURRENCY: Final = "USD"
 
@@ -75,7 +76,7 @@ def tariff_of(
     counts an amount per day as 365/12 days in each month. Raises UnusableRate.
     """
     if not isinstance(rate, Mapping):
-        raise UnusableRate(("", "is not an object with named fields"))
+        raise UnusableRate(("", sentence("is not an object with named fields")))
     fields = RateFields(rate)
     given, own = fields.text("label"), fields.text("name")
     head = _head(fields, code=label or given or own, own_name=own, effective_from=effective_from)
@@ -85,7 +86,7 @@ def tariff_of(
     add_fuel(draft)
     add_demand(draft)
     if not draft.charges:
-        raise UnusableRate(("", "has no charge that a bill could be made of"))
+        raise UnusableRate(("", sentence("has no charge that a bill could be made of")))
     add_minimums(draft)
     tariff = {**head, "charges": draft.charges}
     if draft.calendars:
@@ -115,17 +116,18 @@ def _head(
 def _begin(fields: RateFields) -> date:
     given = fields.take("startdate")
     if given is None:
-        raise UnusableRate(("startdate", "is missing: say from when the tariff holds"))
+        raise UnusableRate(("startdate", sentence("is missing: say from when the tariff holds")))
     begins = date_of(given)
     if begins is None:
-        raise UnusableRate(("startdate", f"{one_line(given)} is not a date"))
+        raise UnusableRate(("startdate", sentence("{value} is not a date", value=one_line(given))))
     return begins
 
 
 def _name_the_end(fields: RateFields) -> None:
     given = fields.take("enddate")
     if given is not None:
-        fields.remark("enddate", f"this rate ended on {date_of(given) or one_line(given)}")
+        day = str(date_of(given) or one_line(given))
+        fields.remark("enddate", sentence("this rate ended on {day}", day=day))
 
 
 def _name_the_rest(fields: RateFields) -> None:
@@ -133,17 +135,23 @@ def _name_the_rest(fields: RateFields) -> None:
     left = fields.left()
     for name in ("dgrules", "usenetmetering"):
         if name in left:
-            why = "exported energy is not set off against what is used"
-            fields.remark(name, f"{one_line(left.pop(name))}: {why}")
+            why = sentence(
+                "{value}: exported energy is not set off against what is used",
+                value=one_line(left.pop(name)),
+            )
+            fields.remark(name, why)
     for names, what in (
-        (_CONDITIONS, "conditions that are not enforced"),
-        (_ABOUT_THE_RECORD, "kept in no field"),
+        (_CONDITIONS, N_("conditions that are not enforced: {names}")),
+        (_ABOUT_THE_RECORD, N_("kept in no field: {names}")),
     ):
         listed = [f"{name} {one_line(left.pop(name))}" for name in names if name in left]
         if listed:
-            fields.remark("", f"{what}: {', '.join(listed)}")
+            fields.remark("", sentence(what, names=", ".join(listed)))
     for name in _PROSE:
         if name in left:
-            fields.remark(name, f"text for people, not priced: {one_line(left.pop(name))}")
+            fields.remark(
+                name,
+                sentence("text for people, not priced: {value}", value=one_line(left.pop(name))),
+            )
     for name, value in left.items():
-        fields.remark(name, f"left out: {one_line(value)}")
+        fields.remark(name, sentence("left out: {value}", value=one_line(value)))

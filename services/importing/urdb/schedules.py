@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any, Literal
 
 from services.importing.urdb.fields import RateFields, UnusableRate
+from services.languages.sentence import sentence
 
 DayType = Literal["weekday", "weekend"]
 Table = Sequence[Sequence[int]]
@@ -70,12 +71,19 @@ def read_schedule(fields: RateFields, prefix: str, structure: Sequence[Any]) -> 
     given = [fields.take(name) for name in names]
     if all(table is None for table in given):
         if len(structure) > 1:
-            raise UnusableRate((names[0], f"is missing, and there are {len(structure)} periods"))
+            raise UnusableRate(
+                (
+                    names[0],
+                    sentence("is missing, and there are {number} periods", number=len(structure)),
+                )
+            )
         return monthly([0] * 12)
     tables = []
     for name, table, other in zip(names, given, reversed(given), strict=True):
         if table is None:
-            fields.remark(name, "is missing: its days are taken as the other schedule has them")
+            fields.remark(
+                name, sentence("is missing: its days are taken as the other schedule has them")
+            )
         tables.append(_checked(other if table is None else table, name, len(structure)))
     return Schedule(*tables)
 
@@ -86,19 +94,26 @@ def read_months(fields: RateFields, structure: Sequence[Any]) -> Schedule:
     periods = fields.take(name)
     if periods is None:
         if len(structure) > 1:
-            raise UnusableRate((name, f"is missing, and there are {len(structure)} periods"))
+            raise UnusableRate(
+                (
+                    name,
+                    sentence("is missing, and there are {number} periods", number=len(structure)),
+                )
+            )
         return monthly([0] * 12)
     if not isinstance(periods, list) or len(periods) != 12:
-        raise UnusableRate((name, "must list a period for each of the twelve months"))
+        raise UnusableRate((name, sentence("must list a period for each of the twelve months")))
     return monthly([_period(p, f"{name}[{i}]", len(structure)) for i, p in enumerate(periods)])
 
 
 def _checked(table: Any, name: str, periods: int) -> Table:
     if not isinstance(table, list) or len(table) != 12:
-        raise UnusableRate((name, "must have a list for each of the twelve months"))
+        raise UnusableRate((name, sentence("must have a list for each of the twelve months")))
     for month, row in enumerate(table):
         if not isinstance(row, list) or len(row) != 24:
-            raise UnusableRate((f"{name}[{month}]", "must have a period for each of the 24 hours"))
+            raise UnusableRate(
+                (f"{name}[{month}]", sentence("must have a period for each of the 24 hours"))
+            )
     return [
         [_period(p, f"{name}[{month}][{hour}]", periods) for hour, p in enumerate(row)]
         for month, row in enumerate(table)
@@ -108,9 +123,18 @@ def _checked(table: Any, name: str, periods: int) -> Table:
 def _period(value: Any, path: str, periods: int) -> int:
     # Spreadsheets and data frames write whole numbers as 2.0.
     if isinstance(value, bool) or not isinstance(value, (int, Decimal)):
-        raise UnusableRate((path, "must be the number of a period, counted from 0"))
+        raise UnusableRate((path, sentence("must be the number of a period, counted from 0")))
     if not 0 <= value < periods or value != int(value):
-        raise UnusableRate((path, f"there is no period {value}: the rate has {periods}, from 0"))
+        raise UnusableRate(
+            (
+                path,
+                sentence(
+                    "there is no period {period}: the rate has {periods}, from 0",
+                    period=str(value),
+                    periods=periods,
+                ),
+            )
+        )
     return int(value)
 
 

@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from services.importing.urdb.fields import RateFields, UnusableRate, one_line, plain
+from services.languages.sentence import sentence
 
 # Bounds such as 1e38 stand for none.
 _NO_BOUND: Final = Decimal("1e12")
@@ -43,7 +44,7 @@ def read_structure(fields: RateFields, name: str) -> Structure | None:
     if given is None:
         return None
     if not isinstance(given, list):
-        raise UnusableRate((name, "must be a list of periods"))
+        raise UnusableRate((name, sentence("must be a list of periods")))
     return Structure(
         name, [_tiers(fields, period, f"{name}[{i}]") for i, period in enumerate(given)]
     )
@@ -53,22 +54,24 @@ def _tiers(fields: RateFields, period: Any, path: str) -> list[Tier]:
     if isinstance(period, Mapping) and len(period) == 1:  # {"energyRateTiers": […]}
         period = next(iter(period.values()))
     if not isinstance(period, list):
-        raise UnusableRate((path, "must be a list of tiers"))
+        raise UnusableRate((path, sentence("must be a list of tiers")))
     if not period:
-        fields.remark(path, "has no tiers: nothing is charged in this period")
+        fields.remark(path, sentence("has no tiers: nothing is charged in this period"))
     tiers = [_tier(fields, tier, f"{path}[{i}]") for i, tier in enumerate(period)]
     return _in_order(fields, tiers, path) or [Tier(None, Decimal(0), Decimal(0), "")]
 
 
 def _tier(fields: RateFields, tier: Any, path: str) -> Tier:
     if not isinstance(tier, Mapping):
-        raise UnusableRate((path, "must be an object with named fields"))
+        raise UnusableRate((path, sentence("must be an object with named fields")))
     bound = tier.get("max")
     if isinstance(bound, (int, Decimal)) and bound >= _NO_BOUND:
         bound = None
     for name in sorted(set(tier) - {"max", "rate", "adj", "sell", "unit"}):
         if tier[name] is not None:
-            fields.remark(f"{path}.{name}", f"left out: {one_line(tier[name])}")
+            fields.remark(
+                f"{path}.{name}", sentence("left out: {value}", value=one_line(tier[name]))
+            )
     return Tier(
         bound=None if bound is None else fields.exact(bound, f"{path}.max"),
         rate=fields.exact(tier.get("rate"), f"{path}.rate")
@@ -86,15 +89,19 @@ def _in_order(fields: RateFields, tiers: Sequence[Tier], path: str) -> list[Tier
         last, where = index == len(tiers) - 1, f"{path}[{index}]"
         if tier.bound is None or last:
             if not last:
-                fields.remark(where, "has no max: the tiers after it are left out")
+                fields.remark(where, sentence("has no max: the tiers after it are left out"))
             elif tier.bound:
-                why = f"{plain(tier.bound)} is ignored: the last tier takes all the rest"
+                why = sentence(
+                    "{value} is ignored: the last tier takes all the rest", value=plain(tier.bound)
+                )
                 fields.remark(f"{where}.max", why)
             return [*reachable, replace(tier, bound=None)]
         if tier.bound < reached:
-            raise UnusableRate((f"{where}.max", "bounds are cumulative and must rise"))
+            raise UnusableRate((f"{where}.max", sentence("bounds are cumulative and must rise")))
         if tier.bound == reached:
-            fields.remark(where, f"ends at {plain(reached)}, where it begins: left out")
+            fields.remark(
+                where, sentence("ends at {value}, where it begins: left out", value=plain(reached))
+            )
             continue
         reachable.append(tier)
         reached = tier.bound

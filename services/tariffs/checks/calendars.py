@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import ValidationError
 
+from services.languages.sentence import N_, Sentence, joined, joined_by_and, sentence
 from services.tariffs.calendar import (
     DAY_TYPES,
     HALF_HOURS,
@@ -26,6 +27,11 @@ from services.tariffs.values import day_of_year_in_words, in_words, listed, mapp
 
 _Json = Mapping[str, Any]
 _Seasons = Mapping[str, Season]
+_KINDS: Final[Mapping[DayType, str]] = {
+    "weekday": N_("weekdays"),
+    "weekend": N_("weekends"),
+    "holiday": N_("holidays"),
+}
 _REACTIVE: Final = {"kvarh": "kVArh", "kvar": "kVAr"}
 
 
@@ -39,7 +45,10 @@ def calendar_problems(tariff: _Json) -> Iterator[Problem]:
         except ValidationError:
             continue  # what is wrong within its fields is said with the path of each
         if "holiday" in used_day_types(rule) and tariff.get("holidays") is None:
-            yield "holidays", f"must be listed: the calendar {name} has a price for holidays"
+            yield (
+                "holidays",
+                sentence("must be listed: the calendar {name} has a price for holidays", name=name),
+            )
         found = [*_order_problems(path, rule), *_window_problems(path, rule, tariff)]
         yield from found
         if not found and seasons is not None:
@@ -56,31 +65,33 @@ def _read_seasons(written: _Json) -> dict[str, Season] | None:
 
 def _order_problems(path: str, rule: CalendarRule) -> Iterator[Problem]:
     if not rule.periods:
-        yield f"{path}.periods", "must have at least one period"
+        yield f"{path}.periods", sentence("must have at least one period")
     if rule.order is not None and sorted(rule.order) != sorted(rule.periods):
-        yield f"{path}.order", "must name each period once: " + ", ".join(rule.periods)
+        periods = ", ".join(rule.periods)
+        yield f"{path}.order", sentence("must name each period once: {periods}", periods=periods)
 
 
 def _window_problems(path: str, rule: CalendarRule, tariff: _Json) -> Iterator[Problem]:
     known = mapped(tariff.get("seasons"))
     for period, windows in rule.periods.items():
         if not windows:
-            yield f"{path}.periods.{period}", "must have at least one window of time"
+            yield f"{path}.periods.{period}", sentence("must have at least one window of time")
         for index, window in enumerate(windows):
             yield from _problems_of_window(f"{path}.periods.{period}[{index}]", window, known)
 
 
 def _problems_of_window(path: str, window: Window, seasons: _Json) -> Iterator[Problem]:
     if window.seasons is not None and window.months is not None:
-        yield path, "has seasons or months, not both"
+        yield path, sentence("has seasons or months, not both")
     for field in ("seasons", "months", "days"):
         if getattr(window, field) == ():
-            yield f"{path}.{field}", "must name at least one; leave it out for all"
+            yield f"{path}.{field}", sentence("must name at least one; leave it out for all")
     for position, name in enumerate(window.seasons or ()):
         if name not in seasons:
-            yield f"{path}.seasons[{position}]", f"is {name}, which is not a season of this tariff"
+            why = sentence("is {name}, which is not a season of this tariff", name=name)
+            yield f"{path}.seasons[{position}]", why
     if window.begin in (window.end, "24:00"):
-        yield f"{path}.from", "must be another time of the day than its end"
+        yield f"{path}.from", sentence("must be another time of the day than its end")
 
 
 def _coverage_problems(path: str, rule: CalendarRule, seasons: _Seasons) -> Iterator[Problem]:
@@ -94,7 +105,8 @@ def _coverage_problems(path: str, rule: CalendarRule, seasons: _Seasons) -> Iter
         both = earlier & later
         if period != other and both.size():
             first = _in_words(_table([both]), kinds, seasons)[0]
-            yield where, f"is in {in_words(period)} already: {first}"
+            why = sentence("is in {period} already: {when}", period=in_words(period), when=first)
+            yield where, why
     yield from _gaps(f"{path}.periods", [box for _, _, box in boxes], kinds, seasons)
 
 
@@ -108,7 +120,7 @@ def _gaps(
     if apart and sum(box.size() for box in covered) == every.size():
         return
     for missing in _in_words(~_table(covered), kinds, seasons):
-        yield path, f"leave half hours without a period: {missing}"
+        yield path, sentence("leave half hours without a period: {when}", when=missing)
 
 
 def _table(boxes: Sequence[Box]) -> Cells:
@@ -127,50 +139,71 @@ def _unknown_by_hours(
     for index, charge in enumerate(map(mapped, listed(tariff.get("charges")))):
         if charge.get("calendar") != name:
             continue
-        unknown = {"ratchet": charge.get("ratchet") and "past peaks"}
-        unknown["quantity"] = _REACTIVE.get(str(charge.get("quantity")))
-        for field, what in unknown.items():
-            if what:
-                why = f"can only go with seasons: {what} are not known by the hours of {name}"
-                yield f"charges[{index}].{field}", why
+        if charge.get("ratchet"):
+            why = sentence(
+                "can only go with seasons: past peaks are not known by the hours of {name}",
+                name=name,
+            )
+            yield f"charges[{index}].ratchet", why
+        if unit := _REACTIVE.get(str(charge.get("quantity"))):
+            why = sentence(
+                "can only go with seasons: {unit} are not known by the hours of {name}",
+                unit=unit,
+                name=name,
+            )
+            yield f"charges[{index}].quantity", why
 
 
-def _in_words(cells: Cells, kinds: Sequence[DayType], seasons: _Seasons) -> list[str]:
+def _in_words(cells: Cells, kinds: Sequence[DayType], seasons: _Seasons) -> list[Sentence]:
     """Cells of a table as a person would say them, such as "in summer, weekdays, 07:00 to 09:00".
 
     Days with the same hours are said together, and so are kinds of day with the same days.
     """
-    said: dict[tuple[bytes, bytes], list[str]] = {}
+    said: dict[tuple[bytes, bytes], list[DayType]] = {}
     for index, kind in enumerate(kinds):
         of_kind = cells[:, index]
         for hours in np.unique(of_kind, axis=0) if of_kind.any() else ():
             days = (of_kind == hours).all(axis=1)
             if hours.any():
-                said.setdefault((days.tobytes(), hours.tobytes()), []).append(f"{kind}s")
+                said.setdefault((days.tobytes(), hours.tobytes()), []).append(kind)
     return [
-        f"{_days_in_words(np.frombuffer(days, np.bool_), seasons)}, "
-        f"{'all days' if len(same) == len(kinds) else ' and '.join(same)}, "
-        f"{_hours_in_words(np.frombuffer(hours, np.bool_))}"
+        joined(
+            [
+                _days_in_words(np.frombuffer(days, np.bool_), seasons),
+                _kinds_in_words(same, kinds),
+                _hours_in_words(np.frombuffer(hours, np.bool_)),
+            ]
+        )
         for (days, hours), same in said.items()
     ]
 
 
-def _days_in_words(days: Cells, seasons: _Seasons) -> str:
+def _kinds_in_words(same: Sequence[DayType], kinds: Sequence[DayType]) -> object:
+    if len(same) == len(kinds):
+        return sentence("all days")
+    return joined_by_and([sentence(_KINDS[kind]) for kind in same])
+
+
+def _days_in_words(days: Cells, seasons: _Seasons) -> object:
     if days.all():
-        return "all year"
+        return sentence("all year")
     for name, season in seasons.items():
         if (flags(days_of_season(season), len(days)) == days).all():
-            return f"in {in_words(name)}"
+            return sentence("in {season}", season=in_words(name))
     runs = [
         [day_of_year_in_words(f"{LEAP_YEAR[end]!s:.10}"[5:]) for end in run] for run in _runs(days)
     ]
-    said = [first if first == last else f"{first} to {last}" for first, last in runs]
-    return " and ".join(said)
+    return joined_by_and([first if first == last else _span(first, last) for first, last in runs])
 
 
-def _hours_in_words(hours: Cells) -> str:
-    runs = [f"{_clock(first)} to {_clock(last + 1)}" for first, last in _runs(hours)]
-    return "all day" if hours.all() else " and ".join(runs)
+def _hours_in_words(hours: Cells) -> object:
+    if hours.all():
+        return sentence("all day")
+    return joined_by_and([_span(_clock(first), _clock(last + 1)) for first, last in _runs(hours)])
+
+
+def _span(first: str, last: str) -> Sentence:
+    return sentence("{first} to {last}", first=first, last=last)
 
 
 def _runs(flags: Cells) -> Sequence[tuple[int, int]]:

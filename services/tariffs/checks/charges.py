@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from fractions import Fraction
 from typing import Any, Final
 
+from services.languages.sentence import N_, sentence
 from services.tariffs.checks.problems import Problem
 from services.tariffs.checks.slabs import period_problems, slab_problems
 from services.tariffs.values import day_text, decimal_of, listed, mapped
@@ -32,11 +33,14 @@ def month_count_problems(path: str, months: Json) -> Iterator[Problem]:
     if len(low_high) == 2 and all(type(days) is int for days in low_high):
         low, high = low_high
         if low > high:
-            yield f"{path}.one_within_days", "must have the fewest days first"
+            yield f"{path}.one_within_days", sentence("must have the fewest days first")
     if months.get("count") == "one":
         for field in ("places", "one_within_days"):
             if months.get(field) is not None:
-                yield f"{path}.{field}", 'cannot go with "one": a period is then 1 month always'
+                yield (
+                    f"{path}.{field}",
+                    sentence('cannot go with "one": a period is then 1 month always'),
+                )
 
 
 def _energy_problems(path: str, charge: Json, tariff: Json) -> Iterator[Problem]:
@@ -44,13 +48,13 @@ def _energy_problems(path: str, charge: Json, tariff: Json) -> Iterator[Problem]
     yield from _change_problems(path, charge, tariff)
     with_slabs = _given(charge, "slabs") or _given(charge, "period_slabs")
     if not with_slabs:
-        yield from _not_given(path, charge, _SLAB_FIELDS, "can only go with slabs")
+        yield from _not_given(path, charge, _SLAB_FIELDS, N_("can only go with slabs"))
     elif not _given(charge, "slab_limits_per"):
-        yield f"{path}.slab_limits_per", 'must say "bill", "month", "day" or "kw"'
+        yield f"{path}.slab_limits_per", sentence('must say "bill", "month", "day" or "kw"')
     if not _given(charge, "period_slabs"):
-        yield from _not_given(path, charge, ("tiers",), "can only go with slabs by period")
+        yield from _not_given(path, charge, ("tiers",), N_("can only go with slabs by period"))
     elif not _given(charge, "tiers"):
-        yield f"{path}.tiers", 'must say "pooled" or "per_period"'
+        yield f"{path}.tiers", sentence('must say "pooled" or "per_period"')
     yield from slab_problems(f"{path}.slabs", charge.get("slabs"), "up_to_kwh")
     yield from period_problems(path, charge, tariff, "up_to_kwh")
 
@@ -58,22 +62,25 @@ def _energy_problems(path: str, charge: Json, tariff: Json) -> Iterator[Problem]
 def _demand_problems(path: str, charge: Json, tariff: Json) -> Iterator[Problem]:
     yield from _price_problems(path, charge)
     if _given(charge, "free_per_kw") and charge.get("quantity") != "kvar":
-        yield f"{path}.free_per_kw", "can only go with kVAr"
+        yield f"{path}.free_per_kw", sentence("can only go with kVAr")
     percent = decimal_of(mapped(charge.get("ratchet")).get("percent"))
     if percent is not None and percent > 100:
-        yield f"{path}.ratchet.percent", "cannot be more than 100"
+        yield f"{path}.ratchet.percent", sentence("cannot be more than 100")
     yield from slab_problems(f"{path}.slabs", charge.get("slabs"), "up_to_kw")
     yield from period_problems(path, charge, tariff, "up_to_kw")
 
 
 def _price_problems(path: str, charge: Json) -> Iterator[Problem]:
     if sum(_given(charge, field) for field in _PRICES) != 1:
-        yield path, 'must have exactly one price: "rate", "slabs", "rates" or "period_slabs"'
+        yield (
+            path,
+            sentence('must have exactly one price: "rate", "slabs", "rates" or "period_slabs"'),
+        )
     by_period = _given(charge, "rates") or _given(charge, "period_slabs")
     if by_period and not _given(charge, "calendar"):
-        yield f"{path}.calendar", "must name the calendar of the periods"
+        yield f"{path}.calendar", sentence("must name the calendar of the periods")
     if not by_period:
-        yield from _not_given(path, charge, ("calendar",), "can only go with prices by period")
+        yield from _not_given(path, charge, ("calendar",), N_("can only go with prices by period"))
 
 
 def _change_problems(path: str, charge: Json, tariff: Json) -> Iterator[Problem]:
@@ -81,29 +88,29 @@ def _change_problems(path: str, charge: Json, tariff: Json) -> Iterator[Problem]
     if changes is None:
         return
     if not _given(charge, "rate"):
-        yield f"{path}.changes", "can only go with a rate"
+        yield f"{path}.changes", sentence("can only go with a rate")
     if changes in ([], ()):
-        yield f"{path}.changes", "must have at least one change"
+        yield f"{path}.changes", sentence("must have at least one change")
     reached = day_text(tariff.get("effective_from"))
     for index, change in enumerate(map(mapped, listed(changes))):
         begin = day_text(change.get("from"))
         if begin and begin <= reached:
-            yield f"{path}.changes[{index}].from", f"must be after {reached}"
+            yield f"{path}.changes[{index}].from", sentence("must be after {day}", day=reached)
         reached = max(reached, begin)
 
 
 def _fixed_problems(path: str, charge: Json) -> Iterator[Problem]:
     yield from _proration_problems(path, charge)
     if charge.get("per") != "day":
-        yield from _not_given(path, charge, ("days_as",), "can only go with an amount per day")
+        yield from _not_given(path, charge, ("days_as",), N_("can only go with an amount per day"))
 
 
 def _proration_problems(path: str, charge: Json) -> Iterator[Problem]:
     given = charge.get("proration")
     if charge.get("per") == "month" and given is None:
-        yield f"{path}.proration", 'must say "days" or "none" for an amount per month'
+        yield f"{path}.proration", sentence('must say "days" or "none" for an amount per month')
     if charge.get("per") in ("bill", "day", "year") and given is not None:
-        yield f"{path}.proration", "can only go with an amount per month"
+        yield f"{path}.proration", sentence("can only go with an amount per month")
 
 
 def _power_factor_problems(path: str, charge: Json) -> Iterator[Problem]:
@@ -114,11 +121,11 @@ def _power_factor_problems(path: str, charge: Json) -> Iterator[Problem]:
     for where, written in (*steps, (f"{path}.bonus_above", charge.get("bonus_above"))):
         factor = decimal_of(written)
         if factor is not None and (factor > 1 or (factor * 100).denominator != 1):
-            yield where, "must be at most 1, in steps of 0.01"
+            yield where, sentence("must be at most 1, in steps of 0.01")
     for where, written in steps:
         factor = decimal_of(written)
         if factor is not None and last is not None and factor >= last:
-            yield where, "must be below the step before it"
+            yield where, sentence("must be below the step before it")
         last = factor if factor is not None else last
     yield from _bonus_problems(path, charge)
 
@@ -126,16 +133,19 @@ def _power_factor_problems(path: str, charge: Json) -> Iterator[Problem]:
 def _bonus_problems(path: str, charge: Json) -> Iterator[Problem]:
     target, above = decimal_of(charge.get("target")), decimal_of(charge.get("bonus_above"))
     if not _given(charge, "bonus_percent_per_point"):
-        why = "can only go with a bonus"
+        why = N_("can only go with a bonus")
         yield from _not_given(path, charge, ("bonus_above",), why)
     if target is not None and above is not None and above < target:
-        yield f"{path}.bonus_above", "cannot be below the target"
+        yield f"{path}.bonus_above", sentence("cannot be below the target")
 
 
 def _percent_problems(path: str, charge: Json) -> Iterator[Problem]:
     percent = decimal_of(charge.get("percent"))
     if charge.get("gross_up") is True and percent is not None and percent >= 100:
-        yield f"{path}.percent", "must be below 100 in a gross-up: no amount contains all of itself"
+        yield (
+            f"{path}.percent",
+            sentence("must be below 100 in a gross-up: no amount contains all of itself"),
+        )
 
 
 def _when_problems(path: str, when: object) -> Iterator[Problem]:
@@ -144,15 +154,15 @@ def _when_problems(path: str, when: object) -> Iterator[Problem]:
     kwh, load = ("kwh_above", "kwh_up_to"), ("load_kw_above", "load_kw_up_to")
     by_use = any(_given(when, field) for field in kwh)
     if not by_use and not any(_given(when, field) for field in load):
-        yield path, "must have a bound of kWh or of the connected load"
+        yield path, sentence("must have a bound of kWh or of the connected load")
     if by_use and not _given(when, "per"):
-        yield f"{path}.per", 'must say "bill", "month" or "day"'
+        yield f"{path}.per", sentence('must say "bill", "month" or "day"')
     if not by_use:
-        yield from _not_given(path, when, ("per",), "can only go with bounds of kWh")
+        yield from _not_given(path, when, ("per",), N_("can only go with bounds of kWh"))
     for above, up_to in (kwh, load):
         low, high = decimal_of(when.get(above)), decimal_of(when.get(up_to))
         if low is not None and high is not None and low >= high:
-            yield f"{path}.{up_to}", "must be more than the lower bound"
+            yield f"{path}.{up_to}", sentence("must be more than the lower bound")
 
 
 def _own_months_problems(path: str, charge: Json) -> Iterator[Problem]:
@@ -165,7 +175,10 @@ def _own_months_problems(path: str, charge: Json) -> Iterator[Problem]:
         or mapped(charge.get("when")).get("per") == "month"
     )
     if not counted:
-        yield f"{path}.months", "is not needed: nothing in this charge is counted in months"
+        yield (
+            f"{path}.months",
+            sentence("is not needed: nothing in this charge is counted in months"),
+        )
     yield from month_count_problems(f"{path}.months", mapped(charge.get("months")))
 
 
@@ -176,7 +189,7 @@ def _given(data: Json, field: str) -> bool:
 def _not_given(path: str, data: Json, fields: tuple[str, ...], why: str) -> Iterator[Problem]:
     for field in fields:
         if _given(data, field):
-            yield f"{path}.{field}", why
+            yield f"{path}.{field}", sentence(why)
 
 
 _BY_KIND: Final[Mapping[str, Callable[[str, Json], Iterator[Problem]]]] = {

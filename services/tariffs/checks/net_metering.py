@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from services.languages.sentence import sentence
 from services.tariffs.checks.problems import Problem
 from services.tariffs.values import listed, mapped
 
@@ -24,14 +25,20 @@ def net_metering_problems(tariff: Json) -> Iterator[Problem]:
         yield from _paying_problems(path, charge)
     if not isinstance(rule, Mapping):
         for path, _ in paying:
-            yield f"{path}.quantity", "can only go with net metering: nothing else banks kWh"
+            yield (
+                f"{path}.quantity",
+                sentence("can only go with net metering: nothing else banks kWh"),
+            )
         return
     netted = [(path, charge) for path, charge in charges if charge.get("quantity", "kwh") == "kwh"]
     if not netted:
-        yield "net_metering", "needs a charge for kWh: it is what exports offset"
+        yield "net_metering", sentence("needs a charge for kWh: it is what exports offset")
     for path, charge in charges:
         if charge.get("quantity") == "export_kwh":
-            yield f"{path}.quantity", "cannot go with net metering: what is exported is netted"
+            yield (
+                f"{path}.quantity",
+                sentence("cannot go with net metering: what is exported is netted"),
+            )
     yield from _surplus_problems(mapped(rule), paying=bool(paying))
     yield from _calendar_problems(netted, paying, tariff)
 
@@ -39,17 +46,23 @@ def net_metering_problems(tariff: Json) -> Iterator[Problem]:
 def _paying_problems(path: str, charge: Json) -> Iterator[Problem]:
     for field in _AT_ONE_RATE:
         if charge.get(field) is not None:
-            yield f"{path}.{field}", "cannot go with surplus that is paid out: it has one rate"
+            yield (
+                f"{path}.{field}",
+                sentence("cannot go with surplus that is paid out: it has one rate"),
+            )
 
 
 def _surplus_problems(rule: Json, *, paying: bool) -> Iterator[Problem]:
     if rule.get("surplus") == "paid" and not paying:
         yield (
             "net_metering.surplus",
-            "is paid, and no charge has its rate: add one for surplus paid out",
+            sentence("is paid, and no charge has its rate: add one for surplus paid out"),
         )
     if rule.get("surplus") == "lapses" and paying:
-        yield "net_metering.surplus", "lapses, and a charge pays it out: leave one of the two"
+        yield (
+            "net_metering.surplus",
+            sentence("lapses, and a charge pays it out: leave one of the two"),
+        )
 
 
 def _calendar_problems(
@@ -65,7 +78,10 @@ def _calendar_problems(
         if first is None and (path, charge) in netted:
             first = name
         elif name != first:
-            yield f"{path}.calendar", "must be the calendar by which the other energy is netted"
+            yield (
+                f"{path}.calendar",
+                sentence("must be the calendar by which the other energy is netted"),
+            )
 
 
 def _has_hours(calendar: Json) -> bool:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from services.languages.sentence import sentence
 from services.tariffs.checks.problems import Problem
 from services.tariffs.values import decimal_of, listed, mapped
 
@@ -16,19 +17,19 @@ def slab_problems(path: str, slabs: object, bound_name: str) -> Iterator[Problem
     if not isinstance(slabs, (list, tuple)):
         return
     if not slabs:
-        yield path, "must have at least one slab"
+        yield path, sentence("must have at least one slab")
     reached = None
     for index, slab in enumerate(slabs):
         written = mapped(slab).get(bound_name)
         where, last = f"{path}[{index}].{bound_name}", index == len(slabs) - 1
         if last and written is not None:
-            yield where, "must be left out of the last slab, which takes all the rest"
+            yield where, sentence("must be left out of the last slab, which takes all the rest")
         elif not last and written is None:
-            yield where, "is missing: only the last slab can be without one"
+            yield where, sentence("is missing: only the last slab can be without one")
         bound = decimal_of(written)
         if bound is not None and bound > 0:
             if reached is not None and bound <= reached:
-                yield where, "must be more than the limit of the slab before it"
+                yield where, sentence("must be more than the limit of the slab before it")
             reached = bound if reached is None else max(reached, bound)
 
 
@@ -37,7 +38,8 @@ def period_problems(path: str, charge: Json, tariff: Json, bound_name: str) -> I
     name = charge.get("calendar")
     calendar = mapped(mapped(tariff.get("calendars")).get(name) if isinstance(name, str) else None)
     if isinstance(name, str) and name not in mapped(tariff.get("calendars")):
-        yield f"{path}.calendar", f"is {name}, which is not a calendar of this tariff"
+        why = sentence("is {name}, which is not a calendar of this tariff", name=name)
+        yield f"{path}.calendar", why
     for field in _BY_PERIOD:
         given, periods = charge.get(field), mapped(calendar.get("periods"))
         if isinstance(given, Mapping) and calendar:
@@ -52,12 +54,17 @@ def period_problems(path: str, charge: Json, tariff: Json, bound_name: str) -> I
 def _coverage(path: str, given: Json, periods: Json, name: str) -> Iterator[Problem]:
     for period in periods:
         if period not in given:
-            yield f"{path}.{period}", f"is missing: it is a period of the calendar {name}"
+            why = sentence("is missing: it is a period of the calendar {name}", name=name)
+            yield f"{path}.{period}", why
     for period in given:
         if period not in periods:
             yield (
                 f"{path}.{period}",
-                f"is not needed: {period} is not a period of the calendar {name}",
+                sentence(
+                    "is not needed: {period} is not a period of the calendar {name}",
+                    period=period,
+                    name=name,
+                ),
             )
 
 
@@ -71,5 +78,8 @@ def _pool_problems(path: str, by_period: Json) -> Iterator[Problem]:
         if bounds != expected:
             yield (
                 f"{path}.{period}",
-                f"must have the limits of {first}: the periods fill the slabs together",
+                sentence(
+                    "must have the limits of {period}: the periods fill the slabs together",
+                    period=first,
+                ),
             )

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
 from typing import Any, Final
 
+from services.languages.sentence import sentence
 from services.quantities.money import UnknownCurrency, exponent, scaled_text
 from services.tariffs.checks.calendars import calendar_problems
 from services.tariffs.checks.charges import charge_problems, month_count_problems
@@ -21,7 +22,7 @@ def structure_problems(data: object) -> Iterator[Problem]:
     """What is wrong between fields, in JSON that may also have problems within fields."""
     tariff = mapped(data)
     if tariff.get("charges") in ([], ()):
-        yield "charges", "must have at least one charge"
+        yield "charges", sentence("must have at least one charge")
     charges = [
         (f"charges[{index}]", charge)
         for index, charge in enumerate(listed(tariff.get("charges")))
@@ -44,9 +45,11 @@ def _code_problems(charges: list[_At], *, rounds: bool) -> Iterator[Problem]:
     for path, charge in charges:
         code = charge.get("code")
         if isinstance(code, str) and first.setdefault(code, path) != path:
-            yield f"{path}.code", f"is {code}, which an earlier charge has already"
+            why = sentence("is {code}, which an earlier charge has already", code=code)
+            yield f"{path}.code", why
         if rounds and code in _LINES_OF_ROUNDING:
-            yield f"{path}.code", f"is {code}, the code of a line that rounding makes"
+            why = sentence("is {code}, the code of a line that rounding makes", code=code)
+            yield f"{path}.code", why
 
 
 def _reference_problems(charges: list[_At]) -> Iterator[Problem]:
@@ -62,18 +65,24 @@ def _reference_problems(charges: list[_At]) -> Iterator[Problem]:
             if isinstance(charge.get("code"), str):
                 graph.setdefault(charge["code"], []).extend(others)
     for circle in _circles(graph):
-        what = "percents" if percents.issuperset(circle) else "charges"
-        yield "charges", f"has a circle of {what}: {' → '.join(circle)}"
+        codes = " → ".join(circle)
+        why = (
+            sentence("has a circle of percents: {codes}", codes=codes)
+            if percents.issuperset(circle)
+            else sentence("has a circle of charges: {codes}", codes=codes)
+        )
+        yield "charges", why
 
 
 def _of_problems(path: str, named: Sequence[Any], known: set[str]) -> Iterator[Problem]:
     if not named:
-        yield path, "must name at least one charge"
+        yield path, sentence("must name at least one charge")
     for index, code in enumerate(named):
         if isinstance(code, str) and code not in known:
-            yield f"{path}[{index}]", f"is {code}, which is not a charge of this tariff"
+            why = sentence("is {code}, which is not a charge of this tariff", code=code)
+            yield f"{path}[{index}]", why
         if code in named[:index]:
-            yield f"{path}[{index}]", f"is {code}, which is named twice"
+            yield f"{path}[{index}]", sentence("is {name}, which is named twice", name=str(code))
 
 
 def _circles(graph: dict[str, list[str]]) -> Iterator[list[str]]:
@@ -99,7 +108,10 @@ def _rounding_problems(tariff: Mapping[str, Any]) -> Iterator[Problem]:
         to = decimal_of(mapped(rounding.get(part)).get("to"))
         if to is not None and (to * 10**places).denominator != 1:
             smallest = scaled_text(1, places=places)
-            why = f"must be a multiple of {smallest}, the smallest amount of the currency"
+            why = sentence(
+                "must be a multiple of {smallest}, the smallest amount of the currency",
+                smallest=smallest,
+            )
             yield f"rounding.{part}.to", why
 
 
@@ -107,14 +119,14 @@ def _period_problems(period: Mapping[str, Any]) -> Iterator[Problem]:
     low, high, usual = (_days_in(period, name) for name in ("min_days", "max_days", "usual_days"))
     if low is not None and high is not None:
         if low > high:
-            yield "billing_period.max_days", "cannot be below the fewest days"
+            yield "billing_period.max_days", sentence("cannot be below the fewest days")
         elif usual is not None and not low <= usual <= high:
-            yield "billing_period.usual_days", "must be from the fewest to the most days"
+            yield "billing_period.usual_days", sentence("must be from the fewest to the most days")
     scaled = period.get("beyond") is not None
     if scaled and period.get("usual_days") is None:
-        yield "billing_period.usual_days", "must say how many days one bill is for"
+        yield "billing_period.usual_days", sentence("must say how many days one bill is for")
     if not scaled and period.get("usual_days") is not None:
-        yield "billing_period.usual_days", "can only go with bills that are scaled"
+        yield "billing_period.usual_days", sentence("can only go with bills that are scaled")
 
 
 def _days_in(period: Mapping[str, Any], name: str) -> int | None:
@@ -126,5 +138,5 @@ def _holiday_problems(holidays: list[Any]) -> Iterator[Problem]:
     seen: set[str] = set()
     for index, day in enumerate(map(str, holidays)):
         if day in seen:
-            yield f"holidays[{index}]", f"is {day}, which is named twice"
+            yield f"holidays[{index}]", sentence("is {name}, which is named twice", name=day)
         seen.add(day)

@@ -12,8 +12,15 @@ from hypothesis import strategies as st
 
 from services.languages.catalogues import OFFERED
 from services.languages.language import Language, own_name, wanted
-from services.languages.sentence import joined, joined_by_and, nsentence, sentence, sentence_of
-from services.languages.writing import DayOfYear, Month
+from services.languages.sentence import (
+    ended,
+    joined,
+    joined_by_and,
+    nsentence,
+    sentence,
+    sentence_of,
+)
+from services.languages.writing import Capitalized, DayOfYear, Month, Ordinal
 from services.quantities.money import Money, exponent
 
 for offered in OFFERED:
@@ -164,6 +171,26 @@ def test_days_and_months_of_every_year_have_none() -> None:
     said = sentence("{day}, {month}", day=DayOfYear(date(2000, 2, 29)), month=Month(9, full=True))
     assert said == "29 Feb, September"
     assert Language.of("fr").say(said) == "29 févr., septembre"
+
+
+def test_positions_are_words_in_english_and_numbers_elsewhere() -> None:
+    counted = [str(joined([Ordinal(n)])) for n in (1, 10, 11, 12, 21, 22, 111)]
+    assert counted == ["first", "tenth", "11th", "12th", "21st", "22nd", "111th"]
+    said = sentence("the {ordinal} {thing}", ordinal=Ordinal(2), thing=sentence("slab"))
+    assert said == "the second slab"
+    assert Language.of("es").say(said) == "tramo n.º 2"
+
+
+def test_a_capital_stands_at_the_beginning_in_each_language() -> None:
+    said = joined([Capitalized(sentence("the tariff")), Capitalized("écart"), Capitalized("")])
+    assert said == "The tariff, Écart, "
+    assert Language.of("fr").say(said) == "Tarif, Écart, "
+    assert Language.of("hi").say(said).startswith("टैरिफ़")
+
+
+def test_a_full_stop_is_put_where_there_is_none() -> None:
+    assert (ended("done"), ended("Done.")) == ("done.", "Done.")
+    assert Language.of("hi").say(ended(sentence("is empty"))) == "खाली है।"
 
 
 def test_moments_are_local() -> None:

@@ -1,6 +1,8 @@
 """What is typed at the cash desk: exact amounts, days that can be, and plans in parts."""
 
+from collections.abc import Callable
 from datetime import date
+from functools import partial
 
 import pytest
 from hypothesis import given
@@ -14,6 +16,8 @@ from services.accounts.instalments import (
     months_later,
     typed_parts,
 )
+from services.languages.catalogues import OFFERED
+from services.languages.language import Language
 from services.payments.entry_forms import (
     InvalidEntry,
     PaymentEntry,
@@ -25,6 +29,7 @@ from services.payments.entry_forms import (
 from services.quantities.money import Money
 
 TODAY = date(2026, 11, 22)
+BELOW_ZERO = "To give money back, refund or reverse the payment it came with."
 GOOD = {"amount": "540.35", "method": "cash", "received_on": "2026-11-22"}
 
 
@@ -165,3 +170,25 @@ def test_parts_add_up_to_the_bills_and_lie_ahead() -> None:
         check_parts(parts, total=Money(54_035, "INR"), today=TODAY)
     with pytest.raises(UnusablePlan, match="before today"):
         check_parts(parts, total=Money(30_000, "INR"), today=date(2027, 1, 1))
+
+
+@pytest.mark.parametrize("tag", [tag for tag in OFFERED if tag != "en"])
+def test_each_mistake_is_said_in_every_language(tag: str) -> None:
+    payment = {"amount": "5", "method": "cash", "received_on": date(2026, 11, 30)}
+    wrong = ({"amount": None}, {"method": "barter"}, {"received_on": "soon"}, {"colour": "red"})
+    attempts: list[Callable[[], object]] = [
+        *(partial(parse_entry, PaymentEntry, payment | fields) for fields in wrong),
+        *(
+            partial(amount_above_zero, typed, currency="INR", otherwise=BELOW_ZERO)
+            for typed in ("", "five", "-5", "1.234", "9" * 16)
+        ),
+        partial(check_received_on, date(2026, 12, 1), today=date(2026, 11, 30)),
+        partial(check_received_on, date(1999, 12, 1), today=date(2026, 11, 30)),
+        *(partial(check_reference, by, "") for by in ("cheque", "bank", "mobile_money")),
+    ]
+    for attempt in attempts:
+        with pytest.raises(InvalidEntry) as refused:
+            attempt()
+        said = Language.of(tag).say(refused.value)
+        english = {"the", "that", "how", "which", "there", "above", "found", "again", "must"}
+        assert not english & set(said.split()), said

@@ -7,14 +7,18 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
-from services.tariffs import InvalidTariff, parse_tariff
+from services.languages.catalogues import OFFERED
+from services.languages.language import Language
+from services.languages.sentence import Sentence
+from services.languages.writing import Capitalized
+from services.tariffs import InvalidTariff, Tariff, Window, parse_tariff, places
 from services.tariffs.checks import problems as checks_problems
-from services.tariffs.places import ordinal, place_in_words, problem_in_words, steps_of
-from services.tariffs.values import _decimal_text
+from services.tariffs.places import place_in_words, problem_in_words, steps_of
+from services.tariffs.values import Frozen, _decimal_text
 
 CHECKS = Path(checks_problems.__file__).parent
 VALUES = CHECKS.parent / "values.py"
@@ -438,6 +442,10 @@ SAID: list[tuple[dict[str, Any], str]] = [
         charge() | {"months": {"places": "2"}},
         "The decimals of the count of months must be a whole number.",
     ),
+    (
+        charge() | {"months": {"one_within_days": [27, 33, 40]}},
+        "The days that make one month of the count of months must have at most 2 entries.",
+    ),
     (charge() | {"months": 7}, "The count of months must be an object with named fields."),
     (charge() | {"seasons": 7}, "The seasons must be an object with named fields."),
     (
@@ -515,9 +523,11 @@ def texts_of(path: Path) -> Iterator[str]:
             and isinstance(node.value, str)
             and node.value not in docs
         ):
-            text = node.value.strip(" :;,")
-            if len(text.split()) >= 3 and not text.startswith(("This tariff cannot", "$", "^")):
-                yield text
+            # Between the places of a sentence.
+            for part in re.split(r"\{\w+\}", node.value):
+                text = part.strip(" :;,")
+                if len(text.split()) >= 3 and not text.startswith(("This tariff cannot", "$", "^")):
+                    yield text
 
 
 def test_places_are_found_where_names_hold_dots_and_lists_are_short() -> None:
@@ -531,9 +541,74 @@ def test_places_are_found_where_names_hold_dots_and_lists_are_short() -> None:
     assert place_in_words(None, "") == "the tariff"
 
 
-def test_positions_are_counted_in_words() -> None:
-    counted = [ordinal(index) for index in (0, 9, 10, 11, 20, 21, 110)]
-    assert counted == ["first", "tenth", "11th", "12th", "21st", "22nd", "111th"]
+def untranslated(said: object, spoken: Language) -> Iterator[str]:
+    """The texts of a sentence, and of the sentences in it, that a language does not have."""
+    if isinstance(said, Capitalized):
+        yield from untranslated(said.said, spoken)
+    if isinstance(said, Sentence):
+        if re.search(r"[a-z]{2}", re.sub(r"\{\w+\}", "", said.text)) and (
+            said.text not in spoken.catalogue._catalog  # type: ignore[attr-defined]
+        ):
+            yield said.text
+        for value in said.values.values():
+            yield from untranslated(value, spoken)
+
+
+@pytest.mark.parametrize("tag", [tag for tag in OFFERED if tag != "en"])
+def test_each_problem_is_said_in_every_language(tag: str) -> None:
+    spoken = Language.of(tag)
+    for tariff, _ in SAID:
+        with pytest.raises(InvalidTariff) as refused:
+            parse_tariff(tariff)
+        for problem in refused.value.problems:
+            said = problem_in_words(tariff, problem)
+            assert list(untranslated(said, spoken)) == [], problem
+            assert spoken.say(said) != said, problem
+
+
+def test_each_field_of_a_tariff_is_called_something() -> None:
+    models: list[type[Frozen]] = [Tariff, Window, *_inside(Tariff)]
+    fields = {
+        str(field.alias or name) for model in models for name, field in model.model_fields.items()
+    }
+    assert len(fields) > 60
+    named = {name.rpartition(".")[2] for name in (*places._NAMES, *places._IN_WINDOW)}
+    assert fields - named == set(), "name it in services/tariffs/places.py"
+
+
+def _inside(model: type[Frozen]) -> Iterator[type[Frozen]]:
+    """The models that the fields of one hold."""
+    for field in model.model_fields.values():
+        for held in _models(field.annotation):
+            yield held
+            yield from _inside(held)
+
+
+def _models(annotation: Any) -> Iterator[type[Frozen]]:
+    if isinstance(annotation, type) and issubclass(annotation, Frozen):
+        yield annotation
+    for inner in get_args(annotation):
+        yield from _models(inner)
+
+
+def test_a_problem_in_spanish_names_its_place_and_the_tariffs_own_words() -> None:
+    tariff = slabs({"up_to_kwh": "5", "rate": "a"}, {"rate": "2"})
+    (problem,) = said_problems(tariff)
+    assert Language.of("es").say(problem_in_words(tariff, problem)) == (
+        "Energy › tramo n.º 1 › precio: debe ser un número como 3.25, con un máximo de 12 dígitos a "
+        "cada lado del punto."
+    )
+    assert (
+        Language.of("es")
+        .say(problem_in_words(tariff, problem, beside=True))
+        .startswith("Tramo n.º 1 › precio: debe")
+    )
+
+
+def said_problems(tariff: Any) -> list[Any]:
+    with pytest.raises(InvalidTariff) as refused:
+        parse_tariff(tariff)
+    return refused.value.problems
 
 
 def test_what_cannot_be_read_is_said_as_it_is() -> None:

@@ -93,11 +93,11 @@ def test_a_gap_and_a_double_row_are_named() -> None:
     whole = list(day("2026-05-01", 60))
     assert read(*whole[:5], *whole[6:]) == (
         [],
-        ["row 7, start: the interval of 01 May 2026, 05:00 is missing."],
+        ["row 7, start: the interval of 1 May 2026, 05:00 is missing."],
     )
-    assert read(*whole[1:])[1] == ["row 2, start: the interval of 01 May 2026, 00:00 is missing."]
+    assert read(*whole[1:])[1] == ["row 2, start: the interval of 1 May 2026, 00:00 is missing."]
     assert read(*whole[:-1])[1] == [
-        "row 24, start: the day ends after this row: 01 May 2026, 23:00 is missing."
+        "row 24, start: the day ends after this row: 1 May 2026, 23:00 is missing."
     ]
     assert read(*whole, whole[3])[1] == [
         "row 26, start: the same interval stands in another row already: keep one of the two."
@@ -127,7 +127,7 @@ def test_an_hour_that_comes_twice_and_stands_there_once_is_a_gap() -> None:
     lines = list(day("2026-11-01", 60, hours=25))
     del lines[2]
     (problem,) = read(*lines)[1]
-    assert "01 Nov 2026, 01:00 is missing" in problem
+    assert "1 Nov 2026, 01:00 is missing" in problem
 
 
 def test_every_row_of_a_serial_that_cannot_be_is_named() -> None:
@@ -139,7 +139,7 @@ def test_what_stands_in_many_rows_is_looked_at_in_each() -> None:
     first = list(day("2026-05-01", 60))
     _, problems = read(*first, *(line.replace("M1", "M2") for line in first[1:]))
     assert problems == [
-        "row 26, start: the interval of 01 May 2026, 00:00 is missing.",
+        "row 26, start: the interval of 1 May 2026, 00:00 is missing.",
     ]
     _, problems = read(*first, "M1,2026-05-01T24:00,1", "M1,2026-05-01T23:00,1")
     assert len(problems) == 2
@@ -157,13 +157,13 @@ def test_a_day_that_is_not_over_is_not_taken_for_a_whole_one() -> None:
 
 def test_a_first_day_that_is_not_whole_says_what_it_lacks() -> None:
     _, problems = read(*list(day("2026-05-01", 30))[2:])
-    assert problems == ["row 2, start: the interval of 01 May 2026, 00:00 is missing."]
+    assert problems == ["row 2, start: the interval of 1 May 2026, 00:00 is missing."]
     beside = [line.replace(":00:00", ":15:00") for line in day("2026-05-01", 60)]
     _, problems = read(*beside)
     assert problems == [
         (
             "row 2, start: begins 15 minutes beside the intervals of its day, which have 60 and "
-            "begin at 01 May 2026, 00:00."
+            "begin at 1 May 2026, 00:00."
         )
     ]
 
