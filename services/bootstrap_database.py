@@ -21,14 +21,16 @@ from services.database.schema.roles import prepare_roles
 from services.database.schema.schema_check import check_schema
 from services.database.transport import Transport
 from services.database.transports.postgres import DirectTransport
+from services.languages.sentence import N_
 from services.settings import PROJECT_FOLDER, Settings, SettingsError
 
 MIGRATIONS: Final = PROJECT_FOLDER / "supabase" / "migrations"
 OWN_DATABASE: Final = "billing"
 DEMO_DATABASE: Final = "demo"
 BEFORE_UPGRADE = "before-upgrade"
-BY_SUPABASE = "A Supabase project is backed up and restored by Supabase; see docs/backup.md."
-DEMO_UNKEPT = "The demo's database is not backed up each night, unless BACKUP_NIGHTLY is on."
+BY_SUPABASE = N_("A Supabase project is backed up and restored by Supabase; see docs/backup.md.")
+DEMO_UNKEPT = N_("The demo's database is not backed up each night, unless BACKUP_NIGHTLY is on.")
+_OFF = N_("Nightly backups are off (BACKUP_NIGHTLY).")
 
 log = logging.getLogger(__name__)
 
@@ -132,7 +134,7 @@ def backups_of(settings: Settings, dsn: str | None) -> Backups:
     if dsn is None:
         off = BY_SUPABASE
     elif not settings.backup_nightly:
-        off = DEMO_UNKEPT if settings.demo else "Nightly backups are off (BACKUP_NIGHTLY)."
+        off = DEMO_UNKEPT if settings.demo else _OFF
     secret = settings.backup_s3_secret
     options = {
         "endpoint": settings.backup_s3_endpoint,

@@ -27,6 +27,7 @@ from services.identity.signing_key import load_or_create_signing_key
 from services.integrations.http import TIMEOUT_SECONDS
 from services.integrations.mail import MailServer
 from services.integrations.mailbox import Mailbox
+from services.languages.sentence import N_
 from services.messages import discord, sms
 from services.messages.bounces import ReturnAddress
 from services.messages.channels import (
@@ -78,8 +79,8 @@ log = logging.getLogger(__name__)
 TWILIO_PATH: Final = "/webhook/twilio"
 # Where a utility lets Twilio hand in the texts that come to its number.
 TEXTS_PATH: Final = f"{TWILIO_PATH}/incoming"
-IN_DEMO: Final = "Not configured: the demo sends nothing to anybody."
-WITHOUT_CHANNEL: Final = "Not configured: no channel to customers has settings."
+IN_DEMO: Final = N_("Not configured: the demo sends nothing to anybody.")
+WITHOUT_CHANNEL: Final = N_("Not configured: no channel to customers has settings.")
 
 
 @dataclass(frozen=True, slots=True)

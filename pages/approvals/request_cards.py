@@ -8,7 +8,7 @@ from pages.languages.words import _, say
 from pages.registry import BILL, CUSTOMER, PAYMENT, SERVICE_POINT, PageEntry
 from pages.shared.components import description_list
 from pages.shared.form_ids import form_done
-from pages.shared.format import Color, escaped, moment
+from pages.shared.format import Color, apart, escaped, moment
 from pages.shared.permitted import page_link
 from pages.shared.session import called, now, people_with, services, zone
 from services.approvals.deciding import permission_to_decide
@@ -36,10 +36,10 @@ def show_request(request: ApprovalRequest, principal: Principal) -> None:
             st.markdown(f"**{escaped(say(request.summary))}**", width="content")
             label, color = _STATES[request.state]
             st.badge(_(label), color=color)
-        asked = f"{called(request.asked_by)}, {moment(request.asked_at, zone())}"
+        asked = f"{apart(called(request.asked_by))}, {moment(request.asked_at, zone())}"
         facts = [(_("Asked for by"), asked), (_("Why"), request.reason)]
         if request.decided_by and request.decided_at:
-            decided = f"{called(request.decided_by)}, {moment(request.decided_at, zone())}"
+            decided = f"{apart(called(request.decided_by))}, {moment(request.decided_at, zone())}"
             facts += [(_("Decided by"), decided), (_("Their reason"), request.decision_reason)]
         elif request.state == "pending":
             facts.append((_("Until"), moment(request.expires_at, zone())))

@@ -62,6 +62,7 @@ def _ask_plan(account: Account, bills: Sequence[Bill], principal: Principal) -> 
             list(by_id),
             default=list(by_id),
             format_func=lambda i: _named(by_id[i]),
+            placeholder=_("Choose"),
             key=f"bills-{form}",
         )
         how = _ask_equal(form) if equal == _EQUAL else _ask_typed(form)

@@ -8,7 +8,7 @@ from pages.languages.words import _, say
 from pages.registry import BILL, CHANGE_SUPPLY, CUSTOMER
 from pages.shared.components import status_badge
 from pages.shared.form_ids import form_done
-from pages.shared.format import Color, escaped, moment
+from pages.shared.format import Color, apart, escaped, moment
 from pages.shared.permitted import page_link, submit_button
 from pages.shared.session import called, now, services, zone
 from services.customer_page.requests import LONGEST_ANSWER, AnswerMissing
@@ -58,7 +58,7 @@ def show_request(request: CustomerRequest, principal: Principal, *, named: bool 
         if request.state == "open":
             _ask_answer(request, principal)
         elif request.closed_at and request.closed_by:
-            closed = f"{called(request.closed_by)}, {moment(request.closed_at, zone())}"
+            closed = f"{apart(called(request.closed_by))}, {moment(request.closed_at, zone())}"
             said = f"{closed}: {request.answer}" if request.answer else closed
             st.caption(escaped(said))
 

@@ -4,7 +4,7 @@ from typing import Final
 
 import streamlit as st
 
-from pages.languages.words import _
+from pages.languages.words import _, say
 from pages.registry import PAYMENT
 from pages.shared.components import chosen_page, page_number
 from pages.shared.format import Color, counted, day, escaped, money
@@ -50,7 +50,7 @@ def _show_flag(flag: PaymentFlag) -> None:
             icon=":material/payments:",
             query_params={"id": flag.payment_id},
         )
-        st.caption(f"{FLAG[flag.reason]} {escaped(flag.detail)}")
+        st.caption(f"{FLAG[flag.reason]} {escaped(say(flag.detail))}")
 
 
 def summary(payment: Payment) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from pages.languages.words import _
+from pages.languages.words import _, say
 from pages.shared.form_ids import form_done
 from pages.shared.format import escaped, moment
 from pages.shared.money_format import FLAG
@@ -24,11 +24,13 @@ def ask_resolution(payment: Payment, flags: Sequence[PaymentFlag], principal: Pr
     for flag in flags:
         with st.container(border=True, gap="small"):
             if flag.resolved_at:
-                st.caption(f"{FLAG[flag.reason]} {escaped(flag.detail)}")
+                st.caption(f"{FLAG[flag.reason]} {escaped(say(flag.detail))}")
                 by = f"{flag.resolved_by}, {moment(flag.resolved_at, zone())}"
                 st.caption(f":material/check: {escaped(f'{flag.resolution} ({by})')}")
             else:
-                st.warning(f"{FLAG[flag.reason]} {escaped(flag.detail)}", icon=":material/flag:")
+                st.warning(
+                    f"{FLAG[flag.reason]} {escaped(say(flag.detail))}", icon=":material/flag:"
+                )
                 if may_decide:
                     _ask_resolved(flag, principal)
 

@@ -8,7 +8,7 @@ from pages.registry import METER
 from pages.shared.ai_cards import show_ai_on_reading
 from pages.shared.charts import daily_use
 from pages.shared.components import description_list, doubts_of
-from pages.shared.format import day, escaped, how_read, kwh, moment
+from pages.shared.format import apart, day, escaped, how_read, kwh, moment
 from pages.shared.permitted import page_link
 from pages.shared.photos import show_reading_photos
 from pages.shared.registers import registers_shown
@@ -54,7 +54,7 @@ def _show_facts(reading: Reading, context: ReadingContext) -> None:
     description_list(
         [
             (pgettext("when", "Read"), moment(reading.read_at, zone())),
-            (_("By"), f"{called(reading.submitted_by)} ({how_read(reading)})"),
+            (_("By"), f"{apart(called(reading.submitted_by))} ({how_read(reading)})"),
             (_("Last read"), f"{kwh(last.register_wh)}, {day(last.read_on)}" if last else ""),
             *registers_shown(reading.registers),
         ],

@@ -93,8 +93,13 @@ def grouped(decimal_text: str) -> str:
 
 
 def kwh(wh: int) -> str:
-    """Energy: 1,117.5 kWh."""
-    return f"{grouped(format_kwh(wh))} kWh"
+    """Energy: 1,117.5 kWh. On a page that runs from right to left it keeps its own direction."""
+    return apart(f"{grouped(format_kwh(wh))} kWh")
+
+
+def apart(text: str) -> str:
+    """`text` in its own direction, where the page runs the other way: a name beside a number."""
+    return language().isolated({"text": text})["text"]
 
 
 def money(minor: int, currency: str) -> str:
@@ -132,7 +137,7 @@ def escaped(text: object) -> str:
     marked = _ADDRESS.sub(rf"\g<0>{_NOTHING_WIDE}", " ".join(str(text).split()))
     marked = _DIRECTIVE.sub(f":{_NOTHING_WIDE}", marked)
     shown = _PUNCTUATION.sub(r"\\\1", marked)
-    return language().isolated({"shown": shown})["shown"] if shown else ""
+    return apart(shown) if shown else ""
 
 
 def cron_in_words(cron: str) -> str:
@@ -140,7 +145,7 @@ def cron_in_words(cron: str) -> str:
     minute, hour, of_month, months, of_week = cron.split()
     if not (minute.isdigit() and hour.isdigit() and months == "*"):
         return cron
-    at = _("at {hour}:{minute}", hour=f"{int(hour):02}", minute=f"{int(minute):02}")
+    at = _("at {time}", time=f"{int(hour):02}:{int(minute):02}")
     if (of_month, of_week) == ("*", "*"):
         return _("daily {at}", at=at)
     if of_month == "*" and of_week in _WEEKLY:

@@ -12,7 +12,9 @@ const element = (name, attributes = {}, ...children) => {
 };
 
 const cellOf = (row, column) => {
-  const { text, color, flag } = row.cells[column.key];
+  const { color, flag } = row.cells[column.key];
+  // A number before a street stays there on a page that runs from right to left.
+  const text = element("bdi", {}, row.cells[column.key].text);
   const classes = [column.place, column.right ? "right" : ""].join(" ").trim();
   if (column.place === "title") {
     return element("td", { class: classes }, element("a", { href: row.href }, text));

@@ -14,7 +14,7 @@ from services.identity.permissions import ROLE_NAMES, Role
 from services.people.users import UnusableUser
 
 principal = require_permission(*INVITE_USER.needs)
-with detail_header(INVITE_USER.title, back=USERS):
+with detail_header(_(INVITE_USER.title), back=USERS):
     pass
 form = form_id("invite-user")
 space = st.empty()
@@ -30,7 +30,11 @@ with space, st.form(f"invite-{form}"):
         ),
     )
     roles = st.multiselect(
-        _("Roles"), list(Role), format_func=lambda role: _(ROLE_NAMES[role]), key=f"roles-{form}"
+        _("Roles"),
+        list(Role),
+        format_func=lambda role: _(ROLE_NAMES[role]),
+        placeholder=_("Choose"),
+        key=f"roles-{form}",
     )
     sent = st.form_submit_button(_("Invite"), type="primary")
 if sent:

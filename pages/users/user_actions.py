@@ -34,6 +34,7 @@ def show_user_form(user: User, principal: Principal) -> None:
             list(Role),
             default=in_order([Role(role) for role in user.roles]),
             format_func=lambda role: _(ROLE_NAMES[role]),
+            placeholder=_("Choose"),
             key=f"roles-{form}",
         )
         st.caption(_("With other roles they sign in again."))

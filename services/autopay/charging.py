@@ -21,6 +21,7 @@ from services.database.errors import NotFound
 from services.database.service import DatabaseService
 from services.integrations.failures import FinalFailure, TemporaryFailure
 from services.integrations.http import pause_after
+from services.languages.sentence import sentence
 from services.outbox.outbox import Outbox
 from services.payments.stripe.autopay import StripeAutopay
 from services.payments.stripe.client import UnchargeableAmount, from_stripe_amount
@@ -143,7 +144,7 @@ class AutopayCharging:
         """
         attempt = self.database.autopay.attempt(attempt_id)
         if attempt is None or attempt.customer_id != customer_id:
-            raise NotFound("EB404", "No such charge.")
+            raise NotFound("EB404", sentence("No such charge."))
         if self.stripe is None or attempt.status != "confirming":
             return ""
         if attempt.open_minor < attempt.amount_minor or attempt.mandate_status != "active":

@@ -9,6 +9,7 @@ from services.database.queries.base import is_uuid
 from services.database.service import DatabaseService
 from services.identity.auth import Principal, require
 from services.identity.permissions import Permission
+from services.languages.sentence import sentence
 from services.payments.reversals import given
 from services.records.customers.autopay import (
     AutopayOfCustomer,
@@ -37,7 +38,7 @@ class AutopayOffice:
         if not is_uuid(customer_id):
             page = self.database.customer_page_numbered(customer_id)
             if page is None:
-                raise NotFound("EB404", "No such customer.")
+                raise NotFound("EB404", sentence("No such customer."))
             customer_id = page.customer_id
         return self.database.autopay.of_customer(customer_id)
 

@@ -201,7 +201,7 @@ class PageActions:
         for meter in found:
             if meter.id == meter_id:
                 return meter
-        raise NotFound("EB404", "No such meter.")
+        raise NotFound("EB404", sentence("No such meter."))
 
 
 def _reader(visit: Visit) -> Principal:

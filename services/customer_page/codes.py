@@ -20,7 +20,7 @@ from services.database.errors import IllegalChange
 from services.database.service import DatabaseService
 from services.identity.security_log import SecurityLog
 from services.languages.language import Language
-from services.languages.sentence import N_
+from services.languages.sentence import N_, sentence
 from services.messages.direct import DirectMessages, Note, WayName
 from services.people.customer_links import CustomerLinks
 from services.people.hashing import BUSY, TooBusyToVerify
@@ -97,7 +97,9 @@ class CustomerCodes:
             tried = self.guesses.begin(name=number, address=place.address, device=device, now=now)
             if not self._is_right(page, code, now) or page is None:
                 self.security_log.note(
-                    "refused", address=place.address, detail="Wrong code for a customer's page."
+                    "refused",
+                    address=place.address,
+                    detail=sentence("Wrong code for a customer's page."),
                 )
                 raise CodeRefused(_WRONG)
             self.guesses.succeeded(tried)

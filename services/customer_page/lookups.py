@@ -14,6 +14,7 @@ from services.customer_page.similar_homes import SimilarHomes
 from services.customer_page.visits import confirmed
 from services.database.errors import NotFound
 from services.database.service import DatabaseService
+from services.languages.sentence import sentence
 from services.metering.monthly_use import first_day_shown
 from services.payments.receipts import Receipts
 from services.records.base import Page
@@ -155,7 +156,7 @@ class PageLookups:
         """The name and the bytes of the credit note of a void bill; raises NotFound."""
         note = self._credit_note(self._own_bill(confirmed(visit), bill_id))
         if note is None:
-            raise NotFound("EB404", "No such credit note.")
+            raise NotFound("EB404", sentence("No such credit note."))
         return f"{note.reference}.pdf", self.credit_notes.pdf(note.id).pdf
 
     def statement_pdf(self, visit: Visit, *, start: date, end: date) -> tuple[str, bytes]:
@@ -198,7 +199,7 @@ class PageLookups:
     def _own_bill(self, visit: Visit, bill_id: str) -> Bill:
         bill = self.database.bill(bill_id)
         if bill.customer_id != visit.customer_id or bill.status == "draft":
-            raise NotFound("EB404", "No such bill.")
+            raise NotFound("EB404", sentence("No such bill."))
         return bill
 
     def _credit_note(self, bill: Bill) -> CreditNote | None:
@@ -209,5 +210,5 @@ class PageLookups:
     def _own_payment(self, visit: Visit, payment_id: str) -> Payment:
         payment = self.database.payment(payment_id)
         if payment.customer_id != confirmed(visit).customer_id:
-            raise NotFound("EB404", "No such payment.")
+            raise NotFound("EB404", sentence("No such payment."))
         return payment

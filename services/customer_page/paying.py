@@ -63,7 +63,7 @@ class CustomerPaying:
         """Where Stripe takes what is left of a bill; raises NotFound, IllegalChange, StripeAway."""
         bill = self.database.bill(bill_id)
         if bill.customer_id != visit.customer_id or bill.status == "draft":
-            raise NotFound("EB404", "No such bill.")
+            raise NotFound("EB404", sentence("No such bill."))
         if not is_payable(bill):
             raise IllegalChange("EB005", sentence("There is nothing to pay of this bill now."))
         if self.checkout is None or self.sign_up.address is None:

@@ -12,7 +12,7 @@ from services.database.service import DatabaseService
 from services.identity.auth import Principal, require
 from services.identity.permissions import Permission
 from services.identity.security_log import SecurityLog
-from services.languages.sentence import N_
+from services.languages.sentence import N_, sentence
 from services.people.customer_links import OPEN_PATH, CustomerLinks, LinkNotGood
 from services.records.customers.pages import CustomerPage, OpenedBy, Visit, actor_of
 
@@ -63,7 +63,9 @@ class CustomerVisits:
             page = self._page_of(text, now)
             return self.let_in(page, opened_by="link", now=now)
         except (LinkNotGood, IllegalChange) as error:
-            self.security_log.note("link_refused", address=address, detail="A customer's page.")
+            self.security_log.note(
+                "link_refused", address=address, detail=sentence("A customer's page.")
+            )
             raise LinkNotGood(str(error)) from None
 
     def let_in(self, page: CustomerPage, *, opened_by: OpenedBy, now: datetime) -> Opened:

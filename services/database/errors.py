@@ -9,6 +9,7 @@ from services.database.transport import (
     DiskFull,
     TemporaryDatabaseError,
 )
+from services.languages.sentence import sentence
 
 __all__ = [
     "BY_CODE",
@@ -71,6 +72,13 @@ BY_CODE: dict[str, type[DatabaseRefused]] = {
 }
 
 
+_NOT_AN_ID = ("22P02", "type uuid")
+
+
 def named(error: DatabaseRefused) -> DatabaseRefused:
     """The refusal as the error class named for it; one without a name stays as it is."""
+    code, what = _NOT_AN_ID
+    if error.code == code and what in error.message:
+        # Somebody shortened an address, or wrote one.
+        return NotFound("EB404", sentence("Nothing goes by that id."))
     return BY_CODE.get(error.code, type(error))(error.code, error.message)

@@ -31,6 +31,7 @@ from services.importing.by_kind.grid_rows import (
 from services.importing.by_kind.place_rows import POINT_COLUMNS
 from services.importing.reads import READING_COLUMNS, REGISTER_PREFIX
 from services.importing.rows import CUSTOMER_COLUMNS, METER_COLUMNS
+from services.languages.sentence import sentence
 from services.quantities.counting import count
 from services.quantities.energy import format_kwh
 from services.quantities.period import local_date
@@ -265,7 +266,9 @@ class _Loading:
         database.mark_overdue(
             actor=ACTOR, run=held, today=self.as_of, limit=_AT_ONCE, outbox=outbox
         )
-        database.finish_job_run(run=held, status="done", detail="Marked with the demo's data.")
+        database.finish_job_run(
+            run=held, status="done", detail=sentence("Marked with the demo's data.")
+        )
 
 
 def _csv(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:

@@ -50,7 +50,7 @@ class ApiKeys:
         """End a key for good, and note it; raises NotFound. Again, it changes nothing."""
         require(principal, Permission.MANAGE_KEYS)
         self.database.revoke_api_key(actor=principal.user, key_id=key.id)
-        detail = f"By {principal.user}."
+        detail = sentence("By {actor}.", actor=principal.user)
         self.security_log.note("key_revoked", who=f"key:{key.name}", detail=detail)
 
 
@@ -82,6 +82,11 @@ def make_api_key(
         scope=scope,
         expires_at=expires_at,
     )
-    detail = f"For {scope}, until {expires_at:%Y-%m-%d}, by {actor}."
+    detail = sentence(
+        "For {scope}, until {day}, by {actor}.",
+        scope=scope,
+        day=f"{expires_at:%Y-%m-%d}",
+        actor=actor,
+    )
     SecurityLog(database).note("key_made", who=f"key:{name}", detail=detail)
     return key

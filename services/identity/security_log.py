@@ -12,6 +12,7 @@ from services.database.service import DatabaseService
 from services.database.transport import DatabaseError
 from services.identity.auth import Principal, require
 from services.identity.permissions import Permission
+from services.languages.sentence import nsentence
 from services.records.sessions import SecurityEvent
 
 log = logging.getLogger(__name__)
@@ -73,7 +74,13 @@ class SecurityLog:
             left_out = self._left_out_before((event, bool(who)), (who, address, detail))
             if left_out is None:
                 return
-            detail += f" ({left_out} more of this kind were left out before.)" if left_out else ""
+            if left_out:
+                more = nsentence(
+                    "({count} more of this kind was left out before.)",
+                    "({count} more of this kind were left out before.)",
+                    left_out,
+                )
+                detail += f" {more}"
         level = logging.WARNING if event in _BOUNDED else logging.INFO
         said = {"event": event, "storm": event}
         log.log(level, "%s who=%r address=%r %s", event, who, address, detail, extra=said)

@@ -15,7 +15,7 @@ from services.identity.auth import NotAllowed, NotSignedIn, Principal, require
 from services.identity.passwordless import RoleChoice
 from services.identity.permissions import Permission, in_order
 from services.identity.security_log import Event, SecurityLog
-from services.languages.sentence import sentence
+from services.languages.sentence import N_, sentence
 from services.records.sessions import Session, SignInStanding
 
 # What the database said of a token is believed for so long, and longer while it is away: nobody
@@ -26,7 +26,10 @@ KEY_NOTED_SECONDS: Final = 60.0
 
 _MOST_KEPT: Final = 10_000
 _ENDED: Final = sentence("This sign-in was ended. Sign in again.")
-_HOW: Final = {"demo": "without a password", "password": "with a password"}
+_HOW: Final = {
+    "demo": N_("As {roles}, without a password."),
+    "password": N_("As {roles}, with a password."),
+}
 _DISMISSED: Final = sentence("You can no longer sign in here. Ask an administrator.")
 
 
@@ -122,7 +125,9 @@ class Sessions:
         actor = require(principal, Permission.MANAGE_USERS).user
         self.end(session.id, actor=actor)
         self._security_log.note(
-            "session_ended", who=session.user_id, detail=f"One sign-in, by {actor}."
+            "session_ended",
+            who=session.user_id,
+            detail=sentence("One sign-in, by {actor}.", actor=actor),
         )
 
     def end_all_of(self, user: str, *, principal: Principal, now: datetime, dismiss: bool) -> int:
@@ -134,7 +139,9 @@ class Sessions:
         ended = self._database.end_sessions_of(actor=actor, user=user, at=now, dismiss=dismiss)
         self.forget()
         event: Event = "user_dismissed" if dismiss else "session_ended"
-        self._security_log.note(event, who=user, detail=f"All sign-ins, by {actor}.")
+        self._security_log.note(
+            event, who=user, detail=sentence("All sign-ins, by {actor}.", actor=actor)
+        )
         return ended
 
     def readmit(self, user: str, *, principal: Principal) -> None:
@@ -142,7 +149,9 @@ class Sessions:
         actor = require(principal, Permission.MANAGE_USERS).user
         self._database.readmit_user(actor=actor, user=user)
         self.forget()
-        self._security_log.note("user_readmitted", who=user, detail=f"By {actor}.")
+        self._security_log.note(
+            "user_readmitted", who=user, detail=sentence("By {actor}.", actor=actor)
+        )
 
     def sign_out(self, principal: Principal, *, address: str = "") -> None:
         """End the sign-in of somebody who leaves."""
@@ -196,8 +205,8 @@ class Sessions:
         if token.via == "link":
             self._security_log.note("link_opened", address=address)
             return
-        how = _HOW.get(token.via, "with a token")
-        detail = f"As {token.roles}, {how}."
+        how = _HOW.get(token.via, N_("As {roles}, with a token."))
+        detail = sentence(how, roles=token.roles)
         self._security_log.note("sign_in", who=token.user, address=address, detail=detail)
 
     def forget(self) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from services.bill_documents import ReceiptDocument, Utility, render_receipt
 from services.database.errors import NotFound
 from services.database.service import DatabaseService
+from services.languages.sentence import sentence
 from services.records.bills import invoice_reference
 from services.records.ledger import Allocation, Payment
 
@@ -24,7 +25,7 @@ class Receipts:
         """
         payment = self.database.payment(payment_id)
         if payment.customer_id is None:
-            raise NotFound("EB404", "Nobody knows whose this payment is.")
+            raise NotFound("EB404", sentence("Nobody knows whose this payment is."))
         paid = self.database.allocations(payment_id=payment_id)
         return render_receipt(self._document(payment, payment.customer_id, paid))
 

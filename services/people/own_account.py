@@ -72,7 +72,7 @@ class OwnAccount:
             at=now,
         )
         self.sessions.forget()
-        self.security_log.note("password_set", who=principal.user, detail="By its owner.")
+        self.security_log.note("password_set", who=principal.user, detail=sentence("By its owner."))
 
     def begin_code(
         self, *, password: str, issuer: str, principal: Principal, now: datetime
@@ -111,7 +111,9 @@ class OwnAccount:
         """Ask for no code any more; raises WrongPassword, TooManyTries, TooBusyToVerify."""
         user = self._confirmed(password, principal, now)
         self.database.clear_totp(actor=principal.user, user_id=user.id)
-        self.security_log.note("code_turned_off", who=principal.user, detail="By its owner.")
+        self.security_log.note(
+            "code_turned_off", who=principal.user, detail=sentence("By its owner.")
+        )
 
     def open_sessions(self, *, principal: Principal, limit: int) -> list[Session]:
         """Their sign-ins that still hold, the latest first."""
@@ -120,9 +122,11 @@ class OwnAccount:
     def end_session(self, session: Session, *, principal: Principal) -> None:
         """End one of their own sign-ins; raises NotFound for anybody else's."""
         if session.user_id != principal.user:
-            raise NotFound("EB404", "There is no such sign-in.")
+            raise NotFound("EB404", sentence("There is no such sign-in."))
         self.sessions.end(session.id, actor=principal.user)
-        self.security_log.note("session_ended", who=principal.user, detail="By its owner.")
+        self.security_log.note(
+            "session_ended", who=principal.user, detail=sentence("By its owner.")
+        )
 
     def events(self, *, principal: Principal, limit: int) -> list[SecurityEvent]:
         """What the security log has about them, the latest first."""
@@ -140,5 +144,7 @@ class OwnAccount:
         if principal.via == "password":
             found = self.database.user_to_sign_in(sign_in_name=principal.user)
         if found is None:
-            raise NotFound("EB404", "You are not signed in with a password of this system.")
+            raise NotFound(
+                "EB404", sentence("You are not signed in with a password of this system.")
+            )
         return found

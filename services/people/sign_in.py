@@ -15,7 +15,7 @@ from services.identity.auth import NotSignedIn, Tokens
 from services.identity.permissions import Role
 from services.identity.security_log import SecurityLog
 from services.identity.sessions import Sessions
-from services.languages.sentence import sentence
+from services.languages.sentence import nsentence, sentence
 from services.people.hashing import BUSY, PasswordHashing, TooBusyToVerify
 from services.people.limits import OF_NAME, OF_NAME_FOR_CODES, Try, TryLimits
 from services.people.proofs import Proof, Proofs, holds
@@ -107,7 +107,7 @@ class PasswordSignIn:
             hashed = user.password_hash if user else None
             right = self._hashing.verify(hashed, password, known=device is not None)
             if user is None or hashed is None or not right or user.disabled:
-                self._note_failure(user, place, "Wrong name or password.")
+                self._note_failure(user, place, sentence("Wrong name or password."))
                 self._note_guesses(user, tried)
                 self._wait_since(began)
                 raise SignInRefused(_WRONG)
@@ -136,7 +136,7 @@ class PasswordSignIn:
             name=user.sign_in_name, address=place.address, device=device, now=now
         )
         if not self._uses_up(user, code, now):
-            self._note_failure(user, place, "Right password, wrong code.")
+            self._note_failure(user, place, sentence("Right password, wrong code."))
             self._wait_since(began)
             raise SignInRefused(_WRONG_CODE)
         self.codes.succeeded(tried)
@@ -234,7 +234,11 @@ class PasswordSignIn:
             if used:
                 left = user.recovery_codes_left - 1
                 self._security_log.note(
-                    "recovery_code_used", who=user.sign_in_name, detail=f"{left} left."
+                    "recovery_code_used",
+                    who=user.sign_in_name,
+                    detail=nsentence(
+                        "{count} recovery code left.", "{count} recovery codes left.", left
+                    ),
                 )
             return used
         try:
@@ -262,7 +266,10 @@ class PasswordSignIn:
         while guesses < tried.failures_of_name:
             guesses *= 10
         if user is not None and tried.failures_of_name == guesses:
-            detail = f"{guesses} wrong passwords from devices that are not known. New devices wait."
+            detail = sentence(
+                "{guesses} wrong passwords from devices that are not known. New devices wait.",
+                guesses=str(guesses),
+            )
             self._security_log.note("name_guessed", who=user.sign_in_name, detail=detail)
 
     def _wait_since(self, began: float) -> None:

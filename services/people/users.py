@@ -15,7 +15,7 @@ from services.identity.auth import Principal, is_reserved, require
 from services.identity.permissions import Permission, Role, in_order
 from services.identity.security_log import SecurityLog
 from services.identity.sessions import Sessions
-from services.languages.sentence import sentence
+from services.languages.sentence import N_, sentence
 from services.people.hashing import PasswordHashing
 from services.people.links import hash_code, new_link
 from services.people.password_rules import check_new_password
@@ -24,6 +24,16 @@ from services.records.base import PageRequest
 from services.records.sessions import LinkKind, LinkToUser, User, UserFilter, UserToSignIn
 
 LONGEST_NAME: Final = 100
+_MADE: Final[dict[LinkKind, str]] = {
+    "invitation": N_("Invitation, by {actor}."),
+    "reset": N_("Reset, by {actor}."),
+    "recovery": N_("Recovery, by {actor}."),
+}
+_SET_BY: Final[dict[LinkKind, str]] = {
+    "invitation": N_("By a link (invitation)."),
+    "reset": N_("By a link (reset)."),
+    "recovery": N_("By a link (recovery)."),
+}
 _KNOWN_SECONDS: Final = 5.0
 _NAMES_PAGE: Final = 200
 
@@ -133,7 +143,9 @@ class Users:
             at=now,
         )
         self._exist = (True, self._clock())
-        self._security_log.note("user_changed", who=name, detail="The first administrator.")
+        self._security_log.note(
+            "user_changed", who=name, detail=sentence("The first administrator.")
+        )
         return self._to_sign_in(name)
 
     def invite(
@@ -159,7 +171,7 @@ class Users:
             roles=held,
             link=link,
         )
-        detail = f"As {', '.join(held)}, by {principal.user}."
+        detail = sentence("As {roles}, by {actor}.", roles=", ".join(held), actor=principal.user)
         self._security_log.note("user_invited", who=name, detail=detail)
         return Invited(user_id, code)
 
@@ -186,7 +198,7 @@ class Users:
             at=now,
         )
         self._sessions.forget()
-        detail = f"Now {', '.join(held)}, by {principal.user}."
+        detail = sentence("Now {roles}, by {actor}.", roles=", ".join(held), actor=principal.user)
         self._security_log.note("user_changed", who=user.sign_in_name, detail=detail)
 
     def new_link(self, user: User, *, principal: Principal, now: datetime) -> str:
@@ -217,7 +229,7 @@ class Users:
         """Ask this user for no code any more, after their device was lost."""
         require(principal, Permission.MANAGE_USERS)
         self._database.clear_totp(actor=principal.user, user_id=user.id)
-        detail = f"By {principal.user}."
+        detail = sentence("By {actor}.", actor=principal.user)
         self._security_log.note("code_turned_off", who=user.sign_in_name, detail=detail)
 
     def disable(self, user: User, *, principal: Principal, now: datetime) -> None:
@@ -265,14 +277,14 @@ class Users:
             at=now,
         )
         self._sessions.forget()
-        self._security_log.note("password_set", who=name, detail=f"By a link ({found.kind}).")
+        self._security_log.note("password_set", who=name, detail=sentence(_SET_BY[found.kind]))
         return self._to_sign_in(name)
 
     def _make_link(self, user: User, kind: LinkKind, *, actor: str, now: datetime) -> str:
         code, link = new_link(kind, now)
         self._database.make_user_link(actor=actor, user_id=user.id, link=link, at=now)
         self._sessions.forget()
-        detail = f"{kind.capitalize()}, by {actor}."
+        detail = sentence(_MADE[kind], actor=actor)
         self._security_log.note("password_link_made", who=user.sign_in_name, detail=detail)
         return code
 

@@ -17,7 +17,7 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from pages.readings.exception_words import REASONS
-from pages.shared.format import cron_in_words, escaped, period
+from pages.shared.format import cron_in_words, escaped, kwh, period
 from scheduler import Scheduler
 from services import VERSION
 from services.bootstrap import build_services, run_with, wire
@@ -824,6 +824,14 @@ def test_a_name_keeps_its_direction_in_arabic(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr("pages.shared.format.language", lambda: Language.of("ar"))
     assert escaped("2 Canal Road") == "\u20682 Canal Road\u2069"
     assert escaped("") == ""
+    assert kwh(26_667_000) == "\u206826,667 kWh\u2069"
+
+
+def test_a_time_of_day_is_not_turned_round_in_arabic(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("pages.shared.format", "pages.languages.words"):
+        monkeypatch.setattr(f"{module}.language", lambda: Language.of("ar"))
+    # Whole within one pair of signs: each part within its own would stand in the page's order.
+    assert "\u206802:00\u2069" in cron_in_words("0 2 1 * *")
 
 
 @pytest.mark.parametrize(

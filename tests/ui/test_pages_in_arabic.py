@@ -49,6 +49,23 @@ ALONE = (
     registry.NETWORK,
     registry.REPORTS,
     registry.CASH_DAY,
+    registry.JOBS,
+    registry.SERVICES,
+    registry.NOTIFICATIONS,
+    registry.LETTERS,
+    registry.SECURITY_LOG,
+    registry.SIGN_INS,
+    registry.API_KEYS,
+    registry.INVITE_USER,
+    registry.PERMISSIONS,
+    registry.IMPORTS,
+    registry.EXPORT,
+)
+# What each shows is named in its address.
+OF_ONE = (
+    *(registry.BILL, registry.CUSTOMER, registry.METER, registry.PAYMENT, registry.TARIFF),
+    *(registry.SERVICE_POINT, registry.USER, registry.FLAGGED_READING, registry.CORRECT_BILL),
+    *(registry.CORRECT_READING, registry.CHANGE_SUPPLY, registry.TARIFF_CORRECTION),
 )
 
 
@@ -94,6 +111,18 @@ def test_a_page_has_no_english(utility: Utility, page: PageEntry) -> None:
     app = signed_in(utility.services, Role.ADMIN, page.script, find="House")
     assert not app.exception
     assert [kept_apart(title.value) for title in app.title] == [ARABIC.gettext(page.title)]
+    assert english_on(app, data=DATA) == []
+
+
+@pytest.mark.parametrize("page", OF_ONE, ids=[page.path for page in OF_ONE])
+@pytest.mark.parametrize("address", ["", "7", str(uuid4())], ids=["none", "no id", "of nothing"])
+def test_what_is_not_there_is_said_and_stored_nowhere(
+    utility: Utility, page: PageEntry, address: str
+) -> None:
+    app = signed_in(utility.services, Role.ADMIN, page.script, id=address)
+    assert not app.exception
+    assert not app.error
+    assert app.warning
     assert english_on(app, data=DATA) == []
 
 

@@ -5,6 +5,7 @@ from typing import Literal
 from services.database.errors import NotFound
 from services.database.queries.base import Queries
 from services.database.transport import Filter
+from services.languages.sentence import N_, sentence
 from services.records.base import Page
 from services.records.bills import Bill
 from services.records.ledger import Account, LedgerEntry, PastPayment
@@ -15,7 +16,7 @@ class AccountLookups(Queries):
 
     def ledger_entry(self, entry_id: str) -> LedgerEntry:
         """One entry; raises NotFound."""
-        return LedgerEntry.model_validate(self._one("ledger_list", entry_id, "entry"))
+        return LedgerEntry.model_validate(self._one("ledger_list", entry_id, N_("No such entry.")))
 
     def open_bills(self, *, customer_id: str) -> list[Bill]:
         """A customer's issued bills of which something is to pay, 100 at most, oldest first."""
@@ -86,7 +87,7 @@ class AccountLookups(Queries):
             "bill_list", filters=[Filter("number", "eq", number)], limit=1
         ).rows
         if not rows:
-            raise NotFound("EB404", "No such bill.")
+            raise NotFound("EB404", sentence("No such bill."))
         return Bill.model_validate(rows[0])
 
     def account_numbered(self, account_no: str) -> Account:
@@ -95,5 +96,5 @@ class AccountLookups(Queries):
             "account_list", filters=[Filter("account_no", "eq", account_no)], limit=1
         ).rows
         if not rows:
-            raise NotFound("EB404", "No such customer.")
+            raise NotFound("EB404", sentence("No such customer."))
         return Account.model_validate(rows[0])

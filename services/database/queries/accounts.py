@@ -12,6 +12,7 @@ from typing import Any
 
 from services.database.queries.base import Json, Queries, search_filters
 from services.database.transport import Filter
+from services.languages.sentence import N_
 from services.records.base import Page
 from services.records.entries import (
     DepositUse,
@@ -64,7 +65,9 @@ class AccountQueries(Queries):
 
     def account(self, customer_id: str) -> Account:
         """One customer with what they owe; raises NotFound."""
-        return Account.model_validate(self._one("account_list", customer_id, "customer"))
+        return Account.model_validate(
+            self._one("account_list", customer_id, N_("No such customer."))
+        )
 
     def account_statement(self, *, customer_id: str, start: date, end: date) -> AccountStatement:
         """What happened on an account in its currency in [start, end), 1,000 entries at most.
@@ -130,7 +133,7 @@ class AccountQueries(Queries):
 
     def payment(self, payment_id: str) -> Payment:
         """One payment; raises NotFound."""
-        return Payment.model_validate(self._one("payment_list", payment_id, "payment"))
+        return Payment.model_validate(self._one("payment_list", payment_id, N_("No such payment.")))
 
     def payments(
         self,

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from services.database.errors import NotFound, named
 from services.database.transport import DatabaseRefused, Filter, Transport
+from services.languages.sentence import sentence
 from services.records.base import COUNTED_TO
 
 Json = dict[str, Any]
@@ -58,12 +59,12 @@ class Queries:
         )
         return found.rows, min(found.total or 0, COUNTED_TO + 1)
 
-    def _one(self, view: str, row_id: str, what: str) -> Json:
+    def _one(self, view: str, row_id: str, missing: str) -> Json:
         if is_uuid(row_id):
             rows = self._transport.select(view, filters=[Filter("id", "eq", row_id)], limit=1).rows
             if rows:
                 return rows[0]
-        raise NotFound("EB404", f"No such {what}.")
+        raise NotFound("EB404", sentence(missing))
 
 
 def escape_like(text: str) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 
 from services.database.queries.base import Queries, search_filters
 from services.database.transport import Filter
+from services.languages.sentence import N_
 from services.quantities.period import next_month
 from services.records.base import Page
 from services.records.bills import Bill, KwhBankEntry, LastBill
@@ -17,7 +18,7 @@ class BillQueries(Queries):
 
     def bill(self, bill_id: str) -> Bill:
         """One bill with its lines; raises NotFound."""
-        return Bill.model_validate(self._one("bill_list", bill_id, "bill"))
+        return Bill.model_validate(self._one("bill_list", bill_id, N_("No such bill.")))
 
     def bills(
         self,

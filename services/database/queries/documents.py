@@ -7,6 +7,7 @@ from datetime import date
 
 from services.database.queries.base import Json, Queries
 from services.database.transport import Filter
+from services.languages.sentence import N_
 from services.records.base import Page
 from services.records.details import BillDocumentFacts
 from services.records.documents.credit_notes import CreditNote
@@ -75,7 +76,7 @@ class DocumentQueries(Queries):
 
     def credit_note(self, credit_note_id: str) -> CreditNote:
         """One credit note; raises NotFound."""
-        row = self._one("credit_note_list", credit_note_id, "credit note")
+        row = self._one("credit_note_list", credit_note_id, N_("No such credit note."))
         return CreditNote.model_validate(row)
 
     def credit_notes(
@@ -163,7 +164,9 @@ class DocumentQueries(Queries):
 
     def photo(self, photo_id: str) -> MeterPhoto:
         """One photo, without the picture; raises NotFound."""
-        return MeterPhoto.model_validate(self._one("meter_photo_list", photo_id, "photo"))
+        return MeterPhoto.model_validate(
+            self._one("meter_photo_list", photo_id, N_("No such photo."))
+        )
 
     def photo_content(self, sha256: str) -> bytes | None:
         """The picture with this SHA-256, as a JPEG."""

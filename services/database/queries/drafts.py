@@ -6,6 +6,7 @@ from typing import Any, Final, Literal
 
 from services.database.queries.base import Queries, escape_like
 from services.database.transport import Filter
+from services.languages.sentence import N_
 from services.records.base import COUNTED_TO, Page
 from services.records.bills import Issue
 from services.records.drafts import (
@@ -198,7 +199,9 @@ class ApprovalQueries(Queries):
 
     def approval(self, request_id: str) -> ApprovalRequest:
         """One request; raises NotFound."""
-        return ApprovalRequest.model_validate(self._one("approval_list", request_id, "request"))
+        return ApprovalRequest.model_validate(
+            self._one("approval_list", request_id, N_("No such request."))
+        )
 
     def approvals(
         self,

@@ -5,6 +5,7 @@ from datetime import date
 
 from services.database.errors import NotFound
 from services.database.queries.base import Queries, is_uuid
+from services.languages.sentence import N_, sentence
 from services.records.details import BilledUse, ChangePage, CustomersMeter, Subject
 from services.records.readings import Meter
 
@@ -24,7 +25,7 @@ class HistoryQueries(Queries):
         """Changes around one thing, the newest first, those after the key of another; raises
         NotFound for what cannot be an id."""
         if not is_uuid(subject_id):
-            raise NotFound("EB404", f"No such {of}.")
+            raise NotFound("EB404", sentence("Nothing goes by that id."))
         return ChangePage.model_validate(
             self._call(
                 "timeline",
@@ -42,7 +43,7 @@ class HistoryQueries(Queries):
 
     def meter(self, meter_id: str) -> Meter:
         """One meter, in use or closed; raises NotFound."""
-        return Meter.model_validate(self._one("meter_list", meter_id, "meter"))
+        return Meter.model_validate(self._one("meter_list", meter_id, N_("No such meter.")))
 
     def meters_of_customer(self, *, customer_id: str) -> list[CustomersMeter]:
         """The meters that a customer has now, by serial, each with its last accepted read."""

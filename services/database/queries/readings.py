@@ -7,6 +7,7 @@ from typing import Any
 from services.database.errors import DatabaseRefused, NotFound, named
 from services.database.queries.base import ROWS_AT_ONCE, Json, Queries
 from services.database.transport import Filter
+from services.languages.sentence import N_
 from services.records.base import COUNTED_TO, Page
 from services.records.bills import NewBill
 from services.records.jobs import RunRef
@@ -224,7 +225,7 @@ class ReadingQueries(Queries):
 
     def reading(self, reading_id: str) -> Reading:
         """One reading; raises NotFound."""
-        return Reading.model_validate(self._one("reading_list", reading_id, "reading"))
+        return Reading.model_validate(self._one("reading_list", reading_id, N_("No such reading.")))
 
     def readings(
         self,

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from services.database.queries.base import Queries
 from services.database.transport import Filter
+from services.languages.sentence import N_
 from services.records.base import Page
 from services.records.ledger import PaymentReturn
 from services.records.reconciliation import (
@@ -22,7 +23,9 @@ class ReconciliationQueries(Queries):
 
     def payment_return(self, return_id: str) -> PaymentReturn:
         """One refund, reversal, dispute or payout; raises NotFound."""
-        return PaymentReturn.model_validate(self._one("return_list", return_id, "refund"))
+        return PaymentReturn.model_validate(
+            self._one("return_list", return_id, N_("No such refund."))
+        )
 
     def returns_due(self, *, before: datetime, limit: int) -> list[PaymentReturn]:
         """Refunds that Stripe is to be asked for again, the longest due first."""
@@ -96,7 +99,7 @@ class BankQueries(Queries):
 
     def bank_line(self, line_id: str) -> BankLine:
         """One line; raises NotFound."""
-        return BankLine.model_validate(self._one("bank_line_list", line_id, "line"))
+        return BankLine.model_validate(self._one("bank_line_list", line_id, N_("No such line.")))
 
     def choose_bank_payer(
         self,

@@ -7,6 +7,7 @@ from typing import Literal
 from services.database.queries.base import Json, Queries
 from services.database.queries.lists import paged
 from services.database.transport import Filter
+from services.languages.sentence import N_
 from services.records.base import KeyPage, PageRequest
 from services.records.sessions import (
     LinkToUser,
@@ -123,7 +124,7 @@ class UserQueries(Queries):
 
     def user(self, *, user_id: str) -> User:
         """A user; raises NotFound."""
-        return User.model_validate(self._one("user_list", user_id, "user"))
+        return User.model_validate(self._one("user_list", user_id, N_("No such user.")))
 
     def user_named(self, *, sign_in_name: str) -> User | None:
         """The user with this sign-in name, if there is one."""

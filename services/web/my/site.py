@@ -18,7 +18,7 @@ from services.customer_page.visits import CodeWanted
 from services.database.errors import DatabaseError, NotFound
 from services.languages.catalogues import OFFERED
 from services.languages.language import Language, wanted
-from services.languages.sentence import N_, sentence_of
+from services.languages.sentence import N_, sentence, sentence_of
 from services.people.customer_links import PATH
 from services.people.hashing import TooBusyToVerify
 from services.people.limits import TooManyTries
@@ -162,7 +162,9 @@ class Site:
     def _refusal(self, error: Exception) -> Response:
         if isinstance(error, StrangeForm):
             self.services.security_log.note(
-                "denied", address=address_of(request), detail=f"{request.path}: a strange form"
+                "denied",
+                address=address_of(request),
+                detail=sentence("{path}: a strange form", path=request.path),
             )
             return self.page("message.html", N_("Try again"), STRANGE)
         if isinstance(error, NotFound):
