@@ -84,6 +84,10 @@ REFUSALS: Final = (
     N_("There is no such agreement."),
     N_("This agreement has ended: it is not billed on any day."),
     N_("Somebody else changed this place meanwhile. Look at it as it is now."),
+    N_(
+        "This place was moved to another transformer on {day} already: it can only be moved on "
+        "from there on a later day."
+    ),
     N_("Bills were made for this agreement: let them move out instead."),
     N_("They moved out meanwhile: look at the place again."),
     N_("Nobody who has an agreement for this place was supplied that day."),

@@ -66,7 +66,8 @@ def point_row(cells: Cells, *, today: date) -> Row:
         moved_on = cells.parsed("transformer_since", lambda text: _moved_on(text, today))
         row["moved_on"] = moved_on.isoformat() if moved_on else None
         if not transformer:
-            cells.refuse("transformer_since", "says since when, but not on which transformer.")
+            why = sentence("says since when, but not on which transformer.")
+            cells.refuse("transformer_since", why)
     for column, parse in (("sequence", _sequence), ("phases", _phases)):
         if text := cells.values.get(column):
             row[column] = None if text == TAKE_AWAY else cells.parsed(column, parse)
@@ -156,7 +157,9 @@ def _billing_day(text: str) -> int:
 def _moved_on(text: str, today: date) -> date:
     day = parse_day(text)
     if day > today:
-        raise ValueError(f"{text} is in the future: the place must have been moved.")
+        raise ValueError(
+            sentence("{typed} is in the future: the place must have been moved.", typed=text)
+        )
     return day
 
 

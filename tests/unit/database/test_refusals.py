@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from services.customer_page.paying import BY_CUSTOMER
 from services.database.refusals import OF_IMPORTS, OUTCOMES, REFUSALS
 from services.languages.catalogues import OFFERED
 from services.languages.language import Language
@@ -74,7 +75,14 @@ def words(text: str) -> str:
     return re.sub(r"%(?:\d\$)?s|\{\w+\}", "…", text).strip()
 
 
-@pytest.mark.parametrize("text", [*REFUSALS, *OF_IMPORTS, *OUTCOMES])
+@pytest.mark.parametrize("text", OUTCOMES)
+def test_an_outcome_is_kept_in_these_words(text: str) -> None:
+    # What comes after a colon is put behind it, and one is kept by a page of the customer's.
+    begins = text.partition("{")[0].replace("'", "''")
+    assert f"'{begins}" in SCHEMAS or text == BY_CUSTOMER
+
+
+@pytest.mark.parametrize("text", [*REFUSALS, *OF_IMPORTS])
 def test_the_database_says_it_in_these_words(text: str) -> None:
     assert words(text) in said_there()
 
