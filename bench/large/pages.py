@@ -67,7 +67,7 @@ def read_id(month: int, number: int) -> str:
 def _office(database: DatabaseService) -> Iterator[Question]:
     books = MonthEnd(database, _ZONE)
     # One that goes on, whenever this is asked.
-    this_month = datetime.now(UTC).date().replace(day=1)
+    this_month = datetime.now(_ZONE).date().replace(day=1)
     yield "overview", lambda: database.overview(today=ON, currency="INR")
     yield "overview: first steps", database.first_steps
     yield "overview, jobs: runs", lambda: database.job_history(at=_NOW)
