@@ -20,6 +20,7 @@ from bench.questions import LARGE, OFFICE, questions
 from services.database.embedded import EmbeddedPostgres
 from services.database.schema.migrations import apply_migrations
 from services.database.service import DatabaseService
+from services.graph.shapes import LABELS
 from services.people.users import Users
 from services.records.base import PageRequest
 from services.records.lists import BillFilter
@@ -180,6 +181,16 @@ def test_a_report_is_read_from_few_blocks(
     asked()
     large.explain(False)
     assert blocks(large.plans) <= most
+
+
+@pytest.mark.parametrize("what", list(LABELS))
+def test_a_page_of_the_graph_is_read_from_few_blocks(large: ExplainingTransport, what: str) -> None:
+    # A pass reads all there is in such pages: what each took of all payments made it quadratic.
+    large.explain(True)
+    rows = DatabaseService(large).graph_rows(what=what, after=None, limit=100)
+    large.explain(False)
+    assert len(rows) == 100 or what in {"feeders", "transformers", "tariffs", "supplies"}
+    assert blocks(large.plans) <= 4_000
 
 
 def test_a_file_takes_the_memory_of_a_piece_however_many_rows_it_has(
