@@ -19,7 +19,6 @@ from services.identity.permissions import Role
 from services.jobs import bill_run_preview
 from services.jobs.bill_run_preview import next_bill_run, preview_bill_run
 from services.jobs.by_hand import run_job
-from services.quantities.period import next_month
 from services.quantities.written import day, money
 from tests.integration.utility import ADMIN, Utility, make_utility
 from tests.ui.test_pages import signed_in, words
@@ -46,8 +45,8 @@ def test_the_preview_says_what_the_run_then_does(utility: Utility) -> None:
     utility.submit("M1", 1117, source="imported")
     utility.submit("M2", 900, source="imported")
     app = bill_runs(utility)
-    on = next_month(utility.today)
-    assert day(on) in words(app)
+    run = next_bill_run(utility.services, principal=ADMIN, now=utility.now)
+    assert day(run.on) in words(app)
     assert "who is billed on the 1st" in words(app)
     app.button(key="preview").click().run()
     assert not app.exception
@@ -58,8 +57,7 @@ def test_the_preview_says_what_the_run_then_does(utility: Utility) -> None:
     assert utility.services.database.job_runs().total == 0
     assert utility.bills_of("M1") == []
 
-    at = datetime(on.year, on.month, on.day, 2, 30, tzinfo=utility.services.settings.timezone)
-    done = run_job(utility.services, "monthly_bills", at, "test")
+    done = run_job(utility.services, "monthly_bills", run.at + timedelta(minutes=30), "test")
     (bill,) = utility.bills_of("M1")
     assert (done.done_count, done.failed_count) == (1, 2)
     assert money(bill.total_minor, bill.currency) in said
@@ -127,8 +125,8 @@ def test_the_drafts_of_a_run_are_compared_with_its_preview_and_issued_together(
         approving.add_meter(serial, opened_on=approving.today - timedelta(days=days))
         approving.submit(serial, 1117, source="imported")
     bill_runs(approving).button(key="preview").click().run()
-    on = next_month(approving.today)
-    at = datetime(on.year, on.month, on.day, 2, 30, tzinfo=approving.services.settings.timezone)
+    run = next_bill_run(approving.services, principal=ADMIN, now=approving.now)
+    at = run.at + timedelta(minutes=30)
     assert run_job(approving.services, "monthly_bills", at, "test").done_count == 3
 
     app = bill_runs(approving, "Last run")

@@ -193,7 +193,8 @@ def test_the_books_are_shown_checked_and_closed(shown: Shown) -> None:
     bill_id = shown.add_draft()
     waiting = shown.add_draft()
     utility = shown.utility
-    month = (datetime.now(UTC).replace(day=1) - timedelta(days=1)).date().replace(day=20)
+    here = datetime.now(utility.services.settings.timezone)
+    month = (here.replace(day=1) - timedelta(days=1)).date().replace(day=20)
     at = datetime(month.year, month.month, month.day, 6, tzinfo=UTC)
     bill = utility.services.bill_approval.issue(bill_id=bill_id, principal=ADMIN, now=at)
     app = shown.page("books")

@@ -82,7 +82,7 @@ _SHOWN: Final = ("", *_BILLS, *_PAYMENTS, "/usage", "/statement", "/statement/pd
 _ASKED: Final = ("/bills/<bill_id>/dispute", "/moving-out", "/reading", "/contact", "/end-links")
 _ENTRY: Final = ("/open", "/sign-in", "/confirm")
 _DONE: Final = (
-    *("/code", "/confirm/send", "/sign-out", "/requests/<request_id>/withdraw"),
+    *("/code", "/confirm/send", "/sign-out", "/requests/<request_id>/withdraw", "/contact/trust"),
     *("/bills/<bill_id>/pay", "/autopay", "/autopay/end", "/autopay/resume", "/autopay/confirm"),
 )
 CUSTOMER_PAGE: Final = {
