@@ -7,6 +7,7 @@ from uuid import uuid4
 
 from PIL import Image
 
+from services.languages.language import Language
 from tests.integration.customer_page.visitor import LINK, Town
 from tests.integration.utility import ADMIN
 
@@ -228,7 +229,10 @@ def test_contact_details_are_checked_kept_and_told_of(town: Town) -> None:
     )  # fmt: skip
     assert "Somebody changed" in town.mail_to("m1@post.example", 3)
     # The form of before is stale by now.
-    assert "Somebody else changed" in visitor.post("/my/contact", phone="", **wanted, **seen)
+    changed = "Somebody else changed these details meanwhile. Look at them as they are now."
+    said = Language.of("hi").gettext(changed)
+    assert said != changed
+    assert said in visitor.post("/my/contact", phone="", **wanted, **seen)
 
 
 def test_all_that_is_done_stands_in_the_timeline(town: Town) -> None:

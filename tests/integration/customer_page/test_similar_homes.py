@@ -11,7 +11,8 @@ def used(town: Town, serial: str, kwh: int) -> str:
     first = town.utility.today.replace(day=1)
     town.utility.add_meter(serial, opened_on=(first - timedelta(days=1)).replace(day=1))
     zone = town.utility.services.settings.timezone
-    at = town.utility.now.astimezone(zone).replace(day=1, hour=8)
+    # On the first, at this moment: eight o'clock may be to come.
+    at = min(town.utility.now.astimezone(zone).replace(day=1, hour=8), town.utility.now)
     bill = town.utility.submit(serial, 1000 + kwh, at=at).bill
     assert bill is not None
     town.sql(
