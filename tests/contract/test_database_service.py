@@ -80,7 +80,8 @@ def test_a_reading_becomes_a_bill_and_is_read_back(over: Over) -> None:
     by_whom: tuple[Json, ...] = ({"meter_id": meter}, {"submitted_by": ENGINEER.user})
     for wanted in ({"status": "accepted"}, *by_whom):
         assert over.same("readings", **wanted).total >= 1
-    month = bill.period_end.replace(day=1)
+    # A period that ends on the first is of the month before.
+    month = (bill.period_end - timedelta(days=1)).replace(day=1)
     searches: tuple[Json, ...] = ({"text": "M1"}, {"status": "issued"}, {"month": month})
     for search in (*searches, {"page_size": 1}):
         assert over.same("bills", **search).total == 1
@@ -189,8 +190,10 @@ def test_an_estimate_is_stored_once_and_where_no_read_came(over: Over) -> None:
         rows.append(row | {"validation": {}, "last_id": context.opening.id})
     over.utility.submit("M2", 1050, at=over.utility.now - timedelta(hours=1))
     today = over.utility.today
+    # Of yesterday, whose cycle does not end today, on whatever day this is.
+    yesterday = today - timedelta(days=1)
     claimed, run = over.here.claim_job_run(
-        job="monthly_bills", scheduled_on=today, owner="a", lease_seconds=60, started_by="test"
+        job="monthly_bills", scheduled_on=yesterday, owner="a", lease_seconds=60, started_by="test"
     )
     assert claimed
     ref = run.ref(lease_seconds=60)
