@@ -36,7 +36,7 @@ def utility(database: str, tmp_path: Path) -> Iterator[Utility]:
 def test_whatever_happens_every_account_comes_to_what_happened(
     utility: Utility, database: str, seed: int
 ) -> None:
-    walk, aged = Walk(utility, customers=6, seed=seed), 0
+    walk, aged = Walk(utility, customers=6, seed=seed, more=True), 0
     # The walk's own chance goes on as it would without being looked at.
     chance = random.Random(seed)  # noqa: S311 - chance, not secrecy
     for step in range(1, STEPS_A_SEED + 1):
@@ -59,7 +59,7 @@ def test_whatever_happens_every_account_comes_to_what_happened(
     for month, before in walk.closed.items():
         asked = Asked(month, next_month(month))
         assert rows_of(utility.services, catalogue.JOURNAL, asked) == before
-    assert min(n for step, n in walk.done.items() if step != "close_month") > 10
+    assert min(n for step, n in walk.done.items() if step != "close_month") > 5
     assert walk.refused > 10
     assert aged > 20
 
