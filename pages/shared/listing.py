@@ -11,7 +11,7 @@ from typing import Any, Final
 import streamlit as st
 
 from pages.languages.words import _, language
-from pages.shared.format import count, counted
+from pages.shared.format import apart, count, counted
 from pages.shared.list_columns import Column, Listing, Row
 from pages.shared.list_files import offer_files
 from pages.shared.list_place import SIZES, Place, note_place, pages_from, position_words, rows_here
@@ -149,5 +149,6 @@ def _row(
         "name": name,
         "href": href,
         "cells": cells,
-        "summary": listing.summary(row),
+        # Each part in its own direction: an address beside a day.
+        "summary": " · ".join(apart(part) for part in listing.summary(row).split(" · ")),
     }

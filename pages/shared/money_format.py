@@ -5,7 +5,7 @@ from datetime import date
 from typing import Final
 
 from pages.languages.words import Said, _
-from pages.shared.format import Color, day, escaped, period
+from pages.shared.format import Color, apart, day, escaped, period
 from services.history import terms
 from services.languages.sentence import N_
 from services.records.bills import invoice_reference
@@ -94,4 +94,5 @@ def entry_more(entry: LedgerEntry) -> str:
 
 def received(method: PaymentMethod, on: date, reference: str = "") -> str:
     """How and when money came or went: Bank transfer T-17, 12 Nov 2026."""
-    return f"{METHOD_NAME[method]} {reference}".strip() + f", {day(on)}"
+    said = f"{METHOD_NAME[method]} {apart(reference)}" if reference else METHOD_NAME[method]
+    return f"{said}, {day(on)}"
