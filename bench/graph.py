@@ -40,7 +40,7 @@ _GRID: Final = """
     select md5('x' || x)::uuid, 'X' || x, 'Station ' || x, md5('f' || x / 100)::uuid
     from generate_series(0, {customers} / 200) x;
     update service_points p set transformer_id = md5('x' || n / 200)::uuid
-    from generate_series(1, {customers}) n where p.id = md5('p' || n)::uuid;
+    from generate_series(1, {customers}) n where p.code = 'P' || lpad(n::text, 7, '0');
     insert into supplies (transformer_id, period_start, period_end, energy_wh)
     select id, '2026-09-01', '2026-10-01', 35000000 from transformers;
     reset session_replication_role;
@@ -165,7 +165,7 @@ def _questions(graph: Graph, database: DatabaseService) -> Iterator[tuple[str, C
     yield "reach of a reading", lambda: graph.affected_by(reading_id=reading)
     yield "reach of a tariff", lambda: graph.affected_by(tariff_version_id=tariff)
     yield "around a bill", lambda: graph.neighbourhood(bill_id=bill["id"])
-    yield "counts", graph.counts
+    yield "nodes", graph.nodes
     yield "check", graph.check
 
 

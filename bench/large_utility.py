@@ -14,10 +14,15 @@ BILLED_ON: Final = "2026-11-15"
 _FIRST_BILLED: Final = date(2026, 9, 1)
 # Neither audited nor checked row by row: the rows are right, and not what is measured.
 _UNCHECKED: Final = "set session_replication_role = replica"
-# As the system makes them: they begin with when the meter was read.
+# Ids as the system makes them: a read's begins with when the meter was read, that of an imported
+# row with when it was imported, some twenty in a millisecond.
 _READ_IDS: Final = """
     create function pg_temp.read_id(month integer, n integer) returns uuid language sql return
         (lpad(to_hex(4096 + month), 12, '0') || substr(md5(month || '/' || n), 13))::uuid"""
+_IDS: Final = """
+    create function pg_temp.id(kind text, n integer) returns uuid language sql return
+        (lpad(to_hex(1788000000000 + n / 20), 12, '0') || '7'
+         || substr(md5(kind || n), 14))::uuid"""
 _SURNAMES: Final = """array[
     'Nair', 'Menon', 'Pillai', 'Thomas', 'Iyer', 'Varma', 'Kurup', 'Das', 'Mathew', 'Panicker',
     'Warrier', 'Jacob', 'Shenoy', 'Rao', 'Bhat', 'Joseph', 'Nambiar', 'Kamath', 'Paul', 'George']"""
@@ -44,19 +49,19 @@ _TARIFF_OF: Final = f"""
          else case n % 10 when 1 then 2 when 2 then 1 when 3 then 1 else 0 end end"""
 _CUSTOMERS: Final = f"""
     insert into customers (id, account_no, name, phone, email, address, currency)
-    select md5('c' || n)::uuid, 'A' || lpad(n::text, 7, '0'),
+    select pg_temp.id('c', n), 'A' || lpad(n::text, 7, '0'),
            chr(65 + n % 26) || '. ' || ({_SURNAMES})[n / 26 % 20 + 1] || ' ' || n / 10,
            '+91 98' || lpad(n::text, 8, '0'), 'family' || n || '@example.org',
            n % 10000 || ' ' || ({_STREETS})[n % 10 + 1] || ' Road, Ward ' || n % 200, 'INR'
     {_EACH}"""
 _METERS: Final = f"""
     insert into meters (id, serial, kind, dials)
-    select md5('m' || n)::uuid, 'M' || lpad(n::text, 7, '0'),
+    select pg_temp.id('m', n), 'M' || lpad(n::text, 7, '0'),
            case when n % 50 = 0 then 'smart' else 'manual' end, 5 {_EACH}"""
 _READINGS: Final = """
     insert into readings (id, meter_id, read_at, read_on, register_wh, source, status, is_opening,
                           submitted_by, created_at)
-    select pg_temp.read_id(m, n), md5('m' || n)::uuid,
+    select pg_temp.read_id(m, n), pg_temp.id('m', n),
            '2026-08-31 18:30:00+00'::timestamptz + interval '1 month' * m,
            ('2026-09-01'::date + interval '1 month' * m)::date,
            {opened_wh} + m * (100000 + n % 1000 * 100),
@@ -66,29 +71,29 @@ _READINGS: Final = """
 # Of every 1,000 places one was left, one has had a meter only, and one has a cut supply.
 _PLACES: Final = f"""
     insert into service_points (id, code, address, route, sequence, connected_w)
-    select md5('p' || n)::uuid, 'P' || lpad(n::text, 7, '0'),
+    select pg_temp.id('p', n), 'P' || lpad(n::text, 7, '0'),
            n % 10000 || ' ' || ({_STREETS})[n % 10 + 1] || ' Road, Ward ' || n % 200,
            'R' || n % 500, n / 500, 2000 + n % 9 * 1000 {_EACH};
     insert into meter_installations (id, service_point_id, meter_id, installed_at, installed_on,
                                      multiplier_milli, opening_reading_id)
-    select md5('i' || n)::uuid, md5('p' || n)::uuid, md5('m' || n)::uuid,
+    select pg_temp.id('i', n), pg_temp.id('p', n), pg_temp.id('m', n),
            '{{since}}'::timestamp at time zone 'Asia/Kolkata', '{{since}}', 1000,
            pg_temp.read_id({{first}}, n) {_EACH};
     insert into service_agreements (id, service_point_id, customer_id, starts_on, ends_on,
                                     opening_reading_id, closing_reading_id, billing_day)
-    select md5('a' || n)::uuid, md5('p' || n)::uuid, md5('c' || n)::uuid, '{{since}}',
+    select pg_temp.id('a', n), pg_temp.id('p', n), pg_temp.id('c', n), '{{since}}',
            case when n % 1000 = 1 then '2026-10-01'::date end, pg_temp.read_id({{first}}, n),
            case when n % 1000 = 1 then pg_temp.read_id(1, n) end, n % 28 + 1
     {_EACH} where n % 1000 <> 2;
     insert into agreement_tariffs (id, agreement_id, starts_on, tariff_id)
-    select md5('g' || n)::uuid, md5('a' || n)::uuid, '{{since}}', md5('t' || ({_TARIFF_OF}))::uuid
+    select pg_temp.id('g', n), pg_temp.id('a', n), '{{since}}', md5('t' || ({_TARIFF_OF}))::uuid
     {_EACH} where n % 1000 <> 2;
     insert into disconnections (id, agreement_id, disconnected_on, disconnect_reading_id)
-    select md5('d' || n)::uuid, md5('a' || n)::uuid, '2026-11-01', pg_temp.read_id(2, n)
+    select md5('d' || n)::uuid, pg_temp.id('a', n), '2026-11-01', pg_temp.read_id(2, n)
     {_EACH} where n % 1000 = 3"""
 _LATEST: Final = f"""
     insert into latest_reads (service_point_id, read_on, is_first, route, by_hand)
-    select md5('p' || n)::uuid, '2026-11-01', false, 'R' || n % 500, n % 50 <> 0 {_EACH}"""
+    select pg_temp.id('p', n), '2026-11-01', false, 'R' || n % 500, n % 50 <> 0 {_EACH}"""
 _VACANCIES: Final = """
     insert into vacancies (service_point_id, since, until, closing_reading_id, opening_reading_id)
     select w.service_point_id, w.since, w.until, w.closing_reading_id, w.opening_reading_id
@@ -102,8 +107,8 @@ _BILLS: Final = f"""
                        overdue_since, agreement_id, multiplier_milli, created_at)
     select md5('b' || {{key}})::uuid,
            case when not {{draft}} then {{months_before}} * {{customers}} + n end,
-           case when not {{draft}} then 'issued' else 'draft' end, md5('m' || n)::uuid,
-           md5('c' || n)::uuid, md5('v' || ({_TARIFF_OF}))::uuid,
+           case when not {{draft}} then 'issued' else 'draft' end, pg_temp.id('m', n),
+           pg_temp.id('c', n), md5('v' || ({_TARIFF_OF}))::uuid,
            pg_temp.read_id({{opens_at}}, n), pg_temp.read_id({{closes_at}}, n),
            d.period_start, d.period_end, {{opened_wh}} + {{opens_at}} * w.used_wh,
            {{opened_wh}} + {{closes_at}} * w.used_wh, w.used_wh,
@@ -114,7 +119,7 @@ _BILLS: Final = f"""
            case when not {{draft}} then d.period_end + time '12:00' end,
            case when not {{draft}} then d.period_end + n % 28 end,
            case when not {{draft}} then d.period_end + 15 + n % 28 end,
-           case when {{overdue}} then '2026-11-14'::date end, md5('a' || n)::uuid, 1000,
+           case when {{overdue}} then '2026-11-14'::date end, pg_temp.id('a', n), 1000,
            d.period_end + time '12:00'
     {_EACH}
     cross join lateral (select 100000 + n % 1000 * 100 as used_wh, {{amount}} as total) w
@@ -126,7 +131,7 @@ _PAID: Final = f"{_BILLED} and {{paid}}"
 _PAYMENTS: Final = f"""
     insert into payments (id, bill_id, customer_id, amount_minor, currency, method, reference,
                           received_at, received_on, provider_id)
-    select md5('y' || {{key}})::uuid, md5('b' || {{key}})::uuid, md5('c' || n)::uuid,
+    select md5('y' || {{key}})::uuid, md5('b' || {{key}})::uuid, pg_temp.id('c', n),
            {{amount}}, 'INR', 'bank', 'UTR' || lpad(({{back_months}} * 10000000 + n)::text, 9, '0'),
            '2026-10-02 12:00+00'::timestamptz - {{back}}, ({{paid_on}})::date,
            'pi_' || md5({{key}}::text)
@@ -135,26 +140,26 @@ _PAYMENTS: Final = f"""
 _ENTRIES: Final = f"""
     insert into ledger_entries (id, customer_id, book, currency, entry_no, kind, amount_minor,
                                 balance_minor, bill_id, on_date, actor, created_at)
-    select md5('d' || {{key}})::uuid, md5('c' || n)::uuid, 'account', 'INR', {{entries_before}} + 1,
+    select md5('d' || {{key}})::uuid, pg_temp.id('c', n), 'account', 'INR', {{entries_before}} + 1,
            'bill', {{amount}}, {{amount}}, md5('b' || {{key}})::uuid,
            ('2026-10-01'::date - {{back}})::date + n % 28, 'bench',
            ('2026-10-01'::date - {{back}})::date + n % 28 + time '06:00'
     {_BILLED};
     insert into ledger_entries (id, customer_id, book, currency, entry_no, kind, amount_minor,
                                 balance_minor, payment_id, on_date, actor, created_at)
-    select md5('e' || {{key}})::uuid, md5('c' || n)::uuid, 'account', 'INR', {{entries_before}} + 2,
+    select md5('e' || {{key}})::uuid, pg_temp.id('c', n), 'account', 'INR', {{entries_before}} + 2,
            'payment', -({{amount}}), 0, md5('y' || {{key}})::uuid, ({{paid_on}})::date, 'bench',
            ({{paid_on}})::date + time '12:00'
     {_PAID};
     insert into open_items (entry_id, customer_id, book, currency, entry_no, order_on, amount_minor,
                             open_minor)
-    select md5('d' || {{key}})::uuid, md5('c' || n)::uuid, 'account', 'INR', {{entries_before}} + 1,
+    select md5('d' || {{key}})::uuid, pg_temp.id('c', n), 'account', 'INR', {{entries_before}} + 1,
            ('2026-10-01'::date - {{back}})::date, {{amount}},
            case when {{paid}} then 0 else {{amount}} end
     {_BILLED};
     insert into open_items (entry_id, customer_id, book, currency, entry_no, order_on, amount_minor,
                             open_minor)
-    select md5('e' || {{key}})::uuid, md5('c' || n)::uuid, 'account', 'INR', {{entries_before}} + 2,
+    select md5('e' || {{key}})::uuid, pg_temp.id('c', n), 'account', 'INR', {{entries_before}} + 2,
            ({{paid_on}})::date, -({{amount}}), 0
     {_PAID};
     insert into allocations (credit_entry_id, debit_entry_id, amount_minor, actor, created_at)
@@ -164,14 +169,14 @@ _ENTRIES: Final = f"""
 _AUDIT_OF_BILLS: Final = f"""
     insert into audit_log (at, actor, action, table_name, row_id, customer_id, meter_id, after)
     select '2026-10-01'::timestamptz - {{back}} + n * interval '1 second', 'bench', 'insert',
-           'bills', md5('b' || {{key}})::uuid, md5('c' || n)::uuid, md5('m' || n)::uuid,
+           'bills', md5('b' || {{key}})::uuid, pg_temp.id('c', n), pg_temp.id('m', n),
            jsonb_build_object('amount_paid_minor', 0, 'total_minor', 20000, 'currency', 'INR',
                               'period_start', ('2026-09-01'::date - {{back}})::date,
                               'period_end', ('2026-10-01'::date - {{back}})::date) {_EACH}"""
 _OF_A_MONTH: Final = (_READINGS, _BILLS, _PAYMENTS, _ENTRIES, _AUDIT_OF_BILLS)
 _ACCOUNTS: Final = f"""
     insert into accounts (customer_id, book, currency, balance_minor, entries)
-    select md5('c' || n)::uuid, 'account', 'INR',
+    select pg_temp.id('c', n), 'account', 'INR',
            case when n % 2 = 0 or n % 100 = 7 then 0 else 20000 + n % 50000 end,
            2 * ({{months}} - 1) + case when n % 2 = 0 then 2 when n % 100 = 7 then 0 else 1 end
     {_EACH} where n % 1000 <> 2 and (n % 100 <> 7 or {{months}} > 1)"""
@@ -181,12 +186,12 @@ _NUMBERS: Final = """
 _AUDIT: Final = f"""
     insert into audit_log (at, actor, action, table_name, row_id, customer_id, after)
     select '{{effective_from}}'::timestamptz + n * interval '1 second', 'bench', 'insert',
-           'customers', md5('c' || n)::uuid, md5('c' || n)::uuid,
+           'customers', pg_temp.id('c', n), pg_temp.id('c', n),
            jsonb_build_object('account_no', 'A' || n, 'name', 'N' || n) {_EACH};
     insert into audit_log (at, actor, action, table_name, row_id, meter_id, after)
     select '2026-10-01'::timestamptz + n * interval '1 second', 'bench', 'insert', 'readings',
-           pg_temp.read_id(1, n), md5('m' || n)::uuid,
-           jsonb_build_object('meter_id', md5('m' || n)::uuid, 'read_on', '2026-10-01',
+           pg_temp.read_id(1, n), pg_temp.id('m', n),
+           jsonb_build_object('meter_id', pg_temp.id('m', n), 'read_on', '2026-10-01',
                               'register_wh', 1100000, 'source', 'field', 'status', 'accepted')
     {_EACH}"""
 # A day is one of 500, whose hours have more in the evening.
@@ -197,7 +202,7 @@ _INTERVALS: Final = f"""
         from generate_series(0, 23) h order by h) as wh
     from generate_series(0, 499) d;
     insert into intervals (meter_id, day, minutes, wh, imported_by)
-    select md5('m' || n)::uuid, '2026-10-01'::date + d, 60, p.wh, 'bench'
+    select pg_temp.id('m', n), '2026-10-01'::date + d, 60, p.wh, 'bench'
     from generate_series(1, {{customers}}) n cross join generate_series(0, 30) d
     join days_of_hours p on p.number = (n * 31 + d) % 500
     where {_IS_HOURLY}"""  # noqa: S608  from this file alone
@@ -242,6 +247,7 @@ def fill(
     """
     connection.execute(_UNCHECKED)
     connection.execute(_READ_IDS)
+    connection.execute(_IDS)
     indexes = _dropped_indexes(connection)
     since = _months_before(_FIRST_BILLED, months - 1)
     values: dict[str, Any] = {

@@ -6,12 +6,14 @@ from functools import partial
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
+from bench.large.pages import id_of
 from bench.large_utility import BILLED_ON
 from services.accounts.search import Search
 from services.database.service import DatabaseService
 from services.history.timeline import Timeline
 from services.identity.auth import Principal
 from services.identity.permissions import Role
+from services.jobs.monthly_bills import A_PART
 from services.quantities.period import start_of_day
 from services.readings.exceptions import RANKED_TO
 from services.readings.round import ReadingRound
@@ -127,9 +129,10 @@ def _others(database: DatabaseService, n: int) -> Iterator[Question]:
     yield (
         "candidates, half way",
         lambda: database.monthly_bill_candidates(
-            on=on, after="80000000-0000-0000-0000-000000000000", limit=1000, billing_day=5
+            on=on, after=id_of("a", n), limit=1000, billing_day=5
         ),
     )
+    yield "parts of a run", lambda: database.agreement_parts(every=A_PART)
     page = database.monthly_bill_candidates(on=on, after=None, limit=200, billing_day=5)
     missing = {one.agreement_id: on for one in page.agreements}
     yield "estimates of 200 agreements", lambda: database.estimate_facts(at=missing)

@@ -74,7 +74,7 @@ def _report(connection: psycopg.Connection[Any], customers: int) -> None:
     for label, ask in (
         *questions(database, customers=customers),
         *page_questions(database, customers=customers),
-        *report_questions(database),
+        *report_questions(database, customers=customers),
     ):
         print(_line(transport, label, ask), flush=True)
     print(f"load of the machine at the end {os.getloadavg()[0]:.1f}")

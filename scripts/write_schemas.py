@@ -164,7 +164,7 @@ _NAMES: Final = (
         "access",
         r"private|public|installation|counters|audit\w*|changed_columns|set_actor|keep_rows",
     ),
-    ("jobs", r"expect_run|moved_agreements"),
+    ("jobs", r"agreement_parts|expect_run|moved_agreements"),
     (
         "access",
         r"refuse|refuse_delete\w*|refuse_change|never_changed|schema_version|fingerprint|ordered_id",

@@ -10,7 +10,7 @@ _BILLED: Final = " where n % 1000 <> 2 and n % 100 <> 7"
 _MESSAGES: Final = """
     insert into notifications (id, bill_id, customer_id, kind, channel, status, recipient, body,
                                created_at, updated_at, attempts, message_id)
-    select md5('n' || n)::uuid, md5('b' || n)::uuid, md5('c' || n)::uuid, 'bill_issued', 'whatsapp',
+    select md5('n' || n)::uuid, md5('b' || n)::uuid, pg_temp.id('c', n), 'bill_issued', 'whatsapp',
            case when n % 1000 = 9 then 'failed' else 'sent' end, '+91 98' || lpad(n::text, 8, '0'),
            'Dear customer, your bill INV-' || n || ' for September is ready. Please pay it by the '
            || 'date on it: https://pay.example.org/' || md5(n::text),
@@ -34,7 +34,7 @@ _MESSAGES: Final = """
 _EXCEPTIONS: Final = """
     insert into readings (id, meter_id, read_at, read_on, register_wh, source, status, submitted_by,
                           validation, created_at)
-    select md5('x' || n)::uuid, md5('m' || n)::uuid, '2026-11-10 08:00+00', '2026-11-10',
+    select md5('x' || n)::uuid, pg_temp.id('m', n), '2026-11-10 08:00+00', '2026-11-10',
            9000000 + n % 1000 * 100, 'field', 'needs_review', 'engineer ' || n % 40,
            jsonb_build_object('verdict', 'needs_review', 'rules', jsonb_build_array(
                jsonb_build_object('rule', 'high_use', 'outcome', 'review', 'message', 'High use',
@@ -44,19 +44,19 @@ _EXCEPTIONS: Final = """
 _VISITS: Final = """
     insert into missed_reads (id, service_point_id, meter_id, missed_at, missed_on, reason,
                               submitted_by)
-    select md5('v' || n)::uuid, md5('p' || n)::uuid, md5('m' || n)::uuid,
+    select md5('v' || n)::uuid, pg_temp.id('p', n), pg_temp.id('m', n),
            '2026-11-12 06:00+00'::timestamptz + n % 1000 * interval '1 minute', '2026-11-12',
            'no_access', 'engineer ' || n % 40
     {each} where n % 100 = 19;
     insert into meter_collections (meter_id, run_started_at, tried_at, tries, outcome, reason)
-    select md5('m' || n)::uuid, '2026-11-14 20:00+00', '2026-11-14 20:01+00', 3, 'no_answer', ''
+    select pg_temp.id('m', n), '2026-11-14 20:00+00', '2026-11-14 20:01+00', 3, 'no_answer', ''
     {each} where n % 50 = 0"""
 _MONEY_BACK: Final = """
     insert into payment_flags (payment_id, reason, raised_at)
     select md5('y' || n)::uuid, 'already_paid', '2026-11-01 00:00+00' {each} where n % 2000 = 12;
     insert into payment_returns (id, payment_id, customer_id, kind, amount_minor, currency, method,
                                  reason, status, on_date, created_by)
-    select md5('z' || n)::uuid, md5('y' || n)::uuid, md5('c' || n)::uuid, 'refund', 100, 'INR',
+    select md5('z' || n)::uuid, md5('y' || n)::uuid, pg_temp.id('c', n), 'refund', 100, 'INR',
            'bank', 'Paid twice', 'failed', '2026-11-05', 'bench'
     {each} where n % 1000 = 14;
     insert into stripe_events (id, type, created_at, arrived_by, livemode, payment_intent, effect,
@@ -75,7 +75,7 @@ _RUNS: Final = """
     cross join (select generate_series('2025-11-15'::date, '2026-11-14', '1 day')::date as day) d;
     insert into job_set_aside (job, scheduled_on, subject, reason, ref, meter_id, agreement_id)
     select 'monthly_bills', '2026-11-01', 'M' || lpad(n::text, 7, '0'), 'No read',
-           md5('a' || n)::uuid, md5('m' || n)::uuid, md5('a' || n)::uuid
+           pg_temp.id('a', n), pg_temp.id('m', n), pg_temp.id('a', n)
     {each} where n % 500 = 21;
     insert into security_log (at, event, who)
     select '2026-01-01 00:00+00'::timestamptz + n * interval '1 minute', 'signed_in', 'u' || n % 90
@@ -85,7 +85,7 @@ _CREDIT_NOTES: Final = """
                               currency, subtotal_minor, tax_minor, total_minor, customer_name,
                               address, tax_number, settings_version, created_by)
     select md5('k' || n)::uuid, n, 'CN-', md5('b' || n)::uuid, md5('ke' || n)::uuid,
-           md5('c' || n)::uuid, '2026-01-01'::date + n % 300, 'Misread', 'INR', 100, 0, 100,
+           pg_temp.id('c', n), '2026-01-01'::date + n % 300, 'Misread', 'INR', 100, 0, 100,
            'Then Known As ' || n, '', '', 1, 'bench'
     {billed}"""
 _STEPS: Final = (_MESSAGES, _EXCEPTIONS, _VISITS, _MONEY_BACK, _RUNS, _CREDIT_NOTES)

@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
+from bench.large.pages import id_of, read_id
 from bench.large_utility import BILLED_ON
 from services.database.service import DatabaseService
 from services.quantities.period import start_of_day
@@ -14,24 +15,24 @@ from services.records.reports.journal import Posting
 _ON: Final = date.fromisoformat(BILLED_ON)
 _MONTH: Final = {"start": date(2026, 10, 1), "until": date(2026, 11, 1)}
 _YEAR: Final = {"start": date(2025, 11, 1), "until": date(2026, 11, 1)}
-# In the midst of the month, and of the customers' ids.
+# In the midst of the month.
 _AFTER: Final = Posting(date(2026, 10, 15), 0)
-_HALF_WAY: Final = ("80000000-0000-0000-0000-000000000000", "INR")
 _ZONE: Final = ZoneInfo("Asia/Kolkata")
 ROWS: Final = 50
 Question = tuple[str, Callable[[], Any]]
 
 
-def report_questions(database: DatabaseService) -> Iterator[Question]:
+def report_questions(database: DatabaseService, *, customers: int) -> Iterator[Question]:
     """Each with its report; those of sums are added up before, as the background does."""
+    half_way = (id_of("c", customers // 2), "INR")
     walks: tuple[tuple[str, Callable[..., Any], dict[str, Any], Any], ...] = (
         ("register", database.report_register, _MONTH, _AFTER),
         ("write-offs", database.report_credits, _MONTH, _AFTER),
         ("journal", database.journal_page, _MONTH, _AFTER),
         ("ledger", database.entries_of_span, _MONTH, _AFTER),
-        ("reads", database.report_reads, _MONTH, ("2026-10-15", _HALF_WAY[0])),
-        ("unbilled", database.report_unbilled, _YEAR, _HALF_WAY[:1]),
-        ("deposits", database.report_deposits, {"until": _ON}, _HALF_WAY),
+        ("reads", database.report_reads, _MONTH, ("2026-10-15", read_id(1, customers // 2))),
+        ("unbilled", database.report_unbilled, _YEAR, (id_of("p", customers // 2),)),
+        ("deposits", database.report_deposits, {"until": _ON}, half_way),
     )
     for name, ask, asked, after in walks:
         yield f"report: {name}", partial(ask, **asked, after=None, limit=ROWS)
@@ -44,7 +45,7 @@ def report_questions(database: DatabaseService) -> Iterator[Question]:
                 database.report_aged_debt,
                 until=until,
                 until_at=start_of_day(until, _ZONE),
-                after=_HALF_WAY,
+                after=half_way,
                 limit=ROWS,
             ),
         )

@@ -95,10 +95,10 @@ def _asked_to_go_on(found: BillRunPreview) -> bool:
     part = _("about {percent}%", percent=percent) if found.share >= 0.01 else _("less than 1%")
     st.warning(
         ngettext(
-            "These are {count} agreement, {part} of all: the time was up. They are taken in the "
-            "order of their ids, which are random, so they stand for the others.",
-            "These are {count} agreements, {part} of all: the time was up. They are taken in the "
-            "order of their ids, which are random, so they stand for the others.",
+            "This is {count} agreement, {part} of all: the time was up. It was taken from all over "
+            "the utility.",
+            "These are {count} agreements, {part} of all: the time was up. They were taken from "
+            "all over the utility, so they stand for the others.",
             found.looked_at,
             part=part,
         )

@@ -8,16 +8,11 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from services.importing.report import ImportProblem
-from services.importing.rows import derived_id, quality_code, reading_source
+from services.importing.rows import quality_code, reading_source
 from services.importing.table import Cells
 from services.languages.sentence import sentence, sentence_of
 from services.metering.outcomes import Validation
-from services.readings.meter_history import (
-    UNUSABLE_READ,
-    FileRead,
-    MeterHistory,
-    values_shown,
-)
+from services.readings.meter_history import UNUSABLE_READ, FileRead, MeterHistory
 from services.readings.submission import InvalidReading, parse_submission
 from services.records.readings import ReadingSource, ReadPoint
 
@@ -122,7 +117,6 @@ def judge(history: MeterHistory, read: FileRead, *, source: ReadingSource, into:
 def _row(
     history: MeterHistory, read: FileRead, validation: Validation, source: ReadingSource
 ) -> dict[str, Any]:
-    instant = read.read_at.isoformat()
     said: dict[str, Any] = {}
     source = read.source or source
     if read.quality is not None:
@@ -130,9 +124,8 @@ def _row(
         # An estimate of another system's is one here too: the next actual read settles it.
         source = "estimated" if read.quality.is_estimated else source
     return {
-        "id": derived_id("reading", history.serial, instant, *map(str, values_shown(read.point))),
         "meter_id": history.meter_id,
-        "read_at": instant,
+        "read_at": read.read_at.isoformat(),
         "read_on": read.point.read_on.isoformat(),
         "register_wh": read.point.register_wh,
         "registers": dict(read.point.registers),

@@ -77,7 +77,6 @@ def customer_row(cells: Cells) -> dict[str, Any]:
     account_no = cells.identifier("account_no")
     row = {
         "row": cells.row,
-        "id": derived_id("customer", account_no),
         "account_no": account_no,
         "name": cells.text("name", required=True),
         "email": cells.parsed("email", _email),
@@ -143,8 +142,6 @@ def meter_row(cells: Cells, *, zone: ZoneInfo, now: datetime) -> dict[str, Any]:
     opened_on = cells.parsed("opened_on", lambda text: _opened_on(text, local_date(now, zone)))
     row = {
         "row": cells.row,
-        "id": derived_id("meter", serial),
-        "opening_reading_id": derived_id("opening", serial),
         "serial": serial,
         "account_no": cells.identifier("account_no", required=supplied),
         "tariff_code": cells.identifier("tariff_code", most=64, required=supplied),

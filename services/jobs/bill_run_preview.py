@@ -6,14 +6,14 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from heapq import nlargest
+from random import Random
 from typing import Final
-from uuid import UUID
 
 from services.billing.against_last import AgainstLast, Differs
 from services.container import Services
 from services.identity.auth import Principal, require
 from services.identity.permissions import Permission
-from services.jobs.cycle_bills import CycleBills
+from services.jobs.cycle_bills import CycleBills, Span
 from services.jobs.jobs import job_of
 from services.jobs.missing_reads import EstimateRule
 from services.jobs.timetable import Timetable
@@ -120,8 +120,9 @@ class Sums:
 
 @dataclass(slots=True)
 class BillRunPreview:
-    """What was worked out so far, up to and with the agreement `after`; all of them if `whole`.
+    """What was worked out so far, for about `passed` agreements of `of`; for all if `whole`.
 
+    `parts` are left.
     `too_early` have been read, but too shortly after their last bill; the missing reads of those
     `estimated` will be, if none comes; of those `disconnected` no
     reading is expected. Of those without a bill and
@@ -130,8 +131,10 @@ class BillRunPreview:
     """
 
     looked_at: int = 0
+    passed: int = 0
+    of: int = 0
     whole: bool = False
-    after: str | None = None
+    parts: list[Span] = field(default_factory=list)
     sums: dict[str, Sums] = field(default_factory=dict)
     too_early: int = 0
     estimated: int = 0
@@ -150,10 +153,10 @@ class BillRunPreview:
 
     @property
     def share(self) -> float:
-        """From 0 to 1, how much was looked at: ids are random, so by the last one."""
+        """From 0 to 1, how much was looked at."""
         if self.whole:
             return 1.0
-        return UUID(self.after).int / (1 << 128) if self.after else 0.0
+        return min(self.passed / self.of, 1.0) if self.of else 0.0
 
     def add(
         self,
@@ -244,18 +247,21 @@ def preview_bill_run(
     )
     # What is still missing then is estimated once the days to wait are over.
     waited = run.on + timedelta(days=services.settings.estimate_after_days)
-    found = found or BillRunPreview()
+    found = found or _begun(cycle, run)
     stop_at = time.monotonic() + seconds
     while not found.whole:
-        of_page = cycle.candidates(found.after, limit=_PAGE)
+        span = found.parts[0]
+        # One more than it had: mostly it ends with this page.
+        of_page = cycle.candidates(span.after, limit=_PAGE + 1, until=span.until)
         page = of_page.agreements
         missing, _ = cycle.estimated(page, today=waited)
         bills, aside = cycle.drawn_up(page, missing.refused)
         billed = list({bill.agreement_id for bill in bills})
         last = services.database.last_bills(agreements=billed) if billed else {}
         found.add(page, bills, aside, estimated=missing.made, last=last)
-        found.after = of_page.next
-        found.whole = found.after is None
+        found.passed += _PAGE
+        found.parts[:1] = [Span(of_page.next, span.until)] if of_page.next else []
+        found.whole = not found.parts
         yield found
         if time.monotonic() >= stop_at:
             break
@@ -268,6 +274,13 @@ def preview_bill_run(
         whole=found.whole,
         totals=[sums.to_json(currency) for currency, sums in sorted(found.sums.items())],
     )
+
+
+def _begun(cycle: CycleBills, run: PlannedRun) -> BillRunPreview:
+    """One whose parts lie in no order, so that the first of them stand for the others."""
+    parts = cycle.parts(_PAGE)
+    Random(run.on.isoformat()).shuffle(parts)  # noqa: S311  no secret
+    return BillRunPreview(of=run.agreements, parts=parts)
 
 
 def _previewed(bill: NewBill, serial: str, last: LastBill | None) -> PreviewedBill:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cached_property
-from itertools import chain
+from itertools import chain, pairwise
 from typing import Protocol, TypeVar
 
 from services.billing.draw_up import draw_up_bills
@@ -55,6 +55,14 @@ def _at_once(call: Callable[[], Answer]) -> Answer:
     return call()
 
 
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Agreements by their ids: those after one, up to and with another; None is without bound."""
+
+    after: str | None = None
+    until: str | None = None
+
+
 @dataclass(frozen=True)
 class CycleBills:
     """What agreements owe for the cycle that last ended on or before the local date `on`.
@@ -78,6 +86,13 @@ class CycleBills:
         for version in self.ask(self.database.tariff_versions):
             by_tariff[version.tariff_id].append(version)
         return by_tariff
+
+    def parts(self, size: int) -> list[Span]:
+        """The agreements in parts of so many; the last one has fewer."""
+        ends = self.ask(
+            lambda: self.database.agreement_parts(every=size, billing_day=self.billing_day)
+        )
+        return [Span(*bounds) for bounds in pairwise([None, *ends, None])]
 
     def candidates(
         self,

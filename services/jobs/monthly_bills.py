@@ -4,14 +4,13 @@ import logging
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from itertools import groupby, pairwise
-from uuid import UUID
+from itertools import groupby
 
 from services.container import Services
 from services.database.errors import ChainMoved, RunTakenOver
 from services.database.transport import DatabaseError, DatabaseRefused, TemporaryDatabaseError
 from services.jobs import unbilled
-from services.jobs.cycle_bills import UNEXPECTED, CycleBills
+from services.jobs.cycle_bills import UNEXPECTED, CycleBills, Span
 from services.jobs.missing_reads import EstimateRule, asked_for, rows_of, stored_ids
 from services.jobs.runs import JobContext, JobFailed, StopRequested
 from services.languages.sentence import sentence
@@ -53,9 +52,10 @@ def run(context: JobContext) -> str:
         lambda: context.services.database.note_job_progress(run=context.ref, expected=agreements)
     )
     if workers.several and agreements >= ENOUGH_TO_SPREAD:
-        moved = _spread(context, workers, days=tuple(days), agreements=agreements)
+        size = min(A_PART, -(-agreements // (2 * workers.count)))
+        moved = _spread(context, workers, days=tuple(days), spans=billing.cycle.parts(size))
     else:
-        moved = billing.go_through(Span(None, None))
+        moved = billing.go_through(Span())
     for _ in range(MOST_PASSES - 1):
         moved = billing.go_through_again(moved)
     # Reads that came while the run passed their meters.
@@ -72,20 +72,6 @@ def run(context: JobContext) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
-    """Agreements by their ids: those after one, up to and with another; None is without bound."""
-
-    after: str | None
-    until: str | None
-
-    @classmethod
-    def even(cls, number: int) -> "list[Span]":
-        """So many spans that have about as many agreements each, since ids are hashes."""
-        ends = [str(UUID(int=(1 << 128) * i // number)) for i in range(1, number)]
-        return [cls(a, b) for a, b in pairwise([None, *ends, None])]
-
-
-@dataclass(frozen=True, slots=True)
 class _Part:
     """A part of a run that a worker does. `now` is when the run began, in UTC."""
 
@@ -97,17 +83,13 @@ class _Part:
 
 
 def _spread(
-    context: JobContext, workers: Workers, *, days: tuple[int, ...], agreements: int
+    context: JobContext, workers: Workers, *, days: tuple[int, ...], spans: Sequence[Span]
 ) -> list[str]:
     """Bill with several processes; the agreements whose chain moved meanwhile.
 
     A part that is done again, because its worker was lost, finds its bills made.
     """
-    number = max(2 * workers.count, -(-agreements // A_PART))
-    parts = [
-        _Part(context.run, days, context.now, context.lease_seconds, span)
-        for span in Span.even(number)
-    ]
+    parts = [_Part(context.run, days, context.now, context.lease_seconds, span) for span in spans]
     moved: list[str] = []
     try:
         for of_part in workers.results(bill_part, parts, stop=context.stop, pulse=context.keep):

@@ -244,7 +244,7 @@ def _new_customer(change: MoveIn, address: str, planning: Planning) -> dict[str,
                 customer=account.name,
             )
         )
-    return row
+    return row | {"id": planning.new_id("customer")}
 
 
 def _check_vacant(agreements: tuple[ServiceAgreement, ...], change: MoveIn) -> None:

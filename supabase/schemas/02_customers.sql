@@ -254,7 +254,7 @@ begin
     where x.currency is not null and c.currency is not null and c.currency <> x.currency;
     if v_errors is null and not coalesce((p ->> 'dry_run')::boolean, false) then
         insert into public.customers (id, account_no, name, email, phone, address, language, currency, tax_number)
-        select id, account_no, name, coalesce(email, ''), coalesce(phone, ''), coalesce(address, ''),
+        select coalesce(id, private.ordered_id()), account_no, name, coalesce(email, ''), coalesce(phone, ''), coalesce(address, ''),
                coalesce(language, p ->> 'default_language', 'en'), currency, coalesce(tax_number, '')
         from jsonb_to_recordset(p -> 'rows') as x(
             id uuid, account_no text, name text, email text, phone text, address text, language text, currency text, tax_number text)
@@ -276,7 +276,7 @@ begin
     return private.import_answer(v_errors, v_added, v_changed, v_total - v_added - v_changed);
 end $$;
 
-COMMENT ON FUNCTION public.import_customers(p jsonb) IS 'Adds customers, or updates the contact details of known account numbers: {actor, dry_run, default_language?: of new ones without one, rows: [{row, id, account_no, name, email?, phone?, address?, language?, currency?, tax_number?}]}. What a row does not give stays; an empty text takes it away.';
+COMMENT ON FUNCTION public.import_customers(p jsonb) IS 'Adds customers, or updates the contact details of known account numbers: {actor, dry_run, default_language?: of new ones without one, rows: [{row, id?, account_no, name, email?, phone?, address?, language?, currency?, tax_number?}]}. What a row does not give stays; an empty text takes it away.';
 
 REVOKE ALL ON FUNCTION public.import_customers(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.import_customers(p jsonb) TO service_role;

@@ -410,50 +410,6 @@ COMMENT ON FUNCTION private.match_supplies(p_rows jsonb) IS 'The rows of a file,
 REVOKE ALL ON FUNCTION private.match_supplies(p_rows jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.match_supplies(p_rows jsonb) TO service_role;
 
-CREATE FUNCTION public.connect_supply(p jsonb) RETURNS jsonb
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-declare
-    v_id uuid := (p ->> 'id')::uuid;
-    v_point uuid := md5('service_point/' || (p #>> '{meter,id}'))::uuid;
-    v_answer jsonb;
-begin
-    perform private.set_actor(p);
-    if exists (select 1 from public.supply_changes where id = v_id) then
-        return (select to_jsonb(c) from public.supply_changes c where c.id = v_id);
-    end if;
-    if p ->> 'customer' is not null then
-        perform private.add_customer(p);
-    end if;
-    v_answer := public.import_meters(jsonb_build_object(
-        'actor', p -> 'actor', 'dry_run', false, 'rows', jsonb_build_array(p -> 'meter')));
-    if coalesce(v_answer -> 'errors', 'null') not in ('null', '[]') then
-        perform private.refuse('EB005', v_answer #>> '{errors,0,message}');
-    elsif (v_answer ->> 'added')::integer <> 1 then
-        perform private.refuse('EB005', 'There is a meter with this serial already.');
-    end if;
-    update public.service_points
-    set code = coalesce(nullif(p #>> '{point,code}', ''), code), address = coalesce(p #>> '{point,address}', address),
-        access_note = coalesce(p #>> '{point,access_note}', ''), route = coalesce(p #>> '{point,route}', '')
-    where id = v_point;
-    -- Without a day of its own it has that of its route.
-    if p ->> 'billing_day' is not null then
-        update public.service_agreements set billing_day = (p ->> 'billing_day')::smallint where service_point_id = v_point;
-    end if;
-    insert into public.supply_changes (id, kind, service_point_id, agreement_id, effective_on, reason, details, created_by)
-    select v_id, 'connect', v_point, a.id, a.starts_on, p ->> 'reason', coalesce(p -> 'details', '{}'), p ->> 'actor'
-    from public.service_agreements a where a.service_point_id = v_point;
-    return (select to_jsonb(c) from public.supply_changes c where c.id = v_id);
-exception when unique_violation then
-    raise exception using errcode = 'EB005', message = 'There is a service point with this code already.';
-end $$;
-
-COMMENT ON FUNCTION public.connect_supply(p jsonb) IS 'Connects a customer at a new place, in one transaction: {actor, id, reason, details?, customer?: as import_customers takes it, for a new one, meter: as import_meters takes it, point: {code?, address?, access_note?, route?}, billing_day?} -> the change. A repeat is answered with the first result.';
-
-REVOKE ALL ON FUNCTION public.connect_supply(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.connect_supply(p jsonb) TO service_role;
-
 CREATE FUNCTION public.supply_context(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql STABLE
     SET search_path TO ''
@@ -499,6 +455,53 @@ COMMENT ON FUNCTION public.supply_context(p jsonb) IS 'A place with everything: 
 
 REVOKE ALL ON FUNCTION public.supply_context(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.supply_context(p jsonb) TO service_role;
+
+CREATE FUNCTION public.connect_supply(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_id uuid := (p ->> 'id')::uuid;
+    v_point uuid;
+    v_answer jsonb;
+begin
+    perform private.set_actor(p);
+    if exists (select 1 from public.supply_changes where id = v_id) then
+        return (select to_jsonb(c) from public.supply_changes c where c.id = v_id);
+    end if;
+    if p ->> 'customer' is not null then
+        perform private.add_customer(p);
+    end if;
+    v_answer := public.import_meters(jsonb_build_object(
+        'actor', p -> 'actor', 'dry_run', false, 'rows', jsonb_build_array(p -> 'meter')));
+    if coalesce(v_answer -> 'errors', 'null') not in ('null', '[]') then
+        perform private.refuse('EB005', v_answer #>> '{errors,0,message}');
+    elsif (v_answer ->> 'added')::integer <> 1 then
+        perform private.refuse('EB005', 'There is a meter with this serial already.');
+    end if;
+    select i.service_point_id into strict v_point
+    from public.meters m join public.meter_installations i on i.meter_id = m.id
+    where m.serial = p #>> '{meter,serial}';
+    update public.service_points
+    set code = coalesce(nullif(p #>> '{point,code}', ''), code), address = coalesce(p #>> '{point,address}', address),
+        access_note = coalesce(p #>> '{point,access_note}', ''), route = coalesce(p #>> '{point,route}', '')
+    where id = v_point;
+    -- Without a day of its own it has that of its route.
+    if p ->> 'billing_day' is not null then
+        update public.service_agreements set billing_day = (p ->> 'billing_day')::smallint where service_point_id = v_point;
+    end if;
+    insert into public.supply_changes (id, kind, service_point_id, agreement_id, effective_on, reason, details, created_by)
+    select v_id, 'connect', v_point, a.id, a.starts_on, p ->> 'reason', coalesce(p -> 'details', '{}'), p ->> 'actor'
+    from public.service_agreements a where a.service_point_id = v_point;
+    return (select to_jsonb(c) from public.supply_changes c where c.id = v_id);
+exception when unique_violation then
+    raise exception using errcode = 'EB005', message = 'There is a service point with this code already.';
+end $$;
+
+COMMENT ON FUNCTION public.connect_supply(p jsonb) IS 'Connects a customer at a new place, in one transaction: {actor, id, reason, details?, customer?: as import_customers takes it, for a new one, meter: as import_meters takes it, point: {code?, address?, access_note?, route?}, billing_day?} -> the change. A repeat is answered with the first result.';
+
+REVOKE ALL ON FUNCTION public.connect_supply(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.connect_supply(p jsonb) TO service_role;
 
 CREATE FUNCTION private.supply_taken_back(p_kind text, p_agreement_id uuid) RETURNS uuid
     LANGUAGE sql STABLE

@@ -148,26 +148,28 @@ begin
         select count(*) into v_changed from (select id from of_meters union select id from of_points) z;
         with added as (
             insert into public.meters (id, serial, kind, dials, registers)
-            select x.id, x.serial, x.kind, x.dials, coalesce(x.registers, '[]')
+            select coalesce(x.id, private.ordered_id()), x.serial, x.kind, x.dials, coalesce(x.registers, '[]')
             from jsonb_to_recordset(p -> 'rows') as x(id uuid, serial text, kind text, dials smallint, registers jsonb)
             on conflict do nothing
-            returning id
+            returning id, serial
         ), placed as materialized (
-            select x.*, c.id as customer_id, c.address, t.id as tariff_id, g.id as transformer_id,
-                   s.id as place_id, coalesce(s.id, md5('service_point/' || x.id)::uuid) as point_id, md5('agreement/' || x.id)::uuid as agreement_id
+            select x.*, added.id, private.ordered_id() as opening_reading_id, private.ordered_id() as agreement_id,
+                   coalesce(s.id, private.ordered_id()) as point_id, c.id as customer_id, c.address, t.id as tariff_id, g.id as transformer_id,
+                   s.id as place_id
             from added
             join jsonb_to_recordset(p -> 'rows') as x(
-                id uuid, opening_reading_id uuid, serial text, account_no text, tariff_code text, multiplier_milli integer,
+                "row" integer, serial text, account_no text, tariff_code text, multiplier_milli integer,
                 opened_on date, opened_at timestamptz, opening_wh bigint, opening_registers jsonb, transformer_code text,
-                connected_w integer, connected_va integer, service_point text, opening_source text, opening_quality smallint) on x.id = added.id
+                connected_w integer, connected_va integer, service_point text, opening_source text, opening_quality smallint) on x.serial = added.serial
             left join public.service_points s on s.code = x.service_point
             left join public.customers c on c.account_no = x.account_no
             left join public.tariffs t on t.code = x.tariff_code
             left join public.transformers g on g.code = x.transformer_code
+            order by x."row"
         ), of_points as (
             -- Known by the serial of the meter that it came with, unless a place has that code.
             insert into public.service_points (id, code, address, transformer_id, connected_w, connected_va)
-            select x.point_id, x.serial || case when s.id is null then '' else '/' || left(x.id::text, 8) end, coalesce(x.address, ''),
+            select x.point_id, x.serial || case when s.id is null then '' else '/' || right(x.id::text, 8) end, coalesce(x.address, ''),
                    x.transformer_id, x.connected_w, x.connected_va
             from placed x left join public.service_points s on s.code = x.serial
             where x.place_id is null
@@ -187,7 +189,7 @@ begin
         ), of_installations as (
             insert into public.meter_installations (id, service_point_id, meter_id, installed_at, installed_on,
                                                     multiplier_milli, opening_reading_id)
-            select md5('installation/' || x.id)::uuid, x.point_id, x.id, x.opened_at, x.opened_on, x.multiplier_milli,
+            select private.ordered_id(), x.point_id, x.id, x.opened_at, x.opened_on, x.multiplier_milli,
                    x.opening_reading_id
             from placed x
         ), of_agreements as (
@@ -196,7 +198,7 @@ begin
             where x.customer_id is not null
         ), of_tariffs as (
             insert into public.agreement_tariffs (id, agreement_id, starts_on, tariff_id)
-            select md5('agreement_tariff/' || x.id)::uuid, x.agreement_id, x.opened_on, x.tariff_id from placed x
+            select private.ordered_id(), x.agreement_id, x.opened_on, x.tariff_id from placed x
             where x.customer_id is not null
         )
         select count(*) into v_added from added;
@@ -204,7 +206,7 @@ begin
     return private.import_answer(v_errors, v_added, v_changed, jsonb_array_length(p -> 'rows') - v_added - v_changed);
 end $$;
 
-COMMENT ON FUNCTION public.import_meters(p jsonb) IS 'Connects meters, each at a known service point or one of its own and with the agreement of its customer, if it names one, with their opening read, or sets transformer, registers and connected load of known ones: {actor, dry_run, rows: [{row, id, opening_reading_id, serial, account_no, tariff_code, kind, dials, multiplier_milli, opening_wh, opened_on, opened_at, service_point?, transformer_code?, registers?, opening_registers?, unopened?, periods?, connected_w?, connected_va?, opening_source?, opening_quality?: a code of ESPI}]}.';
+COMMENT ON FUNCTION public.import_meters(p jsonb) IS 'Connects meters, each at a known service point or one of its own and with the agreement of its customer, if it names one, with their opening read, or sets transformer, registers and connected load of known ones: {actor, dry_run, rows: [{row, id?, serial, account_no, tariff_code, kind, dials, multiplier_milli, opening_wh, opened_on, opened_at, service_point?, transformer_code?, registers?, opening_registers?, unopened?, periods?, connected_w?, connected_va?, opening_source?, opening_quality?: a code of ESPI}]}.';
 
 REVOKE ALL ON FUNCTION public.import_meters(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.import_meters(p jsonb) TO service_role;

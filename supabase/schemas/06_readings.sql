@@ -690,41 +690,6 @@ end $$;
 REVOKE ALL ON FUNCTION private.guard_reading() FROM PUBLIC;
 GRANT ALL ON FUNCTION private.guard_reading() TO service_role;
 
-CREATE FUNCTION public.import_readings(p jsonb) RETURNS jsonb
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-declare
-    v_added integer;
-begin
-    perform private.set_actor(p);
-    perform private.lock_points_of(array(select (x ->> 'meter_id')::uuid from jsonb_array_elements(p -> 'rows') x));
-    -- Stored in order of time: lists of readings are ordered by created_at.
-    insert into public.readings (id, meter_id, read_at, read_on, register_wh, source, status, submitted_by,
-                                 validation, created_at, registers)
-    select x.id, x.meter_id, x.read_at, x.read_on, x.register_wh, coalesce(x.source, 'imported'), x.status,
-           p ->> 'actor', coalesce(x.validation, '{}'), clock_timestamp(), coalesce(x.registers, '{}')
-    from jsonb_to_recordset(p -> 'rows') as x(
-        id uuid, meter_id uuid, read_at timestamptz, read_on date, register_wh bigint, source text,
-        status text, validation jsonb, registers jsonb)
-    where not exists (
-        select 1 from public.readings r
-        where r.meter_id = x.meter_id and r.read_on = x.read_on and r.register_wh = x.register_wh
-          and r.registers = coalesce(x.registers, '{}')
-          -- A read that a person rejected does not come back with the next import of its file.
-          and (r.status in ('accepted', 'needs_review') or r.id = x.id))
-    order by x.read_at;
-    get diagnostics v_added = row_count;
-    return private.import_answer(null, v_added, 0, jsonb_array_length(p -> 'rows') - v_added);
-exception when unique_violation then
-    raise exception using errcode = 'EB003', message = 'Another value was stored for one of these meters at the very same time.';
-end $$;
-
-COMMENT ON FUNCTION public.import_readings(p jsonb) IS 'Stores validated reads, unbilled; same meter, local date and values is left as it is: {actor, rows: [{id, meter_id, read_at, read_on, register_wh, registers?, status, validation, source?}]}.';
-
-REVOKE ALL ON FUNCTION public.import_readings(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.import_readings(p jsonb) TO service_role;
-
 CREATE FUNCTION private.reads_between(p_point_id uuid, p_opening_id uuid, p_until timestamp with time zone) RETURNS jsonb
     LANGUAGE sql STABLE
     SET search_path TO ''
@@ -1063,36 +1028,6 @@ COMMENT ON FUNCTION private.is_actual(p_source text) IS 'Whether the utility rea
 REVOKE ALL ON FUNCTION private.is_actual(p_source text) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.is_actual(p_source text) TO service_role;
 
-CREATE FUNCTION private.season_use(p_tariff_id uuid, p_on date) RETURNS jsonb
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    AS $$
-    -- Ids are hashes, so the first ones are a sample; each costs one step in an index.
-    select jsonb_build_object(
-        'meters', count(*), 'wh', coalesce(sum(b.wh), 0), 'days', coalesce(sum(b.days), 0),
-        'loaded_meters', count(*) filter (where s.connected_w > 0),
-        'loaded_wh', coalesce(sum(b.wh) filter (where s.connected_w > 0), 0),
-        'loaded_w_days', coalesce(sum(b.days * s.connected_w) filter (where s.connected_w > 0), 0))
-    from (select distinct t.agreement_id as id from public.agreement_tariffs t where t.tariff_id = p_tariff_id
-          order by 1 limit 300) m
-    join public.service_agreements a on a.id = m.id
-    join public.service_points s on s.id = a.service_point_id
-    cross join lateral (
-        select sum(x.consumption_wh)::bigint as wh, sum(x.period_end - x.period_start)::bigint as days
-        from public.bills x
-        join public.readings o on o.id = x.opening_reading_id
-        join public.readings c on c.id = x.closing_reading_id
-        where x.agreement_id = m.id and x.status <> 'void' and private.is_actual(o.source) and private.is_actual(c.source)
-          and (x.period_end between p_on - 45 and p_on + 45
-               or x.period_end between (p_on - interval '1 year')::date - 45 and (p_on - interval '1 year')::date + 45)) b
-    where b.days > 0
-$$;
-
-COMMENT ON FUNCTION private.season_use(p_tariff_id uuid, p_on date) IS 'What up to 300 agreements on a tariff used at a time of the year, by their bills that end within 45 days of a local date or of the one a year before, between actual reads: {meters, wh, days, and of those whose connected load is known loaded_meters, loaded_wh, loaded_w_days}.';
-
-REVOKE ALL ON FUNCTION private.season_use(p_tariff_id uuid, p_on date) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.season_use(p_tariff_id uuid, p_on date) TO service_role;
-
 CREATE FUNCTION public.estimate_facts(p jsonb) RETURNS jsonb
     LANGUAGE sql STABLE
     SET search_path TO ''
@@ -1157,6 +1092,37 @@ COMMENT ON FUNCTION public.estimate_facts(p jsonb) IS 'What estimating reads of 
 
 REVOKE ALL ON FUNCTION public.estimate_facts(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.estimate_facts(p jsonb) TO service_role;
+
+CREATE FUNCTION private.season_use(p_tariff_id uuid, p_on date) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    -- The first ones by their hash are a sample; each costs one step in an index.
+    select jsonb_build_object(
+        'meters', count(*), 'wh', coalesce(sum(b.wh), 0), 'days', coalesce(sum(b.days), 0),
+        'loaded_meters', count(*) filter (where s.connected_w > 0),
+        'loaded_wh', coalesce(sum(b.wh) filter (where s.connected_w > 0), 0),
+        'loaded_w_days', coalesce(sum(b.days * s.connected_w) filter (where s.connected_w > 0), 0))
+    from (select distinct s.agreement_id as id
+          from (select t.agreement_id from public.agreement_tariffs t where t.tariff_id = p_tariff_id
+                order by uuid_hash(t.agreement_id) limit 300) s) m
+    join public.service_agreements a on a.id = m.id
+    join public.service_points s on s.id = a.service_point_id
+    cross join lateral (
+        select sum(x.consumption_wh)::bigint as wh, sum(x.period_end - x.period_start)::bigint as days
+        from public.bills x
+        join public.readings o on o.id = x.opening_reading_id
+        join public.readings c on c.id = x.closing_reading_id
+        where x.agreement_id = m.id and x.status <> 'void' and private.is_actual(o.source) and private.is_actual(c.source)
+          and (x.period_end between p_on - 45 and p_on + 45
+               or x.period_end between (p_on - interval '1 year')::date - 45 and (p_on - interval '1 year')::date + 45)) b
+    where b.days > 0
+$$;
+
+COMMENT ON FUNCTION private.season_use(p_tariff_id uuid, p_on date) IS 'What up to 300 agreements on a tariff used at a time of the year, by their bills that end within 45 days of a local date or of the one a year before, between actual reads: {meters, wh, days, and of those whose connected load is known loaded_meters, loaded_wh, loaded_w_days}.';
+
+REVOKE ALL ON FUNCTION private.season_use(p_tariff_id uuid, p_on date) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.season_use(p_tariff_id uuid, p_on date) TO service_role;
 
 CREATE FUNCTION private.answer_reading_requests() RETURNS trigger
     LANGUAGE plpgsql
@@ -1750,6 +1716,41 @@ COMMENT ON FUNCTION private.interval_days(p_point uuid, p_from date, p_until dat
 
 REVOKE ALL ON FUNCTION private.interval_days(p_point uuid, p_from date, p_until date) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.interval_days(p_point uuid, p_from date, p_until date) TO service_role;
+
+CREATE FUNCTION public.import_readings(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_added integer;
+begin
+    perform private.set_actor(p);
+    perform private.lock_points_of(array(select (x ->> 'meter_id')::uuid from jsonb_array_elements(p -> 'rows') x));
+    -- Stored in order of time: lists of readings are ordered by created_at.
+    insert into public.readings (id, meter_id, read_at, read_on, register_wh, source, status, submitted_by,
+                                 validation, created_at, registers)
+    select coalesce(x.id, private.ordered_id()), x.meter_id, x.read_at, x.read_on, x.register_wh, coalesce(x.source, 'imported'), x.status,
+           p ->> 'actor', coalesce(x.validation, '{}'), clock_timestamp(), coalesce(x.registers, '{}')
+    from jsonb_to_recordset(p -> 'rows') as x(
+        id uuid, meter_id uuid, read_at timestamptz, read_on date, register_wh bigint, source text,
+        status text, validation jsonb, registers jsonb)
+    where not exists (
+        select 1 from public.readings r
+        where r.meter_id = x.meter_id and r.read_on = x.read_on and r.register_wh = x.register_wh
+          and r.registers = coalesce(x.registers, '{}')
+          -- A read that a person rejected does not come back with the next import of its file.
+          and (r.status in ('accepted', 'needs_review') or r.read_at = x.read_at))
+    order by x.read_at;
+    get diagnostics v_added = row_count;
+    return private.import_answer(null, v_added, 0, jsonb_array_length(p -> 'rows') - v_added);
+exception when unique_violation then
+    raise exception using errcode = 'EB003', message = 'Another value was stored for one of these meters at the very same time.';
+end $$;
+
+COMMENT ON FUNCTION public.import_readings(p jsonb) IS 'Stores validated reads, unbilled; same meter, local date and values is left as it is: {actor, rows: [{id?, meter_id, read_at, read_on, register_wh, registers?, status, validation, source?}]}.';
+
+REVOKE ALL ON FUNCTION public.import_readings(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.import_readings(p jsonb) TO service_role;
 
 CREATE TRIGGER latest_reads_by_kind AFTER UPDATE ON public.meters REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.note_kinds_of_meters();
 

@@ -158,11 +158,13 @@ ALTER TABLE ONLY public.agreement_tariffs
 
 CREATE INDEX agreement_tariffs_begun ON public.agreement_tariffs USING btree (starts_on);
 
-CREATE INDEX agreement_tariffs_tariff ON public.agreement_tariffs USING btree (tariff_id);
+CREATE INDEX agreement_tariffs_tariff ON public.agreement_tariffs USING btree (tariff_id, uuid_hash(agreement_id));
 
 ALTER TABLE public.agreement_tariffs ENABLE ROW LEVEL SECURITY;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.agreement_tariffs TO service_role;
+
+COMMENT ON INDEX public.agreement_tariffs_tariff IS 'Those on a tariff; the first ones by the hash are a sample of them.';
 
 CREATE TABLE public.billing_cycles (
     billing_day smallint NOT NULL,
@@ -937,6 +939,27 @@ COMMENT ON FUNCTION public.change_service_point(p jsonb) IS 'Changes the details
 REVOKE ALL ON FUNCTION public.change_service_point(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.change_service_point(p jsonb) TO service_role;
 
+CREATE FUNCTION private.read_at_place(p_point_id uuid, p_on date) RETURNS uuid
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select r.id
+    from public.meter_installations i
+    join public.readings r on r.meter_id = i.meter_id and r.read_on = p_on and r.status = 'accepted'
+        and r.read_at >= i.installed_at and (i.removed_at is null or r.read_at <= i.removed_at)
+    where i.service_point_id = p_point_id and i.installed_on <= p_on
+    -- Where agreements meet on a day, one read closes the first and opens the next.
+    order by exists (select 1 from public.service_agreements a
+                     where a.service_point_id = p_point_id and r.id in (a.opening_reading_id, a.closing_reading_id)) desc,
+             r.read_at, r.id
+    limit 1
+$$;
+
+COMMENT ON FUNCTION private.read_at_place(p_point_id uuid, p_on date) IS 'The accepted read at which an agreement may begin or end at a place on a local date, or null.';
+
+REVOKE ALL ON FUNCTION private.read_at_place(p_point_id uuid, p_on date) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.read_at_place(p_point_id uuid, p_on date) TO service_role;
+
 CREATE FUNCTION public.import_service_points(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -964,9 +987,9 @@ begin
         cross join lateral (select max(y.moved_on) as last from public.transformer_moves y where y.service_point_id = s.id) m
         where x.moved_on is not null and (m.last > x.moved_on or (m.last < x.moved_on and s.transformer_id is not distinct from t.id))) z;
     if v_errors is null and not coalesce((p ->> 'dry_run')::boolean, false) then
-        insert into public.service_points (id, code) select x.id, x.code
-        from jsonb_to_recordset(p -> 'rows') as x(id uuid, code text)
-        -- A place that came with its meter has another id, and its serial for a code.
+        insert into public.service_points (id, code) select private.ordered_id(), x.code
+        from jsonb_to_recordset(p -> 'rows') as x(code text)
+        -- A place that came with its meter has its serial for a code.
         where not exists (select 1 from public.service_points s where s.code = x.code)
         on conflict do nothing;
         get diagnostics v_added = row_count;
@@ -1009,145 +1032,10 @@ begin
     return private.import_answer(v_errors, v_added, v_changed, jsonb_array_length(p -> 'rows') - v_added - v_changed);
 end $$;
 
-COMMENT ON FUNCTION public.import_service_points(p jsonb) IS 'Adds places of supply, or changes what is known of those with these codes: {actor, dry_run, rows: [{row, id, code, address?, transformer_code?, moved_on?: from when on it hangs on that transformer, route?, sequence?, phases?, connected_w?, connected_va?, access_note?}]}. What a row does not give stays; an empty text or null takes it away. Without moved_on the transformer is corrected for as long as it was said to hang on it.';
+COMMENT ON FUNCTION public.import_service_points(p jsonb) IS 'Adds places of supply, or changes what is known of those with these codes: {actor, dry_run, rows: [{row, code, address?, transformer_code?, moved_on?: from when on it hangs on that transformer, route?, sequence?, phases?, connected_w?, connected_va?, access_note?}]}. What a row does not give stays; an empty text or null takes it away. Without moved_on the transformer is corrected for as long as it was said to hang on it.';
 
 REVOKE ALL ON FUNCTION public.import_service_points(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.import_service_points(p jsonb) TO service_role;
-
-CREATE FUNCTION private.read_at_place(p_point_id uuid, p_on date) RETURNS uuid
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    AS $$
-    select r.id
-    from public.meter_installations i
-    join public.readings r on r.meter_id = i.meter_id and r.read_on = p_on and r.status = 'accepted'
-        and r.read_at >= i.installed_at and (i.removed_at is null or r.read_at <= i.removed_at)
-    where i.service_point_id = p_point_id and i.installed_on <= p_on
-    -- Where agreements meet on a day, one read closes the first and opens the next.
-    order by exists (select 1 from public.service_agreements a
-                     where a.service_point_id = p_point_id and r.id in (a.opening_reading_id, a.closing_reading_id)) desc,
-             r.read_at, r.id
-    limit 1
-$$;
-
-COMMENT ON FUNCTION private.read_at_place(p_point_id uuid, p_on date) IS 'The accepted read at which an agreement may begin or end at a place on a local date, or null.';
-
-REVOKE ALL ON FUNCTION private.read_at_place(p_point_id uuid, p_on date) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.read_at_place(p_point_id uuid, p_on date) TO service_role;
-
-CREATE FUNCTION public.import_agreements(p jsonb) RETURNS jsonb
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    SET plan_cache_mode TO 'force_custom_plan'
-    SET enable_seqscan TO 'off'
-    AS $$
-declare
-    v_errors jsonb;
-    v_matched jsonb;
-    v_added integer := 0;
-    v_changed integer := 0;
-    v_done integer[] := '{}';
-    v_some integer[];
-begin
-    perform private.set_actor(p);
-    perform private.lock_points(array(
-        select s.id from public.service_points s
-        where s.code in (select x ->> 'service_point' from jsonb_array_elements(p -> 'rows') x)));
-    perform private.lock_customers(array(
-        select c.id from public.customers c
-        where c.account_no in (select x ->> 'account_no' from jsonb_array_elements(p -> 'rows') x)));
-    v_errors := coalesce(private.agreement_problems(p -> 'rows'), private.opening_bank_problems(p -> 'rows'));
-    if v_errors is null and not coalesce((p ->> 'dry_run')::boolean, false) then
-        select jsonb_agg(to_jsonb(m)) into v_matched from private.match_agreements(p -> 'rows') m;
-        update public.customers c set currency = m.tariff_currency
-        from jsonb_to_recordset(v_matched) as m(customer_id uuid, tariff_currency text)
-        where c.id = m.customer_id and c.currency is null;
-        with ended as (
-            update public.service_agreements a
-            set ends_on = coalesce(a.ends_on, m.ends_on), billing_day = coalesce(m.billing_day, a.billing_day),
-                closing_reading_id = coalesce(a.closing_reading_id, case when m.ends_on is not null then m.closing_reading_id end)
-            from jsonb_to_recordset(v_matched) as m(
-                "row" integer, known_id uuid, starts_on date, tariff_from date, ends_on date, closing_reading_id uuid, billing_day smallint)
-            where a.id = m.known_id and m.tariff_from = m.starts_on
-              and (m.ends_on is not null and a.ends_on is null or m.billing_day <> a.billing_day)
-            returning m."row"
-        )
-        select coalesce(array_agg("row"), '{}') into v_done from ended;
-        with added as (
-            insert into public.service_agreements (
-                id, service_point_id, customer_id, starts_on, ends_on, opening_reading_id, closing_reading_id, billing_day)
-            select m.id, m.point_id, m.customer_id, m.starts_on, m.ends_on, m.opening_reading_id, m.closing_reading_id,
-                   coalesce(m.billing_day, 1)
-            from jsonb_to_recordset(v_matched) as m(
-                id uuid, known_id uuid, point_id uuid, customer_id uuid, starts_on date, tariff_from date, ends_on date,
-                opening_reading_id uuid, closing_reading_id uuid, billing_day smallint)
-            where m.known_id is null and m.tariff_from = m.starts_on
-            order by m.starts_on
-            returning 1
-        )
-        select count(*) into v_added from added;
-        with wanted as (
-            select m."row", m.id, m.tariff_from, m.tariff_id, m.known_id is null and m.tariff_from = m.starts_on as is_new
-            from jsonb_to_recordset(v_matched) as m("row" integer, id uuid, known_id uuid, starts_on date, tariff_from date, tariff_id uuid)
-            where m.known_id is null or (
-                select x.tariff_id from private.tariff_spans x
-                where x.agreement_id = m.id and x.starts_on <= m.tariff_from and m.tariff_from < x.ends_on) <> m.tariff_id
-        ), put as (
-            insert into public.agreement_tariffs (id, agreement_id, starts_on, tariff_id)
-            select md5('agreement_tariff/' || w.id || '/' || w.tariff_from)::uuid, w.id, w.tariff_from, w.tariff_id from wanted w
-            on conflict (agreement_id, starts_on) do update set tariff_id = excluded.tariff_id
-            returning agreement_id, starts_on
-        )
-        select coalesce(array_agg(w."row"), '{}') into v_some
-        from wanted w join put u on (u.agreement_id, u.starts_on) = (w.id, w.tariff_from) where not w.is_new;
-        v_done := v_done || v_some;
-        select coalesce(array_agg(m."row"), '{}') into v_some
-        from jsonb_to_recordset(v_matched) as m("row" integer, id uuid, deposit_minor bigint)
-        where m.deposit_minor > 0
-          and not exists (select 1 from public.ledger_entries e where e.id = md5('agreement_deposit/' || m.id)::uuid);
-        perform private.post_entries((
-            select jsonb_agg(jsonb_build_object(
-                'id', md5('agreement_deposit/' || m.id)::uuid, 'customer_id', m.customer_id, 'book', 'deposit',
-                'currency', m.tariff_currency, 'kind', 'opening_balance', 'amount_minor', -m.deposit_minor,
-                'on_date', m.starts_on, 'note', format('Deposit for %s, brought in', m.service_point)) order by m."row")
-            from jsonb_to_recordset(v_matched) as m(
-                "row" integer, id uuid, customer_id uuid, tariff_currency text, deposit_minor bigint, starts_on date, service_point text)
-            where m."row" = any (v_some))) where v_some <> '{}';
-        v_some := v_some || private.bring_in_banks(p -> 'rows', v_matched);
-        -- The deposit and the bank of a new agreement come with it.
-        select count(distinct n) into v_changed from unnest(v_done || array(
-            select m."row" from jsonb_to_recordset(v_matched) as m("row" integer, known_id uuid)
-            where m."row" = any (v_some) and m.known_id is not null)) n;
-    end if;
-    return private.import_answer(v_errors, v_added, v_changed, jsonb_array_length(p -> 'rows') - v_added - v_changed);
-end $$;
-
-COMMENT ON FUNCTION public.import_agreements(p jsonb) IS 'Adds service agreements between accepted reads, ends known ones, changes their billing day, puts them on another tariff from a day, and enters deposits that are held and kWh that are banked: {actor, dry_run, rows: [{row, id, service_point, account_no, tariff_code, starts_on, ends_on?, tariff_from?, deposit_minor?, billing_day?, opening_bank?: Wh by period of its tariff, "" for all hours}]}. All rows of a place come together.';
-
-REVOKE ALL ON FUNCTION public.import_agreements(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.import_agreements(p jsonb) TO service_role;
-
-CREATE FUNCTION private.match_agreements(p_rows jsonb) RETURNS TABLE("row" integer, id uuid, service_point text, account_no text, tariff_code text, starts_on date, ends_on date, tariff_from date, deposit_minor bigint, billing_day smallint, point_id uuid, customer_id uuid, currency text, tariff_id uuid, tariff_currency text, known_id uuid, known_customer_id uuid, known_ends_on date, opening_reading_id uuid, closing_reading_id uuid)
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    AS $$
-    select x."row", coalesce(a.id, x.id), x.service_point, x.account_no, x.tariff_code, x.starts_on, x.ends_on,
-           coalesce(x.tariff_from, x.starts_on), x.deposit_minor, x.billing_day, s.id, c.id, c.currency, t.id, t.currency, a.id, a.customer_id,
-           a.ends_on, coalesce(a.opening_reading_id, private.read_at_place(s.id, x.starts_on)),
-           coalesce(a.closing_reading_id, private.read_at_place(s.id, x.ends_on))
-    from jsonb_to_recordset(p_rows) as x(
-        "row" integer, id uuid, service_point text, account_no text, tariff_code text, starts_on date, ends_on date,
-        tariff_from date, deposit_minor bigint, billing_day smallint)
-    left join public.service_points s on s.code = x.service_point
-    left join public.customers c on c.account_no = x.account_no
-    left join public.tariffs t on t.code = x.tariff_code
-    left join public.service_agreements a on a.service_point_id = s.id and a.starts_on = x.starts_on
-$$;
-
-COMMENT ON FUNCTION private.match_agreements(p_rows jsonb) IS 'Rows of an import beside the places, customers, tariffs, agreements and reads that they name.';
-
-REVOKE ALL ON FUNCTION private.match_agreements(p_rows jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.match_agreements(p_rows jsonb) TO service_role;
 
 CREATE FUNCTION private.agreement_problems(p_rows jsonb) RETURNS jsonb
     LANGUAGE sql STABLE
@@ -1225,6 +1113,128 @@ $$;
 
 REVOKE ALL ON FUNCTION private.agreement_problems(p_rows jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.agreement_problems(p_rows jsonb) TO service_role;
+
+CREATE FUNCTION public.import_agreements(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    SET plan_cache_mode TO 'force_custom_plan'
+    SET enable_seqscan TO 'off'
+    AS $$
+declare
+    v_errors jsonb;
+    v_matched jsonb;
+    v_added integer := 0;
+    v_changed integer := 0;
+    v_done integer[] := '{}';
+    v_some integer[];
+begin
+    perform private.set_actor(p);
+    perform private.lock_points(array(
+        select s.id from public.service_points s
+        where s.code in (select x ->> 'service_point' from jsonb_array_elements(p -> 'rows') x)));
+    perform private.lock_customers(array(
+        select c.id from public.customers c
+        where c.account_no in (select x ->> 'account_no' from jsonb_array_elements(p -> 'rows') x)));
+    v_errors := coalesce(private.agreement_problems(p -> 'rows'), private.opening_bank_problems(p -> 'rows'));
+    if v_errors is null and not coalesce((p ->> 'dry_run')::boolean, false) then
+        select jsonb_agg(to_jsonb(m)) into v_matched from private.match_agreements(p -> 'rows') m;
+        update public.customers c set currency = m.tariff_currency
+        from jsonb_to_recordset(v_matched) as m(customer_id uuid, tariff_currency text)
+        where c.id = m.customer_id and c.currency is null;
+        with ended as (
+            update public.service_agreements a
+            set ends_on = coalesce(a.ends_on, m.ends_on), billing_day = coalesce(m.billing_day, a.billing_day),
+                closing_reading_id = coalesce(a.closing_reading_id, case when m.ends_on is not null then m.closing_reading_id end)
+            from jsonb_to_recordset(v_matched) as m(
+                "row" integer, known_id uuid, starts_on date, tariff_from date, ends_on date, closing_reading_id uuid, billing_day smallint)
+            where a.id = m.known_id and m.tariff_from = m.starts_on
+              and (m.ends_on is not null and a.ends_on is null or m.billing_day <> a.billing_day)
+            returning m."row"
+        )
+        select coalesce(array_agg("row"), '{}') into v_done from ended;
+        with added as (
+            insert into public.service_agreements (
+                id, service_point_id, customer_id, starts_on, ends_on, opening_reading_id, closing_reading_id, billing_day)
+            select m.id, m.point_id, m.customer_id, m.starts_on, m.ends_on, m.opening_reading_id, m.closing_reading_id,
+                   coalesce(m.billing_day, 1)
+            from jsonb_to_recordset(v_matched) as m(
+                id uuid, known_id uuid, point_id uuid, customer_id uuid, starts_on date, tariff_from date, ends_on date,
+                opening_reading_id uuid, closing_reading_id uuid, billing_day smallint)
+            where m.known_id is null and m.tariff_from = m.starts_on
+            order by m.starts_on
+            returning 1
+        )
+        select count(*) into v_added from added;
+        with wanted as (
+            select m."row", m.id, m.tariff_from, m.tariff_id, m.known_id is null and m.tariff_from = m.starts_on as is_new
+            from jsonb_to_recordset(v_matched) as m("row" integer, id uuid, known_id uuid, starts_on date, tariff_from date, tariff_id uuid)
+            where m.known_id is null or (
+                select x.tariff_id from private.tariff_spans x
+                where x.agreement_id = m.id and x.starts_on <= m.tariff_from and m.tariff_from < x.ends_on) <> m.tariff_id
+        ), put as (
+            insert into public.agreement_tariffs (id, agreement_id, starts_on, tariff_id)
+            select private.ordered_id(), w.id, w.tariff_from, w.tariff_id from wanted w
+            on conflict (agreement_id, starts_on) do update set tariff_id = excluded.tariff_id
+            returning agreement_id, starts_on
+        )
+        select coalesce(array_agg(w."row"), '{}') into v_some
+        from wanted w join put u on (u.agreement_id, u.starts_on) = (w.id, w.tariff_from) where not w.is_new;
+        v_done := v_done || v_some;
+        select coalesce(array_agg(m."row"), '{}') into v_some
+        from jsonb_to_recordset(v_matched) as m("row" integer, id uuid, deposit_minor bigint)
+        where m.deposit_minor > 0
+          and not exists (select 1 from public.ledger_entries e where e.id = md5('agreement_deposit/' || m.id)::uuid);
+        perform private.post_entries((
+            select jsonb_agg(jsonb_build_object(
+                'id', md5('agreement_deposit/' || m.id)::uuid, 'customer_id', m.customer_id, 'book', 'deposit',
+                'currency', m.tariff_currency, 'kind', 'opening_balance', 'amount_minor', -m.deposit_minor,
+                'on_date', m.starts_on, 'note', format('Deposit for %s, brought in', m.service_point)) order by m."row")
+            from jsonb_to_recordset(v_matched) as m(
+                "row" integer, id uuid, customer_id uuid, tariff_currency text, deposit_minor bigint, starts_on date, service_point text)
+            where m."row" = any (v_some))) where v_some <> '{}';
+        v_some := v_some || private.bring_in_banks(p -> 'rows', v_matched);
+        -- The deposit and the bank of a new agreement come with it.
+        select count(distinct n) into v_changed from unnest(v_done || array(
+            select m."row" from jsonb_to_recordset(v_matched) as m("row" integer, known_id uuid)
+            where m."row" = any (v_some) and m.known_id is not null)) n;
+    end if;
+    return private.import_answer(v_errors, v_added, v_changed, jsonb_array_length(p -> 'rows') - v_added - v_changed);
+end $$;
+
+COMMENT ON FUNCTION public.import_agreements(p jsonb) IS 'Adds service agreements between accepted reads, ends known ones, changes their billing day, puts them on another tariff from a day, and enters deposits that are held and kWh that are banked: {actor, dry_run, rows: [{row, service_point, account_no, tariff_code, starts_on, ends_on?, tariff_from?, deposit_minor?, billing_day?, opening_bank?: Wh by period of its tariff, "" for all hours}]}. All rows of a place come together.';
+
+REVOKE ALL ON FUNCTION public.import_agreements(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.import_agreements(p jsonb) TO service_role;
+
+CREATE FUNCTION private.match_agreements(p_rows jsonb) RETURNS TABLE("row" integer, id uuid, service_point text, account_no text, tariff_code text, starts_on date, ends_on date, tariff_from date, deposit_minor bigint, billing_day smallint, point_id uuid, customer_id uuid, currency text, tariff_id uuid, tariff_currency text, known_id uuid, known_customer_id uuid, known_ends_on date, opening_reading_id uuid, closing_reading_id uuid)
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    with rows as materialized (
+        select * from jsonb_to_recordset(p_rows) as x(
+            "row" integer, service_point text, account_no text, tariff_code text, starts_on date, ends_on date,
+            tariff_from date, deposit_minor bigint, billing_day smallint)
+    ), added as materialized (
+        -- The rows of one that is new, of a tariff each, have one id.
+        select x.service_point, x.starts_on, private.ordered_id() as id
+        from (select y.service_point, y.starts_on from rows y group by 1, 2 order by min(y."row")) x
+    )
+    select x."row", coalesce(a.id, n.id), x.service_point, x.account_no, x.tariff_code, x.starts_on, x.ends_on,
+           coalesce(x.tariff_from, x.starts_on), x.deposit_minor, x.billing_day, s.id, c.id, c.currency, t.id, t.currency, a.id, a.customer_id,
+           a.ends_on, coalesce(a.opening_reading_id, private.read_at_place(s.id, x.starts_on)),
+           coalesce(a.closing_reading_id, private.read_at_place(s.id, x.ends_on))
+    from rows x
+    left join added n on n.service_point = x.service_point and n.starts_on = x.starts_on
+    left join public.service_points s on s.code = x.service_point
+    left join public.customers c on c.account_no = x.account_no
+    left join public.tariffs t on t.code = x.tariff_code
+    left join public.service_agreements a on a.service_point_id = s.id and a.starts_on = x.starts_on
+$$;
+
+COMMENT ON FUNCTION private.match_agreements(p_rows jsonb) IS 'Rows of an import beside the places, customers, tariffs, agreements and reads that they name.';
+
+REVOKE ALL ON FUNCTION private.match_agreements(p_rows jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.match_agreements(p_rows jsonb) TO service_role;
 
 CREATE FUNCTION private.undo_agreement(p_agreement uuid) RETURNS void
     LANGUAGE plpgsql

@@ -1087,6 +1087,30 @@ end $$;
 REVOKE ALL ON FUNCTION private.note_progress(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.note_progress(p jsonb) TO service_role;
 
+CREATE FUNCTION public.agreement_parts(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    SET plan_cache_mode TO 'force_custom_plan'
+    AS $$
+declare
+    v_day constant smallint := (p ->> 'billing_day')::smallint;
+    v_every constant integer := (p ->> 'every')::integer;
+begin
+    if v_day is null then
+        return (select jsonb_build_object('ends', coalesce(jsonb_agg(x.id order by x.id), '[]'))
+                from (select a.id, row_number() over (order by a.id) as place from public.service_agreements a) x
+                where x.place % v_every = 0);
+    end if;
+    return (select jsonb_build_object('ends', coalesce(jsonb_agg(x.id order by x.id), '[]'))
+            from (select a.id, row_number() over (order by a.id) as place from public.service_agreements a where a.billing_day = v_day) x
+            where x.place % v_every = 0);
+end $$;
+
+COMMENT ON FUNCTION public.agreement_parts(p jsonb) IS 'Where parts of so many agreements each end, in the order of their ids: {every, billing_day?: of this cycle alone} -> {ends: [id]}. What follows the last end is a part of fewer.';
+
+REVOKE ALL ON FUNCTION public.agreement_parts(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.agreement_parts(p jsonb) TO service_role;
+
 CREATE TRIGGER tariffs_come_late AFTER INSERT ON public.tariff_versions REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.queue_for_late_tariff();
 
 CREATE TRIGGER readings_accepted_late AFTER UPDATE ON public.readings REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.queue_late_reads();

@@ -1056,34 +1056,6 @@ COMMENT ON FUNCTION private.join_chain(p_bills jsonb) IS 'Stores bills of one me
 REVOKE ALL ON FUNCTION private.join_chain(p_bills jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.join_chain(p_bills jsonb) TO service_role;
 
-CREATE FUNCTION private.class_use(p_tariff_id uuid) RETURNS jsonb
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    AS $$
-    -- Ids are hashes, so the first ones are a sample; each costs some steps in an index.
-    select jsonb_build_object(
-        'meters', count(*),
-        'low_wh', coalesce(percentile_disc(0.1) within group (order by b.daily_wh), 0),
-        'high_wh', coalesce(percentile_disc(0.9) within group (order by b.daily_wh), 0),
-        'loaded_meters', count(b.daily_wh_kw),
-        'low_wh_kw', coalesce(percentile_disc(0.1) within group (order by b.daily_wh_kw), 0),
-        'high_wh_kw', coalesce(percentile_disc(0.9) within group (order by b.daily_wh_kw), 0))
-    from (select t.agreement_id as id from public.agreement_tariffs t where t.tariff_id = p_tariff_id order by t.id limit 300) m
-    cross join lateral (
-        select x.consumption_wh / (x.period_end - x.period_start) as daily_wh,
-               x.consumption_wh * 1000 / (x.period_end - x.period_start) / coalesce(s.connected_w, s.connected_va) as daily_wh_kw
-        from public.bills x
-        join public.service_agreements a on a.id = x.agreement_id
-        join public.service_points s on s.id = a.service_point_id
-        where x.agreement_id = m.id and x.status <> 'void' and x.period_end > x.period_start
-        order by x.period_end desc limit 1) b
-$$;
-
-COMMENT ON FUNCTION private.class_use(p_tariff_id uuid) IS 'Wh a day of the last bills of up to 300 meters on a tariff, the lowest and highest tenths, and the same for each kW of connected load where that is known: {meters, low_wh, high_wh, loaded_meters, low_wh_kw, high_wh_kw}.';
-
-REVOKE ALL ON FUNCTION private.class_use(p_tariff_id uuid) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.class_use(p_tariff_id uuid) TO service_role;
-
 CREATE FUNCTION public.send_back_drafts(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -2075,6 +2047,35 @@ COMMENT ON FUNCTION private.without_address(p_agreements uuid[]) IS 'Those of so
 
 REVOKE ALL ON FUNCTION private.without_address(p_agreements uuid[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.without_address(p_agreements uuid[]) TO service_role;
+
+CREATE FUNCTION private.class_use(p_tariff_id uuid) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    -- The first ones by their hash are a sample; each costs some steps in an index.
+    select jsonb_build_object(
+        'meters', count(*),
+        'low_wh', coalesce(percentile_disc(0.1) within group (order by b.daily_wh), 0),
+        'high_wh', coalesce(percentile_disc(0.9) within group (order by b.daily_wh), 0),
+        'loaded_meters', count(b.daily_wh_kw),
+        'low_wh_kw', coalesce(percentile_disc(0.1) within group (order by b.daily_wh_kw), 0),
+        'high_wh_kw', coalesce(percentile_disc(0.9) within group (order by b.daily_wh_kw), 0))
+    from (select t.agreement_id as id from public.agreement_tariffs t where t.tariff_id = p_tariff_id
+          order by uuid_hash(t.agreement_id) limit 300) m
+    cross join lateral (
+        select x.consumption_wh / (x.period_end - x.period_start) as daily_wh,
+               x.consumption_wh * 1000 / (x.period_end - x.period_start) / coalesce(s.connected_w, s.connected_va) as daily_wh_kw
+        from public.bills x
+        join public.service_agreements a on a.id = x.agreement_id
+        join public.service_points s on s.id = a.service_point_id
+        where x.agreement_id = m.id and x.status <> 'void' and x.period_end > x.period_start
+        order by x.period_end desc limit 1) b
+$$;
+
+COMMENT ON FUNCTION private.class_use(p_tariff_id uuid) IS 'Wh a day of the last bills of up to 300 meters on a tariff, the lowest and highest tenths, and the same for each kW of connected load where that is known: {meters, low_wh, high_wh, loaded_meters, low_wh_kw, high_wh_kw}.';
+
+REVOKE ALL ON FUNCTION private.class_use(p_tariff_id uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.class_use(p_tariff_id uuid) TO service_role;
 
 CREATE TRIGGER readings_guard_billed BEFORE UPDATE OF status ON public.readings FOR EACH ROW WHEN ((old.status = 'accepted'::text)) EXECUTE FUNCTION private.guard_billed_reading();
 

@@ -26,12 +26,16 @@ CREATE TABLE public.aged_months (
     begun_at timestamp with time zone DEFAULT now() NOT NULL,
     done_at timestamp with time zone,
     totals jsonb DEFAULT '[]'::jsonb NOT NULL,
+    customers bigint DEFAULT 0 NOT NULL,
+    CONSTRAINT aged_months_customers_check CHECK ((customers >= 0)),
     CONSTRAINT aged_months_month_check CHECK ((EXTRACT(day FROM month) = (1)::numeric))
 );
 
 COMMENT ON TABLE public.aged_months IS 'Months that are over and whose receivables are kept, or are being worked out: up to which customer, and by currency what they come to.';
 
 COMMENT ON COLUMN public.aged_months.until IS 'The instant at which the month ended in the utility''s zone.';
+
+COMMENT ON COLUMN public.aged_months.customers IS 'How many were looked at until it was worked out.';
 
 ALTER TABLE ONLY public.aged_months
     ADD CONSTRAINT aged_months_pkey PRIMARY KEY (month);
@@ -469,9 +473,9 @@ begin
     if v_kept.done_at is null or cardinality(v_changed) > 200 then
         return jsonb_build_object(
             'as_of', v_last, 'totals', '[]'::jsonb, 'customers', '[]'::jsonb,
-            -- Ids are random, so that how far they came says how many of them.
-            'permille', case when v_kept.done_at is not null then 999
-                             else coalesce(('x0000' || left(v_kept.reached::text, 4))::bit(32)::integer * 1000 / 65536, 0) end);
+            'permille', case when v_kept.done_at is not null then 999 when v_kept.month is null then 0
+                else least(v_kept.customers * 1000 / greatest(v_kept.customers + 1, (
+                    select c.reltuples::bigint from pg_catalog.pg_class c where c.oid = 'public.accounts'::regclass)), 999) end);
     end if;
     -- Few of whom something came since: of them it is worked out now.
     return (
@@ -528,75 +532,6 @@ COMMENT ON FUNCTION public.receivables(p jsonb) IS 'What was open when a month e
 
 REVOKE ALL ON FUNCTION public.receivables(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.receivables(p jsonb) TO service_role;
-
-CREATE FUNCTION public.age_month(p jsonb) RETURNS jsonb
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-declare
-    v_month constant date := (p ->> 'month')::date;
-    v_until constant timestamptz := (p ->> 'until')::timestamptz;
-    v_limit constant integer := (p ->> 'limit')::integer;
-    v_kept public.aged_months;
-    v_customers uuid[];
-begin
-    -- What was begun before the month ended is posted within minutes.
-    if v_until + interval '5 minutes' > now() then
-        return '{"done": false, "worked": false}'::jsonb;
-    end if;
-    if not exists (select 1 from public.aged_months m where m.month = v_month and m.until = v_until) then
-        -- Whoever posts from now on sees the month and notes what they change of it.
-        perform pg_advisory_xact_lock(hashtext('ledger'));
-        delete from public.aged_months m where m.month = v_month and m.until <> v_until;
-        insert into public.aged_months (month, until) values (v_month, v_until) on conflict do nothing;
-        return '{"done": false, "worked": true}'::jsonb;
-    end if;
-    select * into v_kept from public.aged_months m where m.month = v_month for update skip locked;
-    if not found then
-        return '{"done": false, "worked": false}'::jsonb;
-    end if;
-    if v_kept.done_at is null then
-        v_customers := array(
-            select a.customer_id from public.accounts a where a.book = 'account' and a.customer_id > v_kept.reached
-            group by 1 order by 1 limit v_limit);
-    else
-        with taken as (
-            select c.id from public.aged_changes c where c.month = v_month order by c.id limit v_limit
-        ), gone as (
-            delete from public.aged_changes c using taken s where c.id = s.id returning c.customer_id
-        )
-        select coalesce(array_agg(distinct g.customer_id), '{}') into v_customers from gone g;
-        if v_customers = '{}' then
-            return '{"done": true, "worked": false}'::jsonb;
-        end if;
-        delete from public.aged_accounts a where a.month = v_month and a.customer_id = any (v_customers);
-    end if;
-    -- A statement of its own: it sees all that was noted by then.
-    insert into public.aged_accounts (month, customer_id, currency, not_due_minor, late_30_minor, late_60_minor, late_90_minor, later_minor,
-                                      credit_minor, balance_minor)
-    select v_month, g.* from private.aged_at(v_month, v_until, v_customers) g;
-    update public.aged_months m set
-        reached = case when v_kept.done_at is null and v_customers <> '{}' then v_customers[cardinality(v_customers)] else m.reached end,
-        done_at = case when v_kept.done_at is not null then m.done_at when cardinality(v_customers) < v_limit then now() end
-    where m.month = v_month returning m.* into v_kept;
-    if v_kept.done_at is not null then
-        update public.aged_months m set totals = (
-            select coalesce(jsonb_agg(to_jsonb(z) order by z.currency), '[]')
-            from (select a.currency, count(*) as customers, sum(a.not_due_minor)::bigint as not_due_minor,
-                         sum(a.late_30_minor)::bigint as late_30_minor, sum(a.late_60_minor)::bigint as late_60_minor,
-                         sum(a.late_90_minor)::bigint as late_90_minor, sum(a.later_minor)::bigint as later_minor,
-                         sum(a.credit_minor)::bigint as credit_minor, sum(a.balance_minor)::bigint as balance_minor
-                  from public.aged_accounts a where a.month = v_month group by 1) z)
-        where m.month = v_month;
-    end if;
-    return jsonb_build_object('worked', true, 'done', v_kept.done_at is not null
-        and not exists (select 1 from public.aged_changes c where c.month = v_month));
-end $$;
-
-COMMENT ON FUNCTION public.age_month(p jsonb) IS 'Works out a part of what was open when a month ended, and keeps it: {month: its 1st, until: the instant at which it ended, limit: customers} -> {done, worked: something was done}. One that is worked out has the customers worked out again of whom something came since.';
-
-REVOKE ALL ON FUNCTION public.age_month(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.age_month(p jsonb) TO service_role;
 
 CREATE FUNCTION public.months_to_age(p jsonb) RETURNS jsonb
     LANGUAGE sql STABLE
@@ -737,6 +672,76 @@ COMMENT ON FUNCTION private.note_aged_changes() IS 'Notes whose receivables of a
 
 REVOKE ALL ON FUNCTION private.note_aged_changes() FROM PUBLIC;
 GRANT ALL ON FUNCTION private.note_aged_changes() TO service_role;
+
+CREATE FUNCTION public.age_month(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_month constant date := (p ->> 'month')::date;
+    v_until constant timestamptz := (p ->> 'until')::timestamptz;
+    v_limit constant integer := (p ->> 'limit')::integer;
+    v_kept public.aged_months;
+    v_customers uuid[];
+begin
+    -- What was begun before the month ended is posted within minutes.
+    if v_until + interval '5 minutes' > now() then
+        return '{"done": false, "worked": false}'::jsonb;
+    end if;
+    if not exists (select 1 from public.aged_months m where m.month = v_month and m.until = v_until) then
+        -- Whoever posts from now on sees the month and notes what they change of it.
+        perform pg_advisory_xact_lock(hashtext('ledger'));
+        delete from public.aged_months m where m.month = v_month and m.until <> v_until;
+        insert into public.aged_months (month, until) values (v_month, v_until) on conflict do nothing;
+        return '{"done": false, "worked": true}'::jsonb;
+    end if;
+    select * into v_kept from public.aged_months m where m.month = v_month for update skip locked;
+    if not found then
+        return '{"done": false, "worked": false}'::jsonb;
+    end if;
+    if v_kept.done_at is null then
+        v_customers := array(
+            select a.customer_id from public.accounts a where a.book = 'account' and a.customer_id > v_kept.reached
+            group by 1 order by 1 limit v_limit);
+    else
+        with taken as (
+            select c.id from public.aged_changes c where c.month = v_month order by c.id limit v_limit
+        ), gone as (
+            delete from public.aged_changes c using taken s where c.id = s.id returning c.customer_id
+        )
+        select coalesce(array_agg(distinct g.customer_id), '{}') into v_customers from gone g;
+        if v_customers = '{}' then
+            return '{"done": true, "worked": false}'::jsonb;
+        end if;
+        delete from public.aged_accounts a where a.month = v_month and a.customer_id = any (v_customers);
+    end if;
+    -- A statement of its own: it sees all that was noted by then.
+    insert into public.aged_accounts (month, customer_id, currency, not_due_minor, late_30_minor, late_60_minor, late_90_minor, later_minor,
+                                      credit_minor, balance_minor)
+    select v_month, g.* from private.aged_at(v_month, v_until, v_customers) g;
+    update public.aged_months m set
+        customers = m.customers + case when v_kept.done_at is null then cardinality(v_customers) else 0 end,
+        reached = case when v_kept.done_at is null and v_customers <> '{}' then v_customers[cardinality(v_customers)] else m.reached end,
+        done_at = case when v_kept.done_at is not null then m.done_at when cardinality(v_customers) < v_limit then now() end
+    where m.month = v_month returning m.* into v_kept;
+    if v_kept.done_at is not null then
+        update public.aged_months m set totals = (
+            select coalesce(jsonb_agg(to_jsonb(z) order by z.currency), '[]')
+            from (select a.currency, count(*) as customers, sum(a.not_due_minor)::bigint as not_due_minor,
+                         sum(a.late_30_minor)::bigint as late_30_minor, sum(a.late_60_minor)::bigint as late_60_minor,
+                         sum(a.late_90_minor)::bigint as late_90_minor, sum(a.later_minor)::bigint as later_minor,
+                         sum(a.credit_minor)::bigint as credit_minor, sum(a.balance_minor)::bigint as balance_minor
+                  from public.aged_accounts a where a.month = v_month group by 1) z)
+        where m.month = v_month;
+    end if;
+    return jsonb_build_object('worked', true, 'done', v_kept.done_at is not null
+        and not exists (select 1 from public.aged_changes c where c.month = v_month));
+end $$;
+
+COMMENT ON FUNCTION public.age_month(p jsonb) IS 'Works out a part of what was open when a month ended, and keeps it: {month: its 1st, until: the instant at which it ended, limit: customers} -> {done, worked: something was done}. One that is worked out has the customers worked out again of whom something came since.';
+
+REVOKE ALL ON FUNCTION public.age_month(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.age_month(p jsonb) TO service_role;
 
 CREATE TRIGGER entries_age_months AFTER INSERT ON public.ledger_entries REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.note_aged_changes();
 

@@ -27,3 +27,18 @@ def test_an_agreement_and_a_route_are_moved_to_another_day(over: Over) -> None:
         over.here.set_billing_day(**moved | {"agreement_id": str(uuid4())})
     with pytest.raises(NotFound, match="No place of supply is on route R9"):
         over.here.set_billing_day(actor=ADMIN.user, billing_day=3, route="R9")
+
+
+def test_parts_of_agreements_are_of_one_size_however_their_ids_lie(over: Over) -> None:
+    for number in range(7):
+        over.utility.add_meter(f"M{number}")
+    reads = over.same("meter_reads", serials=[f"M{number}" for number in range(7)])
+    ids = sorted(str(one.agreement_id) for one in reads)
+    assert over.same("agreement_parts", every=3) == [ids[2], ids[5]]
+    assert over.same("agreement_parts", every=7) == [ids[6]]
+    assert over.same("agreement_parts", every=8) == []
+    for one in ids[:4]:
+        over.here.set_billing_day(actor=ADMIN.user, agreement_id=one, billing_day=15)
+    assert over.same("agreement_parts", every=2, billing_day=15) == [ids[1], ids[3]]
+    assert over.same("agreement_parts", every=2, billing_day=1) == [ids[5]]
+    assert over.same("agreement_parts", every=2, billing_day=9) == []

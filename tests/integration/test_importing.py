@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from services.database.errors import NotFound
@@ -223,6 +224,27 @@ def test_importing_a_file_again_changes_nothing(with_meter: Imports) -> None:
     assert counts(with_meter.readings(*rows)) == (2, 0, 0)
     assert counts(with_meter.readings(*rows)) == (0, 0, 2)
     assert counts(with_meter.tariffs(EXAMPLES / "tariffs" / "kseb-lt1a.json")) == (0, 0, 1)
+
+
+_IN_ORDER = """
+    select count(distinct x.id), bool_and(coalesce(x.before <= x.began, true)) from (
+        select y.id, y.began, lag(y.began) over (order by y.place) as before from (
+            select {of}.id, left({of}.id::text, 13) as began, c.account_no as place
+            from customers c join service_agreements a on a.customer_id = c.id
+            join service_points p on p.id = a.service_point_id
+            join meter_installations i on i.service_point_id = p.id
+            join meters m on m.id = i.meter_id
+            join readings r on r.id = a.opening_reading_id) y) x"""
+
+
+@pytest.mark.parametrize("of", ["c", "p", "m", "a", "i", "r"])
+def test_rows_of_a_file_get_ids_in_its_order(database: str, imports: Imports, of: str) -> None:
+    many = 1200
+    assert imports.customers(*(f"A{n:04},House {n},,," for n in range(many))).added == many
+    meters = (f"M{many - n:04},A{n:04},KSEB-LT1A,manual,5,1,0,2026-01-01" for n in range(many))
+    assert imports.meters(*meters).added == many
+    with psycopg.connect(database) as connection:
+        assert connection.execute(_IN_ORDER.format(of=of).encode()).fetchone() == (many, True)
 
 
 def test_an_interrupted_import_is_finished_by_importing_the_file_again(

@@ -161,14 +161,16 @@ def test_a_preview_that_took_too_long_says_how_far_it_came_and_goes_on(
     run = next_bill_run(utility.services, principal=ADMIN, now=utility.now)
     asked: dict[str, Any] = {"principal": ADMIN, "now": utility.now}
     (found,) = preview_bill_run(utility.services, run, **asked, seconds=0)
-    assert (found.looked_at, found.whole, found.sums["INR"].number) == (2, False, 2)
+    # A part of them, from anywhere.
+    assert found.looked_at == found.sums["INR"].number in (1, 2)
+    assert not found.whole
     (found,) = preview_bill_run(utility.services, run, **asked, found=found, seconds=0)
     assert (found.looked_at, found.whole, found.sums["INR"].number) == (3, True, 3)
 
     monkeypatch.setattr(next_run, "preview_bill_run", partial(preview_bill_run, seconds=0))
     app = bill_runs(utility)
     app.button(key="preview").click().run()
-    assert "These are 2 agreements" in app.warning[0].value
+    assert "the time was up" in app.warning[0].value
     app.button(key="preview-more").click().run()
     assert not app.exception
     assert "3 bills in INR" in words(app)

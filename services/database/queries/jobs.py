@@ -337,6 +337,14 @@ class JobQueries(Queries):
         )
         return CandidatePage.model_validate(answer)
 
+    def agreement_parts(self, *, every: int, billing_day: int | None = None) -> list[str]:
+        """The ids at which parts of so many agreements each end, in order; the last part is open.
+
+        With `billing_day` of those of this day of the month.
+        """
+        answer = self._call("agreement_parts", every=every, billing_day=billing_day)
+        return list(map(str, answer["ends"]))
+
     def billing_days(self) -> BillingDays:
         """The billing days in use, with how many agreements each has, and the reading routes."""
         return BillingDays.model_validate(self._call("billing_cycles_page"))

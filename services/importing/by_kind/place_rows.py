@@ -7,7 +7,7 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from services.importing.report import ImportProblem
-from services.importing.rows import connected_load, derived_id, parse_day
+from services.importing.rows import connected_load, parse_day
 from services.importing.table import TAKE_AWAY, Cells
 from services.languages.sentence import N_, sentence
 from services.quantities.energy import parse_kwh
@@ -54,8 +54,7 @@ def point_row(cells: Cells, *, today: date) -> Row:
 
     `today` is the utility's: no place was moved to another transformer after it.
     """
-    code = cells.identifier("code")
-    row: Row = {"row": cells.row, "id": derived_id("service_point", code), "code": code}
+    row: Row = {"row": cells.row, "code": cells.identifier("code")}
     row["address"] = cells.lines("address", most=400)
     row["route"] = cells.changed("route", most=60)
     row["access_note"] = cells.lines("access_note", most=400)
@@ -86,7 +85,6 @@ def agreement_row(
     starts_on = cells.parsed("starts_on", lambda text: _day_so_far(text, local_date(now, zone)))
     row: Row = {
         "row": cells.row,
-        "id": derived_id("agreement", place, str(starts_on)),
         "service_point": place,
         "account_no": cells.identifier("account_no"),
         "tariff_code": tariff,

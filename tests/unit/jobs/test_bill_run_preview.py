@@ -1,7 +1,6 @@
 """What the preview of a bill run adds up, and which bills it shows first."""
 
 from datetime import date
-from uuid import UUID
 
 from services.billing.draw_up_many import draw_up_plain_bills
 from services.jobs.bill_run_preview import BillRunPreview
@@ -55,10 +54,13 @@ def test_the_outliers_with_most_at_stake_come_first_and_few_are_kept() -> None:
     assert shown == [f"M{n}" for n in range(39, 29, -1)]
 
 
-def test_how_much_was_looked_at_is_told_by_the_last_id() -> None:
-    found = BillRunPreview()
+def test_how_much_was_looked_at_is_a_part_of_all() -> None:
+    found = BillRunPreview(of=2000)
     assert found.share == 0
-    found.after = str(UUID(int=1 << 126))
+    found.passed = 500
     assert found.share == 0.25
-    found.after, found.whole = None, True
+    found.whole = True
     assert found.share == 1
+    # Agreements that ended are passed as well.
+    assert BillRunPreview(passed=500).share == 0
+    assert BillRunPreview(passed=500, of=400).share == 1
