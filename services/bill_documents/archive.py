@@ -131,5 +131,6 @@ class BillArchive:
             replaces=facts.replaces,
             customer_tax_number=facts.tax_number,
             contract_ends_on=facts.contract_ends_on,
+            autopaid=facts.autopaid,
             charge_names=self.names.of(facts.bill, facts.language),
         )

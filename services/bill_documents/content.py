@@ -157,6 +157,8 @@ def _notices(document: BillDocument, words: Words) -> Iterator[str]:
         )
     if document.replaces:
         yield words.label("replaces", number=typed_in_one_line(document.replaces))
+    if document.autopaid and not document.is_left_to_autopay and document.total_minor > 0:
+        yield _by_autopay(document, words)
 
 
 def _facts(document: BillDocument, words: Words) -> Iterator[tuple[str, str]]:
@@ -192,13 +194,21 @@ def days_of(period: Period, words: Words) -> str:
 def _due(document: BillDocument, words: Words) -> Content:
     due = document.amount_due_minor
     if due > 0:
-        by = f"{words.label('due_on')} {words.long_day(document.due_date)}"
+        by = (
+            _by_autopay(document, words)
+            if document.is_left_to_autopay
+            else f"{words.label('due_on')} {words.long_day(document.due_date)}"
+        )
         return {"title": words.label("amount_due"), "amount": words.money(due), "note": by}
     if due < 0:
         note = words.label("credit_kept")
         return {"title": words.label("in_credit"), "amount": words.money(-due), "note": note}
     note = words.label("nothing_to_pay")
     return {"title": words.label("amount_due"), "amount": words.money(0), "note": note}
+
+
+def _by_autopay(document: BillDocument, words: Words) -> str:
+    return words.label("autopaid", day=words.long_day(document.due_date))
 
 
 def _register(line: RegisterLine, document: BillDocument, words: Words) -> Content:
@@ -369,8 +379,8 @@ def _tenths(wh: int, days: int) -> str:
 
 
 def _pay(document: BillDocument, words: Words) -> Content | None:
-    """The link or, without one, the reference to pay by at the office; None if nothing is due."""
-    if document.amount_due_minor <= 0:
+    """The link or, without one, the reference to pay by at the office; None if nothing is to do."""
+    if document.amount_due_minor <= 0 or document.is_left_to_autopay:
         return None
     target = sound(document.payment_url or document.number)
     return {

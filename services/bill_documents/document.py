@@ -247,6 +247,8 @@ class BillDocument:
     # Printed where the utility's rules ask for them; the agreement has no end while it is None.
     supply_point: str = ""
     contract_ends_on: date | None = None
+    # Whether autopay pays the bill; not what was open before it.
+    autopaid: bool = False
 
     @property
     def taxes(self) -> tuple[TaxAtRate, ...]:
@@ -258,6 +260,11 @@ class BillDocument:
         """What is to be paid, negative for a credit: it adds up on paper by definition."""
         moved = sum(entry.amount_minor for entry in self.entries)
         return self.brought_forward_minor + moved + self.total_minor
+
+    @property
+    def is_left_to_autopay(self) -> bool:
+        """Whether autopay pays all that is due, so that its customer has nothing to do."""
+        return self.autopaid and self.amount_due_minor <= self.total_minor
 
     @property
     def is_estimated(self) -> bool:

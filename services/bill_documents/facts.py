@@ -50,6 +50,7 @@ def document_of(
     replaces: int | None = None,
     customer_tax_number: str = "",
     contract_ends_on: date | None = None,
+    autopaid: bool = False,
     charge_names: Sequence[ChargeName] = (),
 ) -> BillDocument:
     """The document of an issued bill. Raises NotIssued.
@@ -59,7 +60,7 @@ def document_of(
     is the meter's Wh by month (its first day), of bills before this one that are not void, in the
     month in which they ended. `replaces` is the number of the void bill that this one corrects,
     `charge_names` what the tariff calls its charges in the language. `contract_ends_on` is the
-    first day after the agreement, None while it has no end.
+    first day after the agreement, None while it has no end. `autopaid` says that autopay pays it.
     """
     if bill.number is None or bill.issued_on is None or bill.due_date is None:
         raise NotIssued("A draft cannot be printed: issue the bill first.")
@@ -95,6 +96,7 @@ def document_of(
         customer_tax_number=customer_tax_number,
         supply_point=bill.service_point_code,
         contract_ends_on=contract_ends_on,
+        autopaid=autopaid,
         charge_names=tuple(charge_names),
     )
 

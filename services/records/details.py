@@ -175,7 +175,8 @@ class BillDocumentFacts(Record):
     """A bill, its readings, and its account since the bill before it.
 
     `used_before` is the meter's Wh by month (its 1st); `replaces` is the number of a void bill;
-    `payment_url` is the link that was made at its issue, `tax_number` the customer's.
+    `payment_url` is the link that was made at its issue, `tax_number` the customer's. `autopaid`
+    says that autopay was to pay it when it was issued.
     """
 
     bill: Bill
@@ -186,6 +187,7 @@ class BillDocumentFacts(Record):
     language: str
     replaces: int | None
     payment_url: str | None
+    autopaid: bool
     brought_forward_minor: int
     entries: tuple[PrintedEntry, ...]
     used_before: dict[date, int]

@@ -196,6 +196,9 @@ begin
         'contract_ends_on', (select a.ends_on from public.service_agreements a where a.id = b.agreement_id),
         'language', (select language from public.customers where id = b.customer_id),
         'replaces', (select number from public.bills where id = b.replaces_id),
+        -- That it was planned as the bill was issued, whatever became of it.
+        'autopaid', exists (
+            select 1 from public.spared_bills s where s.bill_id = b.id and s.reason = 'autopay' and s.since = e.created_at),
         -- The link that was made for it at its issue, whatever link it has by now.
         'payment_url', (select url from public.payment_links where bill_id = b.id order by created_at limit 1),
         'brought_forward_minor', coalesce(v_before.balance_minor, 0),
@@ -223,7 +226,7 @@ begin
                   group by 1) u));
 end $$;
 
-COMMENT ON FUNCTION public.bill_document_facts(p jsonb) IS 'What a bill prints, as it was when it was issued: {bill_id} -> {bill, opening, closing, tax_number of the customer, contract_ends_on: null while the agreement has no end, language, replaces, payment_url, brought_forward_minor, entries since the bill before, used_before: {month: Wh}}.';
+COMMENT ON FUNCTION public.bill_document_facts(p jsonb) IS 'What a bill prints, as it was when it was issued: {bill_id} -> {bill, opening, closing, autopaid: whether autopay was to pay it, tax_number of the customer, contract_ends_on: null while the agreement has no end, language, replaces, payment_url, brought_forward_minor, entries since the bill before, used_before: {month: Wh}}.';
 
 REVOKE ALL ON FUNCTION public.bill_document_facts(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.bill_document_facts(p jsonb) TO service_role;

@@ -46,6 +46,8 @@ def test_a_bill_is_announced_and_charged_on_its_due_date_once(town: AutopayTown)
     assert (mandate.method, mandate.exp_year) == ("Visa …4242", 2040)
     bill = town.bill("M1")
     assert (bill.spared_because, bill.payment_url) == ("autopay", None)
+    document = town.utility.services.bill_archive.document(bill.id)
+    assert document.is_left_to_autopay
     town.day(due(bill) - days(8))
     assert town.charge(customer).status == "planned"
     town.day(due(bill) - days(7))
@@ -57,6 +59,8 @@ def test_a_bill_is_announced_and_charged_on_its_due_date_once(town: AutopayTown)
     assert [i["amount"] for i in town.stripe.charged] == [bill.total_minor]
     assert town.charge(customer).status == "paid"
     assert town.deliver() == [200] * 2
+    # What is printed is what was so at its issue.
+    assert town.utility.services.bill_archive.document(bill.id) == document
     town.day(due(bill) + days(1))
     (payment,) = town.payments(customer)
     assert (payment.amount_minor, payment.method, payment.reference) == (

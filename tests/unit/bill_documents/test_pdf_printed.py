@@ -134,6 +134,24 @@ def test_nothing_due_asks_for_no_payment() -> None:
     assert "buy.stripe.com" not in text
 
 
+def test_who_is_charged_by_autopay_is_not_asked_to_pay() -> None:
+    bill = replace(bills.yen(), autopaid=True)
+    said = f"Autopay pays this bill, on {bill.due_date:%-d %B %Y} at the earliest."
+    text = printed.text_of(bill)
+    assert f"¥11,752 {said} There is nothing to do." in text
+    assert "Please pay by" not in text
+    assert "How to pay" not in text
+    assert "buy.stripe.com" not in text
+
+
+def test_what_was_open_before_is_paid_beside_autopay() -> None:
+    bill = replace(bills.yen(), autopaid=True, brought_forward_minor=500)
+    text = printed.text_of(bill)
+    assert text.count("Autopay pays this bill") == 1
+    assert "¥12,252 Please pay by" in text
+    assert "How to pay" in text
+
+
 def test_a_real_reading_is_not_called_estimated() -> None:
     assert "Estimated" not in printed.text_of(bills.yen())
 
