@@ -195,7 +195,7 @@ def _due(document: BillDocument, words: Words) -> Content:
     due = document.amount_due_minor
     if due > 0:
         by = (
-            _by_autopay(document, words)
+            f"{_by_autopay(document, words)} {words.label('nothing_to_do')}"
             if document.is_left_to_autopay
             else f"{words.label('due_on')} {words.long_day(document.due_date)}"
         )
@@ -382,9 +382,11 @@ def _pay(document: BillDocument, words: Words) -> Content | None:
     """The link or, without one, the reference to pay by at the office; None if nothing is to do."""
     if document.amount_due_minor <= 0 or document.is_left_to_autopay:
         return None
-    target = sound(document.payment_url or document.number)
+    # Its link would pay what autopay pays.
+    url = None if document.autopaid else document.payment_url
+    target = sound(url or document.number)
     return {
-        "how": words.label("scan" if document.payment_url else "office"),
+        "how": words.label("scan" if url else "office"),
         "target": pieces(target),
         "link": target if target.startswith(_WEB) else "",
         "qr": _qr(target),

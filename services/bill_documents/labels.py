@@ -12,9 +12,8 @@ LABELS: Final[Mapping[str, str]] = {
     "bill_number": P_("document", "Bill number"),
     "issued_on": P_("document", "Date of issue"),
     "due_on": P_("document", "Please pay by"),
-    "autopaid": P_(
-        "document", "Autopay pays this bill, on {day} at the earliest. There is nothing to do."
-    ),
+    "autopaid": P_("document", "Autopay pays this bill, on {day} at the earliest."),
+    "nothing_to_do": P_("document", "There is nothing to do."),
     "account_no": P_("document", "Account number"),
     "meter": P_("document", "Meter"),
     "tariff": P_("document", "Tariff"),

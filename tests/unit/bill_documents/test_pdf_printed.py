@@ -148,8 +148,10 @@ def test_what_was_open_before_is_paid_beside_autopay() -> None:
     bill = replace(bills.yen(), autopaid=True, brought_forward_minor=500)
     text = printed.text_of(bill)
     assert text.count("Autopay pays this bill") == 1
+    assert "There is nothing to do" not in text
     assert "¥12,252 Please pay by" in text
-    assert "How to pay" in text
+    assert "Pay at our office" in text
+    assert "buy.stripe.com" not in text
 
 
 def test_a_real_reading_is_not_called_estimated() -> None:
