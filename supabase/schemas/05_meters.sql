@@ -153,14 +153,16 @@ begin
             on conflict do nothing
             returning id, serial
         ), placed as materialized (
-            select x.*, added.id, private.ordered_id() as opening_reading_id, private.ordered_id() as agreement_id,
-                   coalesce(s.id, private.ordered_id()) as point_id, c.id as customer_id, c.address, t.id as tariff_id, g.id as transformer_id,
+            -- Whose meter comes with its id has all ids made from it.
+            select x.*, added.id, coalesce(md5('opening/' || x.given)::uuid, private.ordered_id()) as opening_reading_id,
+                   coalesce(md5('agreement/' || x.given)::uuid, private.ordered_id()) as agreement_id,
+                   coalesce(s.id, md5('service_point/' || x.given)::uuid, private.ordered_id()) as point_id, c.id as customer_id, c.address, t.id as tariff_id, g.id as transformer_id,
                    s.id as place_id
             from added
-            join jsonb_to_recordset(p -> 'rows') as x(
+            join (select y.*, (r ->> 'id')::uuid as given from jsonb_array_elements(p -> 'rows') r, jsonb_to_record(r) as y(
                 "row" integer, serial text, account_no text, tariff_code text, multiplier_milli integer,
                 opened_on date, opened_at timestamptz, opening_wh bigint, opening_registers jsonb, transformer_code text,
-                connected_w integer, connected_va integer, service_point text, opening_source text, opening_quality smallint) on x.serial = added.serial
+                connected_w integer, connected_va integer, service_point text, opening_source text, opening_quality smallint)) x on x.serial = added.serial
             left join public.service_points s on s.code = x.service_point
             left join public.customers c on c.account_no = x.account_no
             left join public.tariffs t on t.code = x.tariff_code
