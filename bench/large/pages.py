@@ -35,7 +35,7 @@ _FAR: Final = 400
 # What begins the label of a question that may look at far more than it answers.
 OTHER_ORDER: Final = "other order: "
 # Kinds of rows whose ids are in the order of an import.
-IMPORTED: Final = frozenset("cmpiag")
+_IMPORTED: Final = frozenset("cmpiag")
 Question = tuple[str, Callable[[], Any]]
 Filters = tuple[tuple[str, dict[str, Any]], ...]
 
@@ -57,10 +57,10 @@ def page_questions(database: DatabaseService, *, customers: int) -> Iterator[Que
 
 def id_of(kind: str, number: int | str) -> str:
     """The id of a row that bench/large_utility.py made."""
-    if kind in IMPORTED:
-        named = md5(f"{kind}{number}".encode(), usedforsecurity=False).hexdigest()
-        return str(UUID(f"{1_788_000_000_000 + int(number) // 20:012x}7{named[13:]}"))
-    return str(UUID(md5(f"{kind}{number}".encode(), usedforsecurity=False).hexdigest()))
+    named = md5(f"{kind}{number}".encode(), usedforsecurity=False).hexdigest()
+    if kind in _IMPORTED:
+        named = f"{1_788_000_000_000 + int(number) // 20:012x}7{named[13:]}"
+    return str(UUID(named))
 
 
 def read_id(month: int, number: int) -> str:
