@@ -183,7 +183,7 @@ _NAMES: Final = (
     ),
     (
         "supply",
-        r"\w*vacancies\w*|note_new_places|lock_points(_of)?|versions_of|looks_back_along|unbilled_use\w*",
+        r"\w*vacancies\w*|note_new_places|lock_points(_of)?|versions_of|sample_on_tariff|looks_back_along|unbilled_use\w*",
     ),
     (
         "bills",

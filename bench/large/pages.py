@@ -312,6 +312,7 @@ def _meter(database: DatabaseService, n: int) -> Iterator[Question]:
             meter_serial=f"M{n:07d}", read_at=_NOW, read_on=ON, register_wh=99_000_000
         ),
     )
+    yield "limits: meters to try", lambda: database.meter_sample(limit=501)
 
 
 def _credit_notes(database: DatabaseService, n: int) -> Iterator[Question]:

@@ -73,14 +73,14 @@ class AccountStories:
         self._plan(by_serial[IN_A_PLAN])
 
     def _special(self) -> tuple[list[NewPayment], list[NewPayment]]:
-        """Of the newest payments that paid a meter's last bill whole: two, and one more."""
+        """Of the payments that paid a meter's last bill whole, oldest first: two, and one more."""
         last = {meter.bills[-1].id: meter.bills[-1] for meter in self.meters if meter.bills}
         whole = [
             row
             for row in self.payments
             if row.bill_id in last and row.amount_minor == last[row.bill_id].rated.total_minor
         ]
-        whole.sort(key=lambda row: (row.received_on, row.id))
+        whole.sort(key=lambda row: (row.received_at, row.reference))
         return whole[:2], whole[2:3]
 
     def _deposit(self, meter: MeterBills) -> NewPayment:

@@ -111,73 +111,82 @@ class BillMaker:
 
 @dataclass(frozen=True, slots=True)
 class Cashier:
-    """Decides which bills were paid, when and how, so that every state is to be seen."""
+    """Decides which bills were paid, when and how, so that every state is to be seen.
+
+    By serials and days alone, so that the demo of a day is the same in each database.
+    """
 
     zone: ZoneInfo
     as_of: date
 
     def payments(self, meters: Sequence[MeterBills]) -> list[NewPayment]:
         """One for each bill that was paid, wholly or in part."""
-        latest: list[NewBill] = []
-        paid: list[tuple[NewBill, int]] = []
+        latest: list[_Issued] = []
+        paid: list[tuple[_Issued, int]] = []
         for meter in meters:
-            issued = [
-                b for b in meter.bills if b.issue and not (meter.reissue and b is meter.bills[-1])
-            ]
+            last = meter.bills[-1] if meter.reissue else None
+            serial = meter.premises.serial
+            issued = [_Issued(serial, b, b.issue) for b in meter.bills if b.issue and b is not last]
             latest += issued[-1:]
-            before = issued[:-2] if meter.premises.serial in OWE_TWO_BILLS else issued[:-1]
-            paid += [(bill, bill.rated.total_minor) for bill in before]
+            before = issued[:-2] if serial in OWE_TWO_BILLS else issued[:-1]
+            paid += [(of, of.bill.rated.total_minor) for of in before]
         paid += self._of_latest(latest)
-        return [self._payment(bill, amount) for bill, amount in paid if amount > 0]
+        return [self._payment(of, amount) for of, amount in paid if amount > 0]
 
-    def _of_latest(self, latest: Sequence[NewBill]) -> Iterator[tuple[NewBill, int]]:
+    def _of_latest(self, latest: Sequence["_Issued"]) -> Iterator[tuple["_Issued", int]]:
         """Of the bills not yet due a third is unpaid, a third partly paid; of the others less."""
-        newest_first = sorted(latest, key=lambda b: (_issue(b).on, b.id), reverse=True)
-        due = [b for b in newest_first if _due_date(b) < self.as_of]
-        not_yet = [b for b in newest_first if _due_date(b) >= self.as_of]
+        newest_first = sorted(latest, key=lambda of: (of.issue.on, of.serial), reverse=True)
+        due = [of for of in newest_first if of.due_date < self.as_of]
+        not_yet = [of for of in newest_first if of.due_date >= self.as_of]
         for bills, every in ((not_yet, 3), (due, ONE_IN_LEAVES_UNPAID)):
-            for place, bill in enumerate(bills):
-                total = bill.rated.total_minor
+            for place, of in enumerate(bills):
+                total = of.bill.rated.total_minor
                 part = max(total * 2 // 5 // 100 * 100, 100)
-                yield bill, {0: 0, 1: min(part, total)}.get(place % every, total)
+                yield of, {0: 0, 1: min(part, total)}.get(place % every, total)
 
-    def _payment(self, bill: NewBill, amount: int) -> NewPayment:
-        on = self._paid_on(bill)
-        minutes = spread(f"paid at {bill.id}", 120)
+    def _payment(self, of: "_Issued", amount: int) -> NewPayment:
+        on = self._paid_on(of)
+        minutes = spread(f"paid at {of.name}", 120)
         at = datetime.combine(on, time(17), tzinfo=self.zone) + timedelta(minutes=minutes)
-        method = METHODS[spread(f"how {bill.constants.meter_id}", len(METHODS))]
+        method = METHODS[spread(f"how {of.serial}", len(METHODS))]
         return NewPayment(
-            id=str(uuid5(NAMESPACE_URL, f"electricity-billing/demo/payment/{bill.id}")),
-            bill_id=bill.id,
+            id=str(uuid5(NAMESPACE_URL, f"electricity-billing/demo/payment/{of.bill.id}")),
+            bill_id=of.bill.id,
             amount_minor=amount,
-            currency=bill.rated.currency,
+            currency=of.bill.rated.currency,
             method=method,
-            reference=_reference(bill, method),
+            reference=_reference(of, method),
             received_at=at.astimezone(UTC),
             received_on=on,
         )
 
-    def _paid_on(self, bill: NewBill) -> date:
-        issued_on = _issue(bill).on
-        if spread(f"late {bill.id}", ONE_IN_PAYS_LATE) == 0:
-            on = _due_date(bill) + timedelta(days=1 + spread(bill.id, 9))
+    def _paid_on(self, of: "_Issued") -> date:
+        if spread(f"late {of.name}", ONE_IN_PAYS_LATE) == 0:
+            on = of.due_date + timedelta(days=1 + spread(of.name, 9))
         else:
-            on = issued_on + timedelta(days=1 + spread(bill.id, 12))
-        return max(issued_on, min(on, self.as_of - timedelta(days=1)))
+            on = of.issue.on + timedelta(days=1 + spread(of.name, 12))
+        return max(of.issue.on, min(on, self.as_of - timedelta(days=1)))
 
 
-def _issue(bill: NewBill) -> Issue:
-    if bill.issue is None:
-        raise ValueError("A draft is not paid.")
-    return bill.issue
+@dataclass(frozen=True, slots=True)
+class _Issued:
+    """A bill of a meter that is no draft."""
+
+    serial: str
+    bill: NewBill
+    issue: Issue
+
+    @property
+    def name(self) -> str:
+        return f"{self.serial} of {self.bill.closing.read_on}"
+
+    @property
+    def due_date(self) -> date:
+        return self.issue.on + timedelta(days=self.issue.due_days)
 
 
-def _due_date(bill: NewBill) -> date:
-    return _issue(bill).on + timedelta(days=_issue(bill).due_days)
-
-
-def _reference(bill: NewBill, method: str) -> str:
+def _reference(of: _Issued, method: str) -> str:
     """As somebody at the office would have copied it; cash and cards have none."""
-    number = spread(f"reference {bill.id}", 900_000) + 100_000
+    number = spread(f"reference {of.name}", 900_000) + 100_000
     prefix = {"cheque": "CHQ", "bank": "TRF", "mobile_money": "MM"}.get(method)
     return f"{prefix} {number}" if prefix else ""

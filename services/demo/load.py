@@ -152,9 +152,7 @@ class _Loading:
     @property
     def _importer(self) -> Importer:
         settings = self.services.settings
-        return Importer(
-            self.services.database, settings.timezone, chunk_rows=_AT_ONCE, same_ids=True
-        )
+        return Importer(self.services.database, settings.timezone, chunk_rows=_AT_ONCE)
 
     def _import_customers(self, premises: Sequence[Premises]) -> int:
         rows = ((p.account_no, p.name, p.email, p.phone, p.address) for p in premises)

@@ -79,8 +79,7 @@ class Importer(MoneyImports):
             return ImportReport(errors=(error.problem,))
         rows, channels = [], []
         for cells in table.rows():
-            row = customer_row(cells)
-            rows.append(row | self._id_of("customer", row["account_no"]))
+            rows.append(customer_row(cells))
             channels.append(channels_row(cells, zone=self.zone, now=now))
         name_duplicates(rows, "account_no", table.problems)
         self._name_similar(table, rows, kind="customers", column="account_no")
@@ -101,7 +100,6 @@ class Importer(MoneyImports):
         except UnreadableFile as error:
             return ImportReport(errors=(error.problem,))
         rows = [meter_row(cells, zone=self.zone, now=now) for cells in table.rows()]
-        rows = [row | self._id_of("meter", row["serial"]) for row in rows]
         name_duplicates(rows, "serial", table.problems)
         name_duplicates(rows, "service_point", table.problems)
         self._name_similar(table, rows, kind="meters", column="serial")
@@ -253,8 +251,6 @@ class Importer(MoneyImports):
                 histories[read.serial].show_peers(read)
             for read in of_day:
                 judge(histories[read.serial], read, source=as_source, into=judged)
-        for row in judged.rows:
-            row.update(self._id_of("reading", row["meter_id"], row["read_at"]))
         return judged
 
     def _tariffs(self) -> dict[str, list[TariffVersion]]:

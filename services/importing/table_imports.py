@@ -13,7 +13,6 @@ from services.importing.kinds import COLUMNS_OF, TableKind
 from services.importing.look_alikes import Kind, LookAlikes
 from services.importing.meter_files.nem13 import readings_table
 from services.importing.report import ImportProblem, ImportReport, in_order
-from services.importing.rows import derived_id
 from services.importing.source import Source
 from services.importing.table import Table, read_table
 from services.importing.writing import Counts, Progress, Row, Writer, say_nothing
@@ -36,8 +35,7 @@ class TableImports:
     With `allow_similar` a new identifier may look like a known one, such as 123 like 00123.
     `limit_book` is what readings are judged by beside the meters' own past, `default_language` that
     of new customers for whom a file names none. With `dry_run` nothing is written, and the report
-    says what would be. With `same_ids` the ids of customers, meters and reads are made from what
-    rows name, so that a file makes the same rows anywhere, as the demo does.
+    says what would be.
     Each method answers a report: with errors found in the file nothing was written. Each raises
     DatabaseError when the database fails; then the same file is imported again.
     """
@@ -52,11 +50,7 @@ class TableImports:
     limit_book: LimitBook = field(default_factory=LimitBook)
     default_language: str = "en"
     dry_run: bool = False
-    same_ids: bool = False
     progress: Progress = say_nothing
-
-    def _id_of(self, *parts: str) -> dict[str, str]:
-        return {"id": derived_id(*parts)} if self.same_ids else {}
 
     @property
     def _follows(self) -> Mapping[str, Any] | None:

@@ -53,7 +53,7 @@ class LimitsTrial:
     zone: ZoneInfo
 
     def run(self, rows: Sequence[LimitsFor], *, principal: Principal, now: datetime) -> Trial:
-        """Judge the last year's readings of up to 500 meters again; `now` in UTC.
+        """Judge the last year's readings of all meters, or a sample of 500, again; `now` in UTC.
 
         Each is judged by what was accepted before it, as people decided. Raises NotAllowed,
         DatabaseError.
@@ -61,7 +61,7 @@ class LimitsTrial:
         require(principal, Permission.VIEW_READINGS)
         book = self.current.limit_book()
         tried = replace(book, rows=tuple(rows))
-        serials = self.database.meter_serials(limit=METERS_TRIED + 1)
+        serials = self.database.meter_sample(limit=METERS_TRIED + 1)
         trial = Trial(is_sample=len(serials) > METERS_TRIED)
         since = local_date(now, self.zone) - _YEAR
         for first in range(0, min(len(serials), METERS_TRIED), METERS_AT_ONCE):

@@ -24,6 +24,8 @@ ALTER TABLE ONLY public.meters
 ALTER TABLE ONLY public.meters
     ADD CONSTRAINT meters_serial_key UNIQUE (serial);
 
+CREATE INDEX meters_by_hash ON public.meters USING btree (uuid_hash(id));
+
 CREATE INDEX meters_like ON public.meters USING btree (private.identifier_key(serial));
 
 CREATE INDEX meters_search ON public.meters USING gin (lower(serial) extensions.gin_trgm_ops);
@@ -33,6 +35,8 @@ CREATE INDEX meters_smart ON public.meters USING btree (serial) WHERE (kind = 's
 ALTER TABLE public.meters ENABLE ROW LEVEL SECURITY;
 
 GRANT SELECT,INSERT,REFERENCES,MAINTAIN,UPDATE ON TABLE public.meters TO service_role;
+
+COMMENT ON INDEX public.meters_by_hash IS 'The first ones are a sample of all.';
 
 CREATE FUNCTION public.import_meters(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql
@@ -153,16 +157,14 @@ begin
             on conflict do nothing
             returning id, serial
         ), placed as materialized (
-            -- Whose meter comes with its id has all ids made from it.
-            select x.*, added.id, coalesce(md5('opening/' || x.given)::uuid, private.ordered_id()) as opening_reading_id,
-                   coalesce(md5('agreement/' || x.given)::uuid, private.ordered_id()) as agreement_id,
-                   coalesce(s.id, md5('service_point/' || x.given)::uuid, private.ordered_id()) as point_id, c.id as customer_id, c.address, t.id as tariff_id, g.id as transformer_id,
+            select x.*, added.id, private.ordered_id() as opening_reading_id, private.ordered_id() as agreement_id,
+                   coalesce(s.id, private.ordered_id()) as point_id, c.id as customer_id, c.address, t.id as tariff_id, g.id as transformer_id,
                    s.id as place_id
             from added
-            join (select y.*, (r ->> 'id')::uuid as given from jsonb_array_elements(p -> 'rows') r, jsonb_to_record(r) as y(
+            join jsonb_to_recordset(p -> 'rows') as x(
                 "row" integer, serial text, account_no text, tariff_code text, multiplier_milli integer,
                 opened_on date, opened_at timestamptz, opening_wh bigint, opening_registers jsonb, transformer_code text,
-                connected_w integer, connected_va integer, service_point text, opening_source text, opening_quality smallint)) x on x.serial = added.serial
+                connected_w integer, connected_va integer, service_point text, opening_source text, opening_quality smallint) on x.serial = added.serial
             left join public.service_points s on s.code = x.service_point
             left join public.customers c on c.account_no = x.account_no
             left join public.tariffs t on t.code = x.tariff_code
@@ -404,6 +406,19 @@ COMMENT ON FUNCTION public.meter_series(p jsonb) IS 'What a meter measured from 
 
 REVOKE ALL ON FUNCTION public.meter_series(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.meter_series(p jsonb) TO service_role;
+
+CREATE FUNCTION public.meter_sample(p jsonb) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select jsonb_build_object('serials', coalesce(jsonb_agg(m.serial), '[]'))
+    from (select x.serial from public.meters x order by uuid_hash(x.id) limit (p ->> 'limit')::integer) m
+$$;
+
+COMMENT ON FUNCTION public.meter_sample(p jsonb) IS 'The serials of a sample of the meters, the same ones as long as none is added: {limit} -> {serials}.';
+
+REVOKE ALL ON FUNCTION public.meter_sample(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.meter_sample(p jsonb) TO service_role;
 
 CREATE TRIGGER audit_insert AFTER INSERT ON public.meters REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.audit();
 

@@ -1508,6 +1508,19 @@ COMMENT ON FUNCTION private.uses_beside(p_uses jsonb, p_meter uuid) IS 'Of the a
 REVOKE ALL ON FUNCTION private.uses_beside(p_uses jsonb, p_meter uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.uses_beside(p_uses jsonb, p_meter uuid) TO service_role;
 
+CREATE FUNCTION private.read_point(p_reading uuid) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select jsonb_build_object('register_wh', r.register_wh, 'read_on', r.read_on, 'registers', r.registers)
+    from public.readings r where r.id = p_reading
+$$;
+
+COMMENT ON FUNCTION private.read_point(p_reading uuid) IS 'What a meter showed at a reading: {register_wh, read_on, registers}.';
+
+REVOKE ALL ON FUNCTION private.read_point(p_reading uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.read_point(p_reading uuid) TO service_role;
+
 CREATE FUNCTION private.group_uses(p_transformer uuid, p_tariff uuid, p_on date) RETURNS jsonb
     LANGUAGE sql STABLE
     SET search_path TO ''
@@ -1520,9 +1533,8 @@ CREATE FUNCTION private.group_uses(p_transformer uuid, p_tariff uuid, p_on date)
            where s.transformer_id = p_transformer order by s.id limit 61)
           union all
           (select i.meter_id, i.installed_at
-           from (select t.agreement_id from public.agreement_tariffs t
-                 where p_transformer is null and t.tariff_id = p_tariff order by t.id limit 61) m
-           join public.service_agreements a on a.id = m.agreement_id
+           from private.sample_on_tariff(p_tariff, p_on, 61) m (agreement_id)
+           join public.service_agreements a on p_transformer is null and a.id = m.agreement_id
            join public.meter_installations i on i.service_point_id = a.service_point_id and i.removed_at is null)) member
     cross join lateral (select 10::bigint ^ (m.dials + 3) as capacity from public.meters m where m.id = member.meter_id) k
     cross join lateral (select r.read_at, r.read_on, r.register_wh, r.status = 'needs_review' as doubted from public.readings r
@@ -1550,23 +1562,10 @@ CREATE FUNCTION private.group_uses(p_transformer uuid, p_tariff uuid, p_on date)
     where u.periods > 1
 $$;
 
-COMMENT ON FUNCTION private.group_uses(p_transformer uuid, p_tariff uuid, p_on date) IS 'What the first 61 meters of a transformer, or of a tariff where that is null, used a day in up to eight periods of about a month, the newest last, up to a read near a local date: [{meter_id, daily_wh: before the multiplier, doubted: whether that read waits for review}].';
+COMMENT ON FUNCTION private.group_uses(p_transformer uuid, p_tariff uuid, p_on date) IS 'What up to 61 meters of a transformer, or a sample of those on a tariff where that is null, used a day in up to eight periods of about a month, the newest last, up to a read near a local date: [{meter_id, daily_wh: before the multiplier, doubted: whether that read waits for review}].';
 
 REVOKE ALL ON FUNCTION private.group_uses(p_transformer uuid, p_tariff uuid, p_on date) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.group_uses(p_transformer uuid, p_tariff uuid, p_on date) TO service_role;
-
-CREATE FUNCTION private.read_point(p_reading uuid) RETURNS jsonb
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    AS $$
-    select jsonb_build_object('register_wh', r.register_wh, 'read_on', r.read_on, 'registers', r.registers)
-    from public.readings r where r.id = p_reading
-$$;
-
-COMMENT ON FUNCTION private.read_point(p_reading uuid) IS 'What a meter showed at a reading: {register_wh, read_on, registers}.';
-
-REVOKE ALL ON FUNCTION private.read_point(p_reading uuid) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.read_point(p_reading uuid) TO service_role;
 
 CREATE FUNCTION private.keep_claimed_photo() RETURNS trigger
     LANGUAGE plpgsql

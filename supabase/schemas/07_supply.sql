@@ -1576,6 +1576,28 @@ end $$;
 REVOKE ALL ON FUNCTION private.note_vacancies() FROM PUBLIC;
 GRANT ALL ON FUNCTION private.note_vacancies() TO service_role;
 
+CREATE FUNCTION private.sample_on_tariff(p_tariff uuid, p_on date, p_most integer) RETURNS SETOF uuid
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    AS $$
+    -- The first ones by their hash are a sample. Where nearly all have left, fewer are found rather than all looked through.
+    select t.agreement_id
+    from (select x.agreement_id, x.starts_on from public.agreement_tariffs x where x.tariff_id = p_tariff
+          order by uuid_hash(x.agreement_id) limit 10 * p_most) t
+    join public.service_agreements a on a.id = t.agreement_id and (a.ends_on is null or a.ends_on > p_on)
+    where (t.starts_on <= p_on) is not false
+      and not exists (select 1 from public.agreement_tariffs n
+                      where n.agreement_id = t.agreement_id and n.starts_on > t.starts_on and (n.starts_on <= p_on) is not false)
+    limit p_most
+$$;
+
+COMMENT ON FUNCTION private.sample_on_tariff(p_tariff uuid, p_on date, p_most integer) IS 'A sample of at most so many agreements that are on a tariff on a local date; without one, of those that have no end.';
+
+REVOKE ALL ON FUNCTION private.sample_on_tariff(p_tariff uuid, p_on date, p_most integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.sample_on_tariff(p_tariff uuid, p_on date, p_most integer) TO service_role;
+
 CREATE TRIGGER audit_insert AFTER INSERT ON public.service_points REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.audit();
 
 CREATE TRIGGER audit_update AFTER UPDATE ON public.service_points REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.audit();

@@ -56,8 +56,8 @@ def test_meters_are_found_by_any_word(over: Over, word: str) -> None:
     over.utility.add_meter("S-aXb50xyqqok")
     assert [m.serial for m in over.same("find_meters", text=word)] == [f"S-{word}"]
     assert over.same("account_numbers", limit=5) == sorted([f"A-S-{word}", "A-S-aXb50xyqqok"])
-    assert sorted(over.same("meter_serials", limit=5)) == sorted([f"S-{word}", "S-aXb50xyqqok"])
-    assert len(over.same("meter_serials", limit=1)) == 1
+    assert sorted(over.same("meter_sample", limit=5)) == sorted([f"S-{word}", "S-aXb50xyqqok"])
+    assert len(over.same("meter_sample", limit=1)) == 1
 
 
 def test_smart_meters_come_in_pages(over: Over) -> None:

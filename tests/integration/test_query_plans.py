@@ -45,6 +45,8 @@ ADDED_UP = frozenset({"network: sums", "parts of a run"})
 COUNTED = frozenset({"tariffs", "payments: applied, by received"})
 # What is kept added up is read from few blocks, however many bills there are of it.
 KEPT = {
+    "submit a reading": 2_000,
+    "limits: meters to try": 1_600,
     "metrics: bills of a day": 100,
     "month's books: open drafts": 800,
     "month's books: receivables": 700,
@@ -109,6 +111,7 @@ NEEDED = (
     ("notifications_customer", "customer: messages"),
     ("readings_by_submitter", "my readings"),
     ("credit_notes_search", "credit notes: number"),
+    ("meters_by_hash", "limits: meters to try"),
 )
 
 

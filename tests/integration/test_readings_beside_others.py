@@ -6,7 +6,9 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 
+from services.database.embedded import EmbeddedPostgres
 from services.identity.auth import NotAllowed
 from services.importing.by_kind.reading_check import ReadingCheck
 from services.readings.expected import expected_on
@@ -14,6 +16,7 @@ from services.readings.round import DueMeter
 from services.records.readings import ReadPoint
 from services.records.submissions import ReadingContext
 from services.records.use_limits import PeerUse
+from tests.integration.server_process import superuser_dsn
 from tests.integration.utility import ADMIN, ENGINEER, Utility, make_utility
 
 
@@ -114,6 +117,33 @@ def test_meters_without_a_transformer_are_compared_within_their_tariff(utility: 
     for n in range(2):
         read_monthly(utility, f"N{n}", 300, 300, 600)
     read_monthly(utility, "M1", 300, 300, 300, 300)
+    assert context_of(utility, "M1").peers == (PeerUse((10_000, 10_000, 20_000)),) * 2
+
+
+_LEFT = """
+    set session_replication_role = replica;
+    with gone as (update service_agreements a
+                  set ends_on = a.starts_on + 60, closing_reading_id = a.opening_reading_id
+                  from service_points s where s.id = a.service_point_id and s.code like 'G%'
+                  returning a.service_point_id)
+    update meter_installations i set removed_on = i.installed_on + 60,
+                                     removed_at = i.installed_at + interval '60 days',
+                                     closing_reading_id = i.opening_reading_id
+    from gone where i.service_point_id = gone.service_point_id"""
+
+
+def test_meters_are_compared_with_those_that_are_still_there(
+    utility: Utility, database: str, embedded_server: EmbeddedPostgres
+) -> None:
+    opened = utility.today - timedelta(days=200)
+    for n in range(65):
+        utility.add_meter(f"G{n}", opened_on=opened)
+    for n in range(2):
+        read_monthly(utility, f"N{n}", 300, 300, 600)
+    read_monthly(utility, "M1", 300, 300, 300, 300)
+    name = conninfo_to_dict(database)["dbname"]
+    with psycopg.connect(superuser_dsn(embedded_server, database=str(name))) as connection:
+        connection.execute(_LEFT.encode())
     assert context_of(utility, "M1").peers == (PeerUse((10_000, 10_000, 20_000)),) * 2
 
 

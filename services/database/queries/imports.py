@@ -110,10 +110,9 @@ class ImportQueries(Queries):
         )
         return [MeterReads.model_validate(row) for row in answer["meters"]]
 
-    def meter_serials(self, *, limit: int) -> list[str]:
-        """Serials of some meters: ids say nothing of a meter, so the first ones are a sample."""
-        rows = self._transport.select("meters", order=["id.asc"], limit=limit).rows
-        return [row["serial"] for row in rows]
+    def meter_sample(self, *, limit: int) -> list[str]:
+        """Serials of a sample of the meters, the same ones as long as none is added."""
+        return [str(serial) for serial in self._call("meter_sample", limit=limit)["serials"]]
 
     def account_numbers(self, *, limit: int) -> list[str]:
         """The first account numbers there are, in order."""
