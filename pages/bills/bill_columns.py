@@ -53,12 +53,11 @@ COLUMNS: tuple[Column[BillSummary], ...] = (
 )
 
 
-def summary(bill: BillSummary) -> str:
+def summary(bill: BillSummary) -> tuple[str, ...]:
     """What a card says of a bill."""
-    return _(
-        "{customer_name} · {period_start} · {consumption_wh} · meter {meter_serial}",
-        customer_name=bill.customer_name,
-        period_start=period(bill.period_start, bill.period_end),
-        consumption_wh=kwh(bill.consumption_wh),
-        meter_serial=bill.meter_serial,
+    return (
+        bill.customer_name,
+        period(bill.period_start, bill.period_end),
+        kwh(bill.consumption_wh),
+        _("Meter {serial}", serial=bill.meter_serial),
     )

@@ -19,14 +19,14 @@ def balance(account: Account) -> str:
     return _("{amount} in credit", amount=amount) if account.balance_minor < 0 else amount
 
 
-def summary(account: Account) -> str:
+def summary(account: Account) -> list[str]:
     """What a card says of an account."""
     said = [_("Account {account_no}", account_no=account.account_no), account.address]
     if account.open_bills:
         said.append(count(account.open_bills, _("open bill")))
     if account.deposit_minor:
         said.append(_("{account} deposit", account=in_currency(account, account.deposit_minor)))
-    return " · ".join(said)
+    return said
 
 
 def _overdue(account: Account) -> str:

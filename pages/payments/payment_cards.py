@@ -53,14 +53,12 @@ def _show_flag(flag: PaymentFlag) -> None:
         st.caption(f"{FLAG[flag.reason]} {escaped(say(flag.detail))}")
 
 
-def summary(payment: Payment) -> str:
+def summary(payment: Payment) -> list[str]:
     """What a card says of a payment."""
-    said = received(payment.method, payment.received_on, payment.reference)
-    return (
-        _("{said} · account {account_no}", said=said, account_no=payment.account_no)
-        if payment.account_no
-        else said
-    )
+    said = [received(payment.method, payment.received_on, payment.reference)]
+    if payment.account_no:
+        said.append(_("Account {account_no}", account_no=payment.account_no))
+    return said
 
 
 def _status_color(payment: Payment) -> Color:

@@ -84,7 +84,7 @@ _COLUMNS: Final[tuple[Column[MissedMeter], ...]] = (
 )
 
 
-def _summary(missed: MissedMeter) -> str:
+def _summary(missed: MissedMeter) -> tuple[str, ...]:
     visit = _(
         "{moment} by {person}",
         moment=moment(missed.missed_at, zone()),
@@ -92,9 +92,7 @@ def _summary(missed: MissedMeter) -> str:
     )
     photo = _("with photo") if missed.has_photo else ""
     route = _("route {route}", route=missed.route) if missed.route else ""
-    return " · ".join(
-        filter(None, (_why(missed), visit, photo, missed.address or missed.code, route))
-    )
+    return (_why(missed), visit, photo, missed.address or missed.code, route)
 
 
 def show_missed_reads(principal: Principal) -> None:

@@ -55,12 +55,10 @@ _COLUMNS: Final[tuple[Column[CollectedMeter], ...]] = (
 )
 
 
-def _summary(one: CollectedMeter) -> str:
+def _summary(one: CollectedMeter) -> tuple[str, ...]:
     asked = _("asked {moment}", moment=moment(one.tried_at, zone()))
     tries = count(one.tries, "try", "tries") if one.tries > 1 else ""
-    place = one.address or one.code
-    reason = say(one.reason)
-    return " · ".join(filter(None, (reason, asked, what_now(one), tries, place)))
+    return (say(one.reason), asked, what_now(one), tries, one.address or one.code)
 
 
 principal = require_permission(Permission.VIEW_READINGS)

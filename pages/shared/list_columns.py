@@ -45,15 +45,15 @@ class Column(Generic[Row]):
 class Listing(Generic[Row]):
     """A list of rows that have a page each, `page`; without a choice it is in the order `sort`.
 
-    `summary` is what a card says beside title, amount and status. `asked` is what is looked for:
-    another question begins at its first page. `file` makes a file of what fits, or of the rows
-    chosen. `nothing` is said where there is no row at all.
+    `summary` is what a card says beside title, amount and status, without what is empty of it.
+    `asked` is what is looked for: another question begins at its first page. `file` makes a file of
+    what fits, or of the rows chosen. `nothing` is said where there is no row at all.
     """
 
     noun: str
     page: PageEntry
     columns: Sequence[Column[Row]]
-    summary: Callable[[Row], str]
+    summary: Callable[[Row], Sequence[str]]
     sort: str
     descending: bool
     asked: ListFilter

@@ -150,5 +150,5 @@ def _row(
         "href": href,
         "cells": cells,
         # Each part in its own direction: an address beside a day.
-        "summary": " · ".join(apart(part) for part in listing.summary(row).split(" · ")),
+        "summary": " · ".join(apart(part) for part in listing.summary(row) if part),
     }

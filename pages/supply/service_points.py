@@ -65,7 +65,7 @@ COLUMNS: tuple[Column[ServicePoint], ...] = (
 )
 
 
-def summary(point: ServicePoint) -> str:
+def summary(point: ServicePoint) -> list[str]:
     """What a card says of a place."""
     said = [point.address]
     if not point.meter_serial:
@@ -75,7 +75,7 @@ def summary(point: ServicePoint) -> str:
         said.append(_("Read {day}", day=point.last_read_on))
     else:
         said += [_("Meter {serial}", serial=point.meter_serial), _("Read never")]
-    return " · ".join(filter(None, said))
+    return said
 
 
 def _unread_words(spoken: Language, chosen: str) -> str:

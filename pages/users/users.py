@@ -56,13 +56,12 @@ COLUMNS: tuple[Column[User], ...] = (
 )
 
 
-def summary(user: User) -> str:
+def summary(user: User) -> tuple[str, ...]:
     """What a card says of a user."""
-    return _(
-        "{sign_in_name} · {roles} · last active {at}",
-        sign_in_name=user.sign_in_name,
-        roles=roles_in_words(user.roles),
-        at=last_active(user),
+    return (
+        user.sign_in_name,
+        roles_in_words(user.roles),
+        _("Last active: {at}", at=last_active(user)),
     )
 
 
