@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from services.supply.changes import CannotChangeSupply, Exchange, MoveOut, TypedRead
+from tests.integration.supply.supplied import Supplied
 from tests.integration.test_estimates import noon, read, store
-from tests.integration.test_supply_changes import Supplied
 from tests.integration.utility import Utility, make_utility
 
 SEP_1, OCT_1, NOV_1, DEC_1 = (date(2026, month, 1) for month in (9, 10, 11, 12))

@@ -31,8 +31,8 @@ from services.supply.changes import (
     Stay,
     TypedRead,
 )
+from tests.integration.supply.supplied import Supplied
 from tests.integration.test_monthly_bills import bill_month, local, reasons
-from tests.integration.test_supply_changes import Supplied
 from tests.integration.utility import ADMIN, Utility, make_utility
 
 

@@ -19,8 +19,8 @@ from services.records.bills import Bill
 from services.records.details import Subject
 from services.supply.changes import Exchange, TypedRead
 from tests.integration.correcting import Correcting
+from tests.integration.supply.supplied import Supplied
 from tests.integration.test_plans import agree, mark_overdue
-from tests.integration.test_supply_changes import Supplied
 from tests.integration.utility import ACTOR, ADMIN, ENGINEER, Utility, make_utility
 
 

@@ -17,7 +17,7 @@ from services.records.drafts import DraftChoice
 from services.supply.changes import CannotChangeSupply, MoveOut, TypedRead
 from services.utility_settings.current import NO_ADDRESS
 from tests.integration.correcting import Correcting
-from tests.integration.test_supply_changes import Supplied
+from tests.integration.supply.supplied import Supplied
 from tests.integration.test_utility_settings import change, text_of
 from tests.integration.utility import ADMIN, Utility, make_utility
 

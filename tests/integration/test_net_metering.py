@@ -16,7 +16,7 @@ from services.supply.changes import MoveOut, OtherTariff, Stay, TypedRead
 from services.web.shapes import bill_json
 from tests.integration.correcting import Correcting
 from tests.integration.metered import METERS, Metered
-from tests.integration.test_supply_changes import Supplied
+from tests.integration.supply.supplied import Supplied
 from tests.integration.utility import ADMIN, Utility, make_utility
 
 NOW: Final = datetime(2026, 7, 15, 6, 30, tzinfo=UTC)  # Noon in Kolkata.

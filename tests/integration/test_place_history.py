@@ -9,7 +9,7 @@ from services.history.timeline import TimelinePage
 from services.identity.auth import NotAllowed
 from services.supply.changes import Exchange, MoveOut, OtherMultiplier, TypedRead
 from services.supply.place_reads import PlaceRead
-from tests.integration.test_supply_changes import Supplied
+from tests.integration.supply.supplied import Supplied
 from tests.integration.utility import ADMIN, ENGINEER, Utility, make_utility
 
 

@@ -11,7 +11,7 @@ import pytest
 from services.records.base import PageRequest
 from services.records.lists import PointFilter
 from services.supply.changes import Exchange, MoveOut, TypedRead
-from tests.integration.test_supply_changes import Supplied
+from tests.integration.supply.supplied import Supplied
 from tests.integration.utility import ADMIN, Utility, make_utility
 
 WORKED_OUT = "select private.refresh_latest_reads(array(select id from public.service_points))"

@@ -11,7 +11,7 @@ import pytest
 
 from services.readings.round import Visit
 from services.supply.changes import Exchange, TypedRead
-from tests.integration.test_supply_changes import Supplied
+from tests.integration.supply.supplied import Supplied
 from tests.integration.utility import ADMIN, Utility, make_utility
 
 # Place by place, as a page of the round would say it.

@@ -13,7 +13,7 @@ from services.records.bills import Bill
 from services.supply.changes import Exchange, MoveIn, MoveOut, OtherMultiplier, TypedRead
 from services.web.shapes import bill_json
 from tests.integration.metered import Metered
-from tests.integration.test_supply_changes import Supplied
+from tests.integration.supply.supplied import Supplied
 from tests.integration.utility import Utility, make_utility
 
 

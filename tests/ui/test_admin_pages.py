@@ -29,7 +29,7 @@ from tests.oidc.keys import (
     key_server,
     published,
 )
-from tests.ui.test_pages import without_database
+from tests.ui.page_runs import without_database
 
 pytestmark = pytest.mark.postgres
 

@@ -15,7 +15,7 @@ from services.records.base import PageRequest
 from services.records.lists import PointFilter
 from services.tariffs import parse_tariff
 from tests.integration.utility import ADMIN, KSEB, Utility, make_utility
-from tests.ui.test_pages import press, signed_in, words
+from tests.ui.page_runs import press, signed_in, words
 
 pytestmark = pytest.mark.postgres
 

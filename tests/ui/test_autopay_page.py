@@ -20,7 +20,7 @@ from services.payments.stripe.intents import words_of
 from services.records.bills import Bill
 from services.records.customers.autopay import AttemptResult, SavedMethod
 from tests.integration.utility import ADMIN, Utility, make_utility
-from tests.ui.test_pages import fill, press, signed_in, user_of, words
+from tests.ui.page_runs import fill, press, signed_in, user_of, words
 
 pytestmark = pytest.mark.postgres
 VIEWERS = (Role.CASHIER, Role.CLERK, Role.MANAGER, Role.AUDITOR, Role.ADMIN)

@@ -21,7 +21,7 @@ from services.jobs.bill_run_preview import next_bill_run, preview_bill_run
 from services.jobs.by_hand import run_job
 from services.quantities.written import day, money
 from tests.integration.utility import ADMIN, Utility, make_utility
-from tests.ui.test_pages import signed_in, words
+from tests.ui.page_runs import signed_in, words
 
 pytestmark = pytest.mark.postgres
 

@@ -9,7 +9,7 @@ from scheduler import Scheduler
 from services.bootstrap import run_with
 from services.identity.permissions import Role
 from tests.integration.utility import Utility, make_utility
-from tests.ui.test_pages import fill, press, signed_in, words
+from tests.ui.page_runs import fill, press, signed_in, words
 
 pytestmark = pytest.mark.postgres
 

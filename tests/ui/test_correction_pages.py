@@ -16,7 +16,7 @@ from services.settings import load_settings
 from services.tariffs import parse_tariff
 from tests.integration.correcting import Correcting
 from tests.integration.utility import KSEB, Utility
-from tests.ui.test_pages import now, press, signed_in, words
+from tests.ui.page_runs import now, press, signed_in, words
 
 pytestmark = pytest.mark.postgres
 

@@ -13,7 +13,7 @@ from services.rating import BillLine, RatedBill
 from tests.integration.correcting import Correcting
 from tests.integration.test_utility_settings import change
 from tests.integration.utility import ADMIN, Utility, make_utility
-from tests.ui.test_pages import fill, now, press, signed_in, words
+from tests.ui.page_runs import fill, now, press, signed_in, words
 from tests.unit.bill_documents.bills import line
 
 pytestmark = pytest.mark.postgres

@@ -12,7 +12,7 @@ from services.identity.permissions import Role
 from services.records.bills import Bill
 from services.records.customers.pages import NewRequest
 from tests.integration.utility import Utility, make_utility
-from tests.ui.test_pages import press, signed_in, words
+from tests.ui.page_runs import press, signed_in, words
 
 pytestmark = pytest.mark.postgres
 

@@ -16,7 +16,7 @@ from services.records.bills import Bill
 from tests.integration.correcting import Correcting
 from tests.integration.utility import ADMIN, Utility, make_utility
 from tests.servers import NewDatabase
-from tests.ui.test_pages import now, press, signed_in, user_of, words
+from tests.ui.page_runs import now, press, signed_in, user_of, words
 from tests.ui.untranslated import english_on, reads_arabic
 
 pytestmark = pytest.mark.postgres

@@ -16,7 +16,7 @@ from services.records.drafts import DraftFilter
 from tests.integration.flagging import BEGAN_KWH, add_neighbours, flag
 from tests.integration.utility import ADMIN, Utility, make_utility
 from tests.servers import NewDatabase
-from tests.ui.test_pages import fill, press, signed_in, user_of, words
+from tests.ui.page_runs import fill, press, signed_in, user_of, words
 from tests.ui.untranslated import english_on, reads_arabic
 
 pytestmark = pytest.mark.postgres

@@ -16,7 +16,7 @@ from services.identity.permissions import Role
 from services.languages.language import Language
 from services.records.bills import Bill
 from tests.integration.utility import ADMIN, Utility, make_utility
-from tests.ui.test_pages import fill, press, signed_in, user_of, words
+from tests.ui.page_runs import fill, press, signed_in, user_of, words
 from tests.ui.untranslated import english_on, reads_arabic
 
 pytestmark = pytest.mark.postgres

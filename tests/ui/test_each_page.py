@@ -10,7 +10,7 @@ from scheduler import Scheduler
 from services.bootstrap import run_with
 from services.identity.permissions import Role
 from tests.integration.utility import ADMIN, KSEB, Utility, make_utility
-from tests.ui.test_pages import signed_in, words
+from tests.ui.page_runs import signed_in, words
 
 pytestmark = pytest.mark.postgres
 PAGES = [p.script for p in vars(registry).values() if isinstance(p, registry.PageEntry)]

@@ -22,8 +22,8 @@ from services.settings import PROJECT_FOLDER
 from services.web.asgi import SESSION_COOKIE
 from tests.integration.api.talk import UNKNOWN_ID
 from tests.integration.utility import Utility
+from tests.ui.page_runs import user_of, visitor, words
 from tests.ui.test_each_page import Asked, asked, utility  # noqa: F401 - fixtures
-from tests.ui.test_pages import user_of, visitor, words
 
 pytestmark = pytest.mark.postgres
 PAGES: Final = [p for p in vars(registry).values() if isinstance(p, registry.PageEntry)]

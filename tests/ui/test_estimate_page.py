@@ -8,7 +8,7 @@ from pages import registry
 from services.container import Services
 from services.identity.permissions import Role
 from tests.integration.utility import Utility
-from tests.ui.test_pages import now, running, services, signed_in, words
+from tests.ui.page_runs import now, running, services, signed_in, words
 
 __all__ = ["running", "services"]
 pytestmark = pytest.mark.postgres

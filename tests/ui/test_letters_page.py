@@ -16,7 +16,7 @@ from services.identity.auth import NotAllowed
 from services.identity.permissions import Role
 from services.records.bills import Bill
 from tests.integration.utility import ENGINEER, Utility, make_utility
-from tests.ui.test_pages import press, signed_in, words
+from tests.ui.page_runs import press, signed_in, words
 
 pytestmark = pytest.mark.postgres
 SENDERS = (Role.CASHIER, Role.CLERK, Role.MANAGER, Role.ADMIN)

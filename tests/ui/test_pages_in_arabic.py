@@ -21,7 +21,7 @@ from services.records.entries import NewPayment
 from services.reports.catalogue import REPORTS
 from services.reports.definitions import Asked
 from tests.integration.utility import ADMIN, Utility, make_utility
-from tests.ui.test_pages import signed_in, user_of, words
+from tests.ui.page_runs import signed_in, user_of, words
 from tests.ui.untranslated import english_on, reads_arabic
 
 pytestmark = pytest.mark.postgres

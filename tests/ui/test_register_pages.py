@@ -6,7 +6,7 @@ from services.container import Services
 from services.identity.permissions import Role
 from tests.integration.metered import Metered
 from tests.integration.utility import ADMIN, Utility
-from tests.ui.test_pages import fill, now, on_meter, press, running, services, signed_in, words
+from tests.ui.page_runs import fill, now, on_meter, press, running, services, signed_in, words
 
 __all__ = ["running", "services"]
 pytestmark = pytest.mark.postgres

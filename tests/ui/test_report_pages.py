@@ -16,7 +16,7 @@ from services.identity.permissions import Role
 from services.records.entries import NewPayment
 from services.reports.catalogue import REPORTS
 from tests.integration.utility import ADMIN, Utility, make_utility
-from tests.ui.test_pages import signed_in, words
+from tests.ui.page_runs import signed_in, words
 
 pytestmark = pytest.mark.postgres
 OCTOBER = ["2025-10-01", "2025-10-31"]

@@ -17,7 +17,7 @@ from services.records.base import PageRequest
 from services.records.lists import MissedFilter
 from tests.integration.utility import ADMIN, ENGINEER, Utility, make_utility
 from tests.servers import NewDatabase
-from tests.ui.test_pages import signed_in, words
+from tests.ui.page_runs import signed_in, words
 
 pytestmark = pytest.mark.postgres
 

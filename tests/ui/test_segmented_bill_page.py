@@ -8,9 +8,9 @@ from services.identity.auth import Principal
 from services.identity.permissions import Role
 from services.records.bills import Bill
 from services.supply.changes import Exchange, OtherMultiplier, TypedRead
-from tests.integration.test_supply_changes import Supplied
+from tests.integration.supply.supplied import Supplied
 from tests.integration.utility import Utility
-from tests.ui.test_pages import now, running, services, signed_in, user_of, words
+from tests.ui.page_runs import now, running, services, signed_in, user_of, words
 
 __all__ = ["running", "services"]
 pytestmark = pytest.mark.postgres

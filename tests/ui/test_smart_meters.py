@@ -19,7 +19,7 @@ from services.records.lists import CollectedFilter
 from tests.integration.head_end import StandIn, reading, standing_in
 from tests.integration.utility import ADMIN, Utility, make_utility
 from tests.servers import NewDatabase
-from tests.ui.test_pages import signed_in, words
+from tests.ui.page_runs import signed_in, words
 
 pytestmark = pytest.mark.postgres
 

@@ -15,7 +15,7 @@ from services.languages.language import Language
 from services.readings.round import parse_visit
 from tests.integration.utility import ENGINEER, Utility, make_utility
 from tests.servers import NewDatabase
-from tests.ui.test_pages import signed_in, user_of
+from tests.ui.page_runs import signed_in, user_of
 from tests.ui.untranslated import english_on, reads_arabic
 
 pytestmark = pytest.mark.postgres

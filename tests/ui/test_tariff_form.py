@@ -8,7 +8,7 @@ from streamlit.testing.v1 import AppTest
 
 from services.languages.language import Language
 from services.settings import PROJECT_FOLDER
-from tests.ui.test_pages import words
+from tests.ui.page_runs import words
 from tests.ui.untranslated import english_on
 from tests.unit.tariffs.test_places import SAID
 

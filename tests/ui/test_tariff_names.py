@@ -16,7 +16,7 @@ from services.bootstrap import run_with
 from services.identity.permissions import Role
 from services.records.bills import Bill
 from tests.integration.utility import KSEB, Utility, make_utility
-from tests.ui.test_pages import press, signed_in, words
+from tests.ui.page_runs import press, signed_in, words
 
 pytestmark = pytest.mark.postgres
 EDITOR = "tariffs/tariff_editor.py"

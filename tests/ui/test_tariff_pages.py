@@ -21,7 +21,7 @@ from services.tariff_publishing.templates import TEMPLATES
 from services.tariffs import parse_tariff
 from services.tariffs.values import in_words
 from tests.integration.utility import ADMIN
-from tests.ui.test_pages import now, press, put, signed_in, user_of, without_database, words
+from tests.ui.page_runs import now, press, put, signed_in, user_of, without_database, words
 from tests.ui.untranslated import english_on, reads_arabic
 
 pytestmark = pytest.mark.postgres

@@ -15,7 +15,7 @@ from services.people.sign_in import Place
 from services.people.totp import STEP_SECONDS, code_at
 from tests.integration.people.office import PASSWORD, Office, open_office
 from tests.servers import NewDatabase
-from tests.ui.test_pages import fill, press, visitor, words
+from tests.ui.page_runs import fill, press, visitor, words
 
 pytestmark = pytest.mark.postgres
 OTHER = "rain on a tin roof at night"

@@ -12,7 +12,7 @@ from services.identity.permissions import Role
 from services.records.base import PageRequest
 from services.records.lists import PointFilter
 from tests.integration.utility import ADMIN, Utility, make_utility
-from tests.ui.test_pages import press, signed_in
+from tests.ui.page_runs import press, signed_in
 
 pytestmark = pytest.mark.postgres
 

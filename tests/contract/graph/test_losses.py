@@ -19,8 +19,8 @@ from services.supply.places import InvalidPlace
 from tests.contract.graph.conftest import NewStory
 from tests.integration.metered import Metered
 from tests.integration.money.ties import rows_of
+from tests.integration.supply.supplied import Supplied
 from tests.integration.test_net_metering import SOLAR
-from tests.integration.test_supply_changes import Supplied
 from tests.integration.utility import ADMIN, Utility
 
 NOW: Final = datetime(2026, 6, 1, 6, 30, tzinfo=UTC)  # Noon in Kolkata.

@@ -23,7 +23,7 @@ from tests.contract.graph.network import (
     supply,
     whole,
 )
-from tests.integration.test_supply_changes import Supplied
+from tests.integration.supply.supplied import Supplied
 from tests.integration.utility import ACTOR, ADMIN, Utility
 
 

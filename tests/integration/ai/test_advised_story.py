@@ -17,7 +17,7 @@ from services.records.outbox import OUTBOX_STEPS
 from services.supply.changes import Exchange, TypedRead
 from tests.integration.ai.advised import Advised, bill, verdict
 from tests.integration.ai.conftest import Advise
-from tests.integration.test_supply_changes import Supplied
+from tests.integration.supply.supplied import Supplied
 from tests.integration.utility import ADMIN, Utility, make_utility
 
 

@@ -21,7 +21,7 @@ from services.records.bills import Bill
 from services.records.dunning.policy import DunningPart, DunningPolicy, LateFee
 from services.records.entries import NewPayment
 from services.supply.changes import Disconnect, Reconnect, TypedRead
-from tests.integration.test_supply_changes import Supplied
+from tests.integration.supply.supplied import Supplied
 from tests.integration.utility import ADMIN, ENGINEER, Utility, make_utility
 
 OWED: Final = {"status": "open", "steps": {"11": {"status": "pending", "detail": ""}}}

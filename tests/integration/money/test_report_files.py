@@ -22,7 +22,7 @@ from services.reports import catalogue
 from services.reports.definitions import Asked, Report
 from services.reports.reports import FileKind
 from tests.integration.metered import Metered
-from tests.integration.test_supply_changes import FLAT
+from tests.integration.supply.supplied import FLAT
 from tests.integration.utility import ADMIN, ENGINEER, Utility, make_utility
 
 OCTOBER = Asked(date(2025, 10, 1), date(2025, 11, 1))

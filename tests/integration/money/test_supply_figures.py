@@ -16,7 +16,7 @@ from services.reports.definitions import Asked
 from services.supply.changes import Exchange, MoveIn, MoveOut, OtherTariff, TypedRead
 from tests.integration.correcting import Correcting
 from tests.integration.money.ties import rows_of
-from tests.integration.test_supply_changes import Supplied
+from tests.integration.supply.supplied import Supplied
 from tests.integration.utility import ADMIN, Utility, make_utility
 
 

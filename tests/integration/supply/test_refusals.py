@@ -1,7 +1,5 @@
 """What cannot be at a place is said in a sentence, before anything is stored."""
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -21,21 +19,9 @@ from services.supply.changes import (
     Reconnect,
     TypedRead,
 )
+from tests.integration.supply.supplied import Supplied
 from tests.integration.test_bill_states import draft_of
-from tests.integration.test_supply_changes import Supplied
-from tests.integration.utility import ADMIN, Utility, make_utility
-
-
-@pytest.fixture
-def utility(database: str, tmp_path: Path) -> Iterator[Utility]:
-    made = make_utility(database, tmp_path)
-    yield made
-    made.services.close()
-
-
-@pytest.fixture
-def at(utility: Utility) -> Supplied:
-    return Supplied(utility)
+from tests.integration.utility import ADMIN
 
 
 def refused(at: Supplied, changes: list[tuple[Change, str]]) -> None:

@@ -1,8 +1,6 @@
 """A change of supply that lowers issued bills is a request where voids need a second person."""
 
-from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 from typing import get_args
 from uuid import uuid4
 
@@ -29,24 +27,11 @@ from services.supply.changes import (
     Stay,
     TypedRead,
 )
+from tests.integration.supply.supplied import Supplied
 from tests.integration.test_four_eyes import want
-from tests.integration.test_supply_changes import Supplied
-from tests.integration.utility import Utility, make_utility
 
 CLERK = Principal("ravi", frozenset({Role.CLERK}), None, "token")
 MANAGER = Principal("boss", frozenset({Role.MANAGER}), None, "token")
-
-
-@pytest.fixture
-def utility(database: str, tmp_path: Path) -> Iterator[Utility]:
-    made = make_utility(database, tmp_path)
-    yield made
-    made.services.close()
-
-
-@pytest.fixture
-def at(utility: Utility) -> Supplied:
-    return Supplied(utility)
 
 
 def do(at: Supplied, change: Change, *, form: str, by: Principal = CLERK) -> None:

@@ -4,10 +4,9 @@ The walk knows what each place used on each day. SUPPLY_STEPS and SUPPLY_SEEDS m
 """
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date, timedelta
-from pathlib import Path
 from random import Random
 from uuid import uuid4
 
@@ -34,8 +33,8 @@ from services.supply.changes import (
     Stay,
     TypedRead,
 )
-from tests.integration.test_supply_changes import Supplied
-from tests.integration.utility import ADMIN, Utility, make_utility
+from tests.integration.supply.supplied import Supplied
+from tests.integration.utility import ADMIN, Utility
 
 STEPS = int(os.environ.get("SUPPLY_STEPS", "70"))
 SEEDS = [int(seed) for seed in os.environ.get("SUPPLY_SEEDS", "1,2,3").split(",")]
@@ -399,13 +398,6 @@ def _within(tariffs: list[tuple[date, str]], bill: Bill) -> list[tuple[date, str
 VACANCIES = """
     select service_point_id, since, until, closing_reading_id, opening_reading_id from {}
     order by 1, 2, 3"""
-
-
-@pytest.fixture
-def utility(database: str, tmp_path: Path) -> Iterator[Utility]:
-    made = make_utility(database, tmp_path)
-    yield made
-    made.services.close()
 
 
 @pytest.mark.parametrize("seed", SEEDS)
