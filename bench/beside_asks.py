@@ -1,16 +1,16 @@
 """What people and Stripe ask for beside a run: readings, payments, lists, and every page."""
 
 import http.client
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from functools import partial
-from hashlib import md5
 from typing import Any, Final
-from uuid import UUID
 
 import psycopg
 from streamlit.testing.v1 import AppTest
 
+from bench.large.pages import id_of, read_id
+from bench.large_utility import opened_wh, tariffs_from
 from bench.monthly_run import AT
 from bench.questions import OFFICE
 from bench.utility import AGENT
@@ -18,7 +18,7 @@ from bench.webhook import paid, post
 from pages import registry
 from services.accounts.search import Search
 from services.container import Services
-from services.readings.submission import parse_submission
+from services.readings.submission import Submission, parse_submission
 from services.records.base import PageRequest
 from services.records.lists import BillFilter
 from services.settings import PROJECT_FOLDER
@@ -34,39 +34,34 @@ _UNPAID: Final = """
 _WITHOUT: Final = (registry.USER, registry.FLAGGED_READING)
 
 
-def _id(of: str) -> str:
-    """The id that bench/large_utility.py gives."""
-    return str(UUID(md5(of.encode()).hexdigest()))  # noqa: S324 - an id, nothing secret
-
-
 # What stands in the address of the pages that show one thing.
-_TARIFF: Final = {"code": "LARGE-HOME", "from": "2026-01-01"}
-_SHOWN: Final[Mapping[str, Mapping[str, str]]] = {
-    registry.BILL.script: {"id": _id("b25")},
-    registry.CORRECT_BILL.script: {"id": _id("b25")},
-    registry.CORRECT_READING.script: {"id": _id("r1/25")},
+_SHOWN: Final[dict[str, dict[str, str]]] = {
+    registry.BILL.script: {"id": id_of("b", 25)},
+    registry.CORRECT_BILL.script: {"id": id_of("b", 25)},
+    registry.CORRECT_READING.script: {"id": read_id(1, 25)},
     registry.ESTIMATE_READING.script: {"meter": "M0000025"},
-    registry.CUSTOMER.script: {"id": _id("c25")},
-    registry.METER.script: {"id": _id("m25")},
-    registry.SERVICE_POINT.script: {"id": _id("p25")},
-    registry.CHANGE_SUPPLY.script: {"id": _id("p25"), "what": "exchange"},
-    registry.PAYMENT.script: {"id": _id("y24")},
-    registry.RECORD_PAYMENT.script: {"bill": _id("b25")},
+    registry.CUSTOMER.script: {"id": id_of("c", 25)},
+    registry.METER.script: {"id": id_of("m", 25)},
+    registry.SERVICE_POINT.script: {"id": id_of("p", 25)},
+    registry.CHANGE_SUPPLY.script: {"id": id_of("p", 25), "what": "exchange"},
+    registry.PAYMENT.script: {"id": id_of("y", 24)},
+    registry.RECORD_PAYMENT.script: {"bill": id_of("b", 25)},
     registry.SEARCH.script: {"q": "nair 70"},
     registry.SUBMIT_READING.script: {"meter": "M0000025"},
-    registry.TARIFF.script: _TARIFF,
-    registry.TARIFF_CORRECTION.script: _TARIFF,
-    registry.TARIFF_EDITOR.script: _TARIFF,
 }
+_OF_A_TARIFF: Final = (registry.TARIFF, registry.TARIFF_CORRECTION, registry.TARIFF_EDITOR)
 
 
 def asks(
-    services: Services, connection: psycopg.Connection[Any], *, meters: int, port: int
+    services: Services, connection: psycopg.Connection[Any], *, meters: int, months: int, port: int
 ) -> dict[str, Ask]:
-    """What is asked again and again; the endpoint of the payments listens on the port."""
+    """What is asked again and again of a utility with bills of so many months.
+
+    The endpoint of the payments listens on the port.
+    """
     database, search = services.database, Search(services.database, lambda: "INR")
     page = PageRequest("period", descending=True)
-    submissions, payments = _submissions(services, meters), _payments(connection, port)
+    submissions, payments = _submissions(services, meters, months), _payments(connection, port)
 
     def submit() -> object:
         return next(submissions)()
@@ -82,8 +77,10 @@ def asks(
     }
 
 
-def page_asks(services: Services) -> dict[str, Ask]:
+def page_asks(services: Services, *, months: int) -> dict[str, Ask]:
     """Each page as an administrator opens it, run as a browser's visit runs it."""
+    tariff = {"code": "LARGE-HOME", "from": tariffs_from(months)}
+    shown = _SHOWN | dict.fromkeys((page.script for page in _OF_A_TARIFF), tariff)
     app = AppTest.from_file(str(PROJECT_FOLDER / "pages/main.py"), default_timeout=PAGE_SECONDS)
     roles = OFFICE.roles
     app.session_state["token"] = services.tokens.issue(OFFICE.user, roles, datetime.now(UTC))
@@ -91,11 +88,13 @@ def page_asks(services: Services) -> dict[str, Ask]:
 
     def open_page(script: str) -> None:
         app.query_params.clear()
-        for name, value in _SHOWN.get(script, {}).items():
+        for name, value in shown.get(script, {}).items():
             app.query_params[name] = value
         app.switch_page(script).run()
         assert not app.exception, (script, [one.value for one in app.exception])
         assert app.title or app.subheader, script
+        # The page of a thing that is not there is a quick one.
+        assert not app.error, (script, [one.value for one in app.error])
 
     entries = [one for one in vars(registry).values() if isinstance(one, registry.PageEntry)]
     return {
@@ -105,22 +104,23 @@ def page_asks(services: Services) -> dict[str, Ask]:
     }
 
 
-def _submissions(services: Services, meters: int) -> Iterator[Ask]:
+def _submissions(services: Services, meters: int, months: int) -> Iterator[Ask]:
     """A reading each of meters that the run comes to late: the last ones first."""
     for n in reversed(range(5, meters, max(meters // _PEOPLE, 1))):
         body = {
             "meter_serial": f"M{n:07d}",
-            "reading_kwh": str(1000 + 3 * (100 + n % 1000 // 10)),
+            "reading_kwh": str(opened_wh(months) // 1000 + 3 * (100 + n % 1000 // 10)),
             "read_at": AT.isoformat(),
         }
         submission = parse_submission(body, zone=services.settings.timezone, now=AT)
-        yield partial(
-            services.reading_to_bill.submit,
-            submission=submission,
-            principal=AGENT,
-            now=AT,
-            arrived_by="the benchmark",
-        )
+
+        def submit(submission: Submission = submission) -> None:
+            submitted = services.reading_to_bill.submit(
+                submission=submission, principal=AGENT, now=AT, arrived_by="the benchmark"
+            )
+            assert submitted.bill is not None, submitted.outcome
+
+        yield submit
 
 
 def _payments(connection: psycopg.Connection[Any], port: int) -> Iterator[Ask]:

@@ -1,6 +1,7 @@
 """How long people and Stripe wait while the monthly bills are made, and how long without that.
 
-`python -m bench.beside_run [--workers N] [METERS]`; in one process with the run, as the pages are.
+`python -m bench.beside_run [--workers N] [--months N] [METERS]`; in one process with the run, as
+the pages are.
 """
 
 import argparse
@@ -15,7 +16,7 @@ from typing import Final
 
 from app import create_app
 from bench.beside_asks import Ask, asks, page_asks
-from bench.database import own_database
+from bench.database import OwnDatabase, own_database
 from bench.large_utility import fill
 from bench.monthly_run import AT
 from bench.webhook import SECRET, WORKERS
@@ -38,31 +39,32 @@ def main() -> None:
     """Ask for a while, then ask while the run goes on; medians and 95th percentiles of both."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--months", type=int, default=1)
     parser.add_argument("meters", type=int, nargs="?", default=METERS)
     given = parser.parse_args()
-    measure(given.meters, workers=given.workers)
-
-
-def measure(meters: int, *, workers: int) -> None:
-    """Fill, and compare."""
     with own_database() as own:
         with own.owner() as connection:
-            fill(connection, customers=meters)
-        services = own.services(
-            workers=workers,
-            TIMEZONE="Asia/Kolkata",
-            STRIPE_SECRET_KEY="sk_test_x",  # noqa: S106 - opens nothing
-            STRIPE_WEBHOOK_SECRET=SECRET,
-        )
-        # The servers of pages and of payments would say each request.
-        logging.disable(logging.INFO)
-        # Started by nobody: it does nothing of its own here.
-        run_with(services, Scheduler(services))
-        with own.owner() as connection, serving(create_app(services), payment_workers=WORKERS) as p:
-            asked = asks(services, connection, meters=meters, port=p)
-            _compare(services, meters, asked, page_asks(services))
-        run_with(None)
-        services.database.close()
+            fill(connection, customers=given.meters, months=given.months)
+        measure(own, given.meters, months=given.months, workers=given.workers)
+
+
+def measure(own: OwnDatabase, meters: int, *, months: int, workers: int) -> None:
+    """Compare on a database that was filled."""
+    services = own.services(
+        workers=workers,
+        TIMEZONE="Asia/Kolkata",
+        STRIPE_SECRET_KEY="sk_test_x",  # noqa: S106 - opens nothing
+        STRIPE_WEBHOOK_SECRET=SECRET,
+    )
+    # The servers of pages and of payments would say each request.
+    logging.disable(logging.INFO)
+    # Started by nobody: it does nothing of its own here.
+    run_with(services, Scheduler(services))
+    with own.owner() as connection, serving(create_app(services), payment_workers=WORKERS) as port:
+        asked = asks(services, connection, meters=meters, months=months, port=port)
+        _compare(services, meters, asked, page_asks(services, months=months))
+    run_with(None)
+    services.database.close()
 
 
 def _compare(services: Services, meters: int, asked: dict[str, Ask], pages: dict[str, Ask]) -> None:

@@ -256,9 +256,8 @@ def fill(
         "hourly_percent": hourly_percent,
         "first": 1 - months,
         "since": since,
-        # More than all of them use before the first month that every utility here has.
-        "opened_wh": 1_000_000 + (months - 1) * 200_000,
-        "effective_from": min(since.isoformat(), EFFECTIVE_FROM),
+        "opened_wh": opened_wh(months),
+        "effective_from": tariffs_from(months),
     }
     tariffs = definitions(effective_from=values["effective_from"])
     values["tariffs"] = json.dumps(tariffs).replace("'", "''")
@@ -276,6 +275,17 @@ def fill(
         connection.execute(index.encode())
     connection.execute("select private.make_totals()")
     connection.execute("vacuum analyze")
+
+
+def tariffs_from(months: int) -> str:
+    """The local date from which the tariffs hold, with bills of so many months."""
+    return min(_months_before(_FIRST_BILLED, months - 1).isoformat(), EFFECTIVE_FROM)
+
+
+def opened_wh(months: int) -> int:
+    """Where the register of each meter stood as of 1 September 2026, in Wh, with such months."""
+    # More than all of them use in the months before.
+    return 1_000_000 + (months - 1) * 200_000
 
 
 def _months_before(day: date, months: int) -> date:

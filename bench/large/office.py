@@ -67,11 +67,11 @@ _MONEY_BACK: Final = """
     {each} where n % 10 = 4"""
 _RUNS: Final = """
     insert into job_runs (job, scheduled_on, owner, lease_until, status, started_by, done_count,
-                          failed_count, started_at, finished_at)
+                          failed_count, started_at, finished_at, clock_at)
     select job, day, 'bench', day, 'done', 'schedule', 1000, 0, day + time '01:00',
-           day + time '01:10'
-    from unnest(array['monthly_bills', 'payment_reminders', 'mark_overdue', 'backup', 'retention',
-                      'reconciliation', 'graph_check', 'collect_smart_meters']) job
+           day + time '01:10', day + time '01:00'
+    from unnest(array['monthly_bills', 'autopay', 'payment_reminders', 'overdue_marking', 'backup',
+                      'meter_collection', 'ledger_check', 'retention']) job
     cross join (select generate_series('2025-11-15'::date, '2026-11-14', '1 day')::date as day) d;
     insert into job_set_aside (job, scheduled_on, subject, reason, ref, meter_id, agreement_id)
     select 'monthly_bills', '2026-11-01', 'M' || lpad(n::text, 7, '0'), 'No read',

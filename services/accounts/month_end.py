@@ -36,8 +36,9 @@ from services.records.month_end import (
 from services.records.reports.journal import Posting
 
 Row = tuple[str | date | Money | int | None, ...]
-# Customers of one piece of work.
+# Customers of one piece of work, and of one that a page waits for.
 _PIECE: Final = 200
+_PIECE_OF_A_PAGE: Final = 50
 # So long a page works at a month that nobody asked for before, and a file; the rest is done in
 # the background.
 _PAGE_SECONDS: Final = 0.2
@@ -71,7 +72,9 @@ class MonthEnd:
         One that is over is worked out when it is first asked for; with many customers that goes
         on in the background, and the answer says how far it is.
         """
-        return self._receivables(month, after, page_size, seconds=_PAGE_SECONDS)
+        return self._receivables(
+            month, after, page_size, seconds=_PAGE_SECONDS, piece=_PIECE_OF_A_PAGE
+        )
 
     def work_out(self, *, now: datetime, stop: Callable[[], bool]) -> None:
         """Work out the receivables of the last month, and of those that somebody asked for."""
@@ -122,7 +125,7 @@ class MonthEnd:
         self, month: date, after: AgedKey | None, limit: int
     ) -> tuple[list[Row], AgedKey | None]:
         """What each customer had open at the month's end; raises StillWorkingOut."""
-        found = self._receivables(month, after, limit, seconds=_FILE_SECONDS)
+        found = self._receivables(month, after, limit, seconds=_FILE_SECONDS, piece=_PIECE)
         if found.permille is not None:
             raise StillWorkingOut(
                 sentence(
@@ -136,12 +139,12 @@ class MonthEnd:
         return [_aged(row, found.as_of) for row in found.customers], found.after
 
     def _receivables(
-        self, month: date, after: AgedKey | None, limit: int, *, seconds: float
+        self, month: date, after: AgedKey | None, limit: int, *, seconds: float, piece: int
     ) -> Receivables:
         until, deadline = self._end_of(month), time.monotonic() + seconds
         found = self.database.receivables(month, until=until, after=after, limit=limit)
         while found.permille is not None and time.monotonic() < deadline:
-            if not self.database.age_month(month, until=until, limit=_PIECE):
+            if not self.database.age_month(month, until=until, limit=piece):
                 # Another process is at it, or is through.
                 break
             found = self.database.receivables(month, until=until, after=after, limit=limit)

@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
+from itertools import takewhile
 from zoneinfo import ZoneInfo
 
 from apscheduler.triggers.cron import CronTrigger
@@ -57,33 +59,49 @@ class Timetable:
 
     def between(self, first: datetime, last: datetime) -> list[Occurrence]:
         """The occurrences from `first` up to and with `last`, in order."""
-        found = []
-        for occurrence in self._from(first):
-            if occurrence.at > last:
-                break
-            if occurrence.at >= first:
-                found.append(occurrence)
-        return found
+        days = (instant.astimezone(self.zone).date() for instant in (first, last))
+        found = _around(self.cron, self.zone, *days)
+        return [occurrence for occurrence in found if first <= occurrence.at <= last]
 
     def due_on(self, on: date) -> datetime | None:
         """When it is due on a local date, or None on a date that it does not name."""
-        midnight = datetime(on.year, on.month, on.day, tzinfo=self.zone)
-        for occurrence in self._from(midnight):
-            if occurrence.on >= on:
-                return occurrence.at if occurrence.on == on else None
-        return None
+        return _due_on(self.cron, self.zone, on)
 
     def _from(self, instant: datetime) -> Iterator[Occurrence]:
         """Occurrences without end, beginning somewhat before an instant."""
-        # The trigger sees a clock that nobody ever changes, the one on the wall. Given the zone
-        # itself, it repeats 02:00 for ever on a date that has 02:00 twice.
-        trigger = CronTrigger.from_crontab(self.cron, timezone=UTC)
-        wall = instant.astimezone(self.zone).replace(tzinfo=UTC) - _CLOCK_CHANGE
-        while (wall_time := trigger.get_next_fire_time(None, wall)) is not None:
-            # Fold 0: of two 02:00s the first, and 03:00 for a 02:00 that is skipped.
-            at = wall_time.replace(tzinfo=self.zone, fold=0).astimezone(UTC)
-            yield Occurrence(on=wall_time.date(), at=at)
-            wall = wall_time + _SECOND
+        return _on_the_wall(self.cron, self.zone, instant.astimezone(self.zone))
+
+
+# A tick each minute, and each visit of the page Jobs, asks of the same dates, as far back as the
+# system was installed.
+@lru_cache(maxsize=256)
+def _around(cron: str, zone: ZoneInfo, first: date, last: date) -> tuple[Occurrence, ...]:
+    """The occurrences of these local dates, and some before and after."""
+    past = last + _CLOCK_CHANGE
+    return tuple(takewhile(lambda one: one.on <= past, _on_the_wall(cron, zone, _midnight(first))))
+
+
+@lru_cache(maxsize=4096)
+def _due_on(cron: str, zone: ZoneInfo, on: date) -> datetime | None:
+    found = next((one for one in _on_the_wall(cron, zone, _midnight(on)) if one.on >= on), None)
+    return found.at if found is not None and found.on == on else None
+
+
+def _midnight(on: date) -> datetime:
+    return datetime(on.year, on.month, on.day)  # noqa: DTZ001 - on any wall
+
+
+def _on_the_wall(cron: str, zone: ZoneInfo, wall: datetime) -> Iterator[Occurrence]:
+    """Occurrences without end, beginning somewhat before what the zone's clocks show."""
+    # The trigger sees a clock that nobody ever changes, the one on the wall. Given the zone
+    # itself, it repeats 02:00 for ever on a date that has 02:00 twice.
+    trigger = CronTrigger.from_crontab(cron, timezone=UTC)
+    wall = wall.replace(tzinfo=UTC) - _CLOCK_CHANGE
+    while (wall_time := trigger.get_next_fire_time(None, wall)) is not None:
+        # Fold 0: of two 02:00s the first, and 03:00 for a 02:00 that is skipped.
+        at = wall_time.replace(tzinfo=zone, fold=0).astimezone(UTC)
+        yield Occurrence(on=wall_time.date(), at=at)
+        wall = wall_time + _SECOND
 
 
 def next_of_every(due: Sequence[date], runs: Mapping[date, PastRun]) -> date | None:
