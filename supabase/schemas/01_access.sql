@@ -33,7 +33,8 @@ CREATE TABLE public.audit_log (
     meter_id uuid,
     CONSTRAINT audit_log_action_check CHECK ((action = ANY (ARRAY['insert'::text, 'update'::text, 'delete'::text]))),
     CONSTRAINT audit_log_actor_check CHECK ((actor <> ''::text))
-);
+)
+WITH (autovacuum_analyze_scale_factor='0.01');
 
 COMMENT ON TABLE public.audit_log IS 'Every change of a customer, meter, tariff, reading, bill, payment or API key: who, when, what before, what after. A new bill has no row here: it says itself who made it, and when (private.bills_made).';
 

@@ -25,7 +25,8 @@ CREATE TABLE public.readings (
     CONSTRAINT readings_source_check CHECK ((source = ANY (ARRAY['field'::text, 'smart'::text, 'customer'::text, 'estimated'::text, 'imported'::text]))),
     CONSTRAINT readings_status_check CHECK ((status = ANY (ARRAY['accepted'::text, 'needs_review'::text, 'rejected'::text, 'superseded'::text]))),
     CONSTRAINT readings_submitted_by_check CHECK ((submitted_by <> ''::text))
-);
+)
+WITH (autovacuum_analyze_scale_factor='0.01');
 
 COMMENT ON TABLE public.readings IS 'The reads of each meter''s register. A correction is a new row that supersedes the old one.';
 

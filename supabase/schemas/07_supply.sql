@@ -621,28 +621,6 @@ end $$;
 REVOKE ALL ON FUNCTION private.check_agreement_tariff() FROM PUBLIC;
 GRANT ALL ON FUNCTION private.check_agreement_tariff() TO service_role;
 
-CREATE FUNCTION private.check_agreement() RETURNS trigger
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-begin
-    perform private.lock_points(array[new.service_point_id]);
-    if exists (select 1 from public.service_agreements x
-               where x.id <> new.id and x.service_point_id = new.service_point_id
-                 and x.starts_on < coalesce(new.ends_on, 'infinity')
-                 and coalesce(x.ends_on, 'infinity') > new.starts_on) then
-        raise exception using errcode = 'EB005', message = 'Somebody else has an agreement for this place at that time: end it first.';
-    elsif new.ends_on is not null and exists (
-        select 1 from public.bills b
-        where b.agreement_id = new.id and b.status <> 'void' and b.period_end > new.ends_on) then
-        raise exception using errcode = 'EB001', message = 'A bill of this agreement runs beyond that day: look at it again.';
-    end if;
-    return new;
-end $$;
-
-REVOKE ALL ON FUNCTION private.check_agreement() FROM PUBLIC;
-GRANT ALL ON FUNCTION private.check_agreement() TO service_role;
-
 CREATE FUNCTION private.check_installation() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -674,6 +652,28 @@ end $$;
 
 REVOKE ALL ON FUNCTION private.check_installation() FROM PUBLIC;
 GRANT ALL ON FUNCTION private.check_installation() TO service_role;
+
+CREATE FUNCTION private.check_agreement() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    perform private.lock_points(array[new.service_point_id]);
+    if exists (select 1 from public.service_agreements x
+               where x.id <> new.id and x.service_point_id = new.service_point_id
+                 and x.starts_on < coalesce(new.ends_on, 'infinity')
+                 and coalesce(x.ends_on, 'infinity') > new.starts_on) then
+        raise exception using errcode = 'EB005', message = 'Somebody else has an agreement for this place at that time: end it first.';
+    elsif new.ends_on is not null and exists (
+        select 1 from public.bills b
+        where b.agreement_id = new.id and b.status <> 'void' and b.period_end + 0 > new.ends_on) then
+        raise exception using errcode = 'EB001', message = 'A bill of this agreement runs beyond that day: look at it again.';
+    end if;
+    return new;
+end $$;
+
+REVOKE ALL ON FUNCTION private.check_agreement() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.check_agreement() TO service_role;
 
 CREATE FUNCTION private.add_customer(p jsonb) RETURNS void
     LANGUAGE plpgsql
@@ -1488,7 +1488,7 @@ begin
             perform private.undo_installation(c.service_point_id, true, p ->> 'reason', p ->> 'actor');
         when 'tariff' then
             if exists (select 1 from public.bills b
-                       where b.agreement_id = c.agreement_id and b.status <> 'void' and b.period_end > c.effective_on) then
+                       where b.agreement_id = c.agreement_id and b.status <> 'void' and b.period_end + 0 > c.effective_on) then
                 perform private.refuse('EB005', 'A bill is priced by this tariff: change the tariff back from that day, which issues it again.');
             end if;
             perform private.undo_tariff(c);

@@ -55,7 +55,8 @@ CREATE TABLE public.bills (
     CONSTRAINT bills_segments_check CHECK (((segments IS NULL) OR (jsonb_typeof(segments) = 'array'::text))),
     CONSTRAINT bills_status_check CHECK ((status = ANY (ARRAY['draft'::text, 'issued'::text, 'void'::text]))),
     CONSTRAINT bills_usage_check CHECK (((usage IS NULL) OR (jsonb_typeof(usage) = 'object'::text)))
-);
+)
+WITH (autovacuum_analyze_scale_factor='0.01');
 
 COMMENT ON TABLE public.bills IS 'One bill an agreement and period, from the closing read of the agreement''s last bill that is not void to a later accepted read.';
 
@@ -709,39 +710,6 @@ COMMENT ON FUNCTION public.issue_bills(p jsonb) IS 'Approves drafts, all or none
 REVOKE ALL ON FUNCTION public.issue_bills(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.issue_bills(p jsonb) TO service_role;
 
-CREATE FUNCTION private.reading_answer(p_reading_id uuid, p_outcome text) RETURNS jsonb
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    AS $$
-    with made as (
-        -- Of one transaction, which gives all its rows the same time.
-        select b.id, b.period_end
-        from public.readings r
-        join public.bills b on b.status <> 'void' and b.period_end <= r.read_on
-                           and b.agreement_id in (
-                               select a.id from public.meter_installations i
-                               join public.service_agreements a on a.service_point_id = i.service_point_id
-                               where i.meter_id = r.meter_id)
-                           and b.created_at in (r.created_at, r.decided_at)
-        where r.id = p_reading_id
-    ), last as (
-        select coalesce(
-            (select b.id from public.bills b where b.closing_reading_id = p_reading_id and b.status <> 'void'),
-            (select m.id from made m order by m.period_end desc limit 1)) as id
-    )
-    select jsonb_build_object(
-        'outcome', p_outcome,
-        'reading', private.reading_json(p_reading_id),
-        'bill', private.bill_json(l.id),
-        'earlier', (select coalesce(jsonb_agg(private.bill_json(m.id) order by m.period_end), '[]')
-                    from made m where m.id <> l.id),
-        'owed', (select to_jsonb(o) from public.outbox o where o.bill_id = l.id and o.kind = 'bill_issued'))
-    from last l
-$$;
-
-REVOKE ALL ON FUNCTION private.reading_answer(p_reading_id uuid, p_outcome text) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.reading_answer(p_reading_id uuid, p_outcome text) TO service_role;
-
 CREATE FUNCTION public.billed_uses(p jsonb) RETURNS jsonb
     LANGUAGE sql STABLE
     SET search_path TO ''
@@ -1158,7 +1126,7 @@ CREATE FUNCTION public.billed_use(p jsonb) RETURNS jsonb
     where (p ->> 'meter_id' is null or s.meter_id = (p ->> 'meter_id')::uuid)
       and b.id = any (array(
         select k.id from public.bills k
-        where k.customer_id = (p ->> 'customer_id')::uuid and k.period_end > (p ->> 'since')::date and k.status <> 'void'
+        where k.customer_id = (p ->> 'customer_id')::uuid and k.period_end + 0 > (p ->> 'since')::date and k.status <> 'void'
         union all
         -- A meter is billed by the agreements of the places where it was.
         select k.id from public.bills k
@@ -1166,7 +1134,7 @@ CREATE FUNCTION public.billed_use(p jsonb) RETURNS jsonb
                 select a.id from public.meter_installations i
                 join public.service_agreements a on a.service_point_id = i.service_point_id
                 where i.meter_id = (p ->> 'meter_id')::uuid))
-          and k.period_end > (p ->> 'since')::date and k.status <> 'void'))
+          and k.period_end + 0 > (p ->> 'since')::date and k.status <> 'void'))
 $$;
 
 COMMENT ON FUNCTION public.billed_use(p jsonb) IS 'What the bills of a customer or a meter that are not void measured, by meter and period: {customer_id or meter_id, since: the periods end after it} -> {periods: [{meter_id, meter_serial, period_start, period_end, consumption_wh}]}.';
@@ -2076,6 +2044,37 @@ COMMENT ON FUNCTION private.class_use(p_tariff_id uuid) IS 'Wh a day of the last
 
 REVOKE ALL ON FUNCTION private.class_use(p_tariff_id uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.class_use(p_tariff_id uuid) TO service_role;
+
+CREATE FUNCTION private.reading_answer(p_reading_id uuid, p_outcome text) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    with made as (
+        -- Of one transaction, which gives all its rows the same time.
+        select distinct b.id, b.period_end
+        from public.readings r
+        join public.meter_installations i on i.meter_id = r.meter_id
+        join public.service_agreements a on a.service_point_id = i.service_point_id
+        join public.bills b on b.agreement_id = a.id and b.status <> 'void' and b.period_end <= r.read_on
+                           and b.created_at in (r.created_at, r.decided_at)
+        where r.id = p_reading_id
+    ), last as (
+        select coalesce(
+            (select b.id from public.bills b where b.closing_reading_id = p_reading_id and b.status <> 'void'),
+            (select m.id from made m order by m.period_end desc limit 1)) as id
+    )
+    select jsonb_build_object(
+        'outcome', p_outcome,
+        'reading', private.reading_json(p_reading_id),
+        'bill', private.bill_json(l.id),
+        'earlier', (select coalesce(jsonb_agg(private.bill_json(m.id) order by m.period_end), '[]')
+                    from made m where m.id <> l.id),
+        'owed', (select to_jsonb(o) from public.outbox o where o.bill_id = l.id and o.kind = 'bill_issued'))
+    from last l
+$$;
+
+REVOKE ALL ON FUNCTION private.reading_answer(p_reading_id uuid, p_outcome text) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.reading_answer(p_reading_id uuid, p_outcome text) TO service_role;
 
 CREATE TRIGGER readings_guard_billed BEFORE UPDATE OF status ON public.readings FOR EACH ROW WHEN ((old.status = 'accepted'::text)) EXECUTE FUNCTION private.guard_billed_reading();
 

@@ -23,7 +23,8 @@ CREATE TABLE public.outbox (
     CONSTRAINT outbox_status_check CHECK ((status = ANY (ARRAY['open'::text, 'finished'::text, 'given_up'::text]))),
     CONSTRAINT outbox_steps_check CHECK ((jsonb_typeof(steps) = 'object'::text)),
     CONSTRAINT outbox_subject CHECK (((bill_id IS NULL) = (customer_id IS NOT NULL)))
-);
+)
+WITH (autovacuum_analyze_scale_factor='0.01');
 
 COMMENT ON TABLE public.outbox IS 'What is still owed for a bill, or an account, after a commit: one row a bill and occasion, a state a step.';
 
@@ -94,7 +95,8 @@ CREATE TABLE public.notifications (
     life jsonb DEFAULT '[]'::jsonb NOT NULL,
     CONSTRAINT notifications_attempts_check CHECK ((attempts >= 0)),
     CONSTRAINT notifications_status_check CHECK ((status = ANY (ARRAY['waiting'::text, 'sending'::text, 'sent'::text, 'not_configured'::text, 'failed'::text, 'unknown'::text, 'delivered'::text, 'read'::text, 'undelivered'::text, 'bounced'::text])))
-);
+)
+WITH (autovacuum_analyze_scale_factor='0.01');
 
 COMMENT ON TABLE public.notifications IS 'One row a bill, occasion and channel. It says "sending" before a message leaves, so that a crash in between is seen: then "unknown", and not sent twice.';
 

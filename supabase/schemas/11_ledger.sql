@@ -91,7 +91,8 @@ CASE kind
     ELSE false
 END),
     CONSTRAINT ledger_entries_entry_no_check CHECK ((entry_no > 0))
-);
+)
+WITH (autovacuum_analyze_scale_factor='0.01');
 
 COMMENT ON TABLE public.ledger_entries IS 'Every bill, payment, return, credit and fee of an account, in order, with the balance after it. Never changed: a mistake is undone by another entry.';
 
@@ -144,7 +145,8 @@ CREATE TABLE public.open_items (
     is_charge boolean DEFAULT false NOT NULL,
     CONSTRAINT open_items_amount_minor_check CHECK ((amount_minor <> 0)),
     CONSTRAINT open_items_check CHECK (((open_minor >= LEAST(amount_minor, (0)::bigint)) AND (open_minor <= GREATEST(amount_minor, (0)::bigint))))
-);
+)
+WITH (autovacuum_analyze_scale_factor='0.01');
 
 COMMENT ON TABLE public.open_items IS 'What of each entry is not yet allocated: of a bill what is left to pay, of a payment what is left of it.';
 

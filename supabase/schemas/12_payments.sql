@@ -19,7 +19,8 @@ CREATE TABLE public.payments (
     CONSTRAINT payments_book_check CHECK ((book = ANY (ARRAY['account'::text, 'deposit'::text]))),
     CONSTRAINT payments_currency_check CHECK ((currency ~ '^[A-Z]{3}$'::text)),
     CONSTRAINT payments_method_check CHECK ((method = ANY (ARRAY['cash'::text, 'cheque'::text, 'bank'::text, 'mobile_money'::text, 'card'::text, 'stripe'::text])))
-);
+)
+WITH (autovacuum_analyze_scale_factor='0.01');
 
 COMMENT ON TABLE public.payments IS 'Money received. Never overwritten: what was wrong is returned. Its allocations say which bills it paid.';
 

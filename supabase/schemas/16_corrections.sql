@@ -216,8 +216,8 @@ begin
         (select min(b.period_start) from public.bills b
          where b.agreement_id = a.id and b.status <> 'void' and private.is_priced_by(b, v_versions)),
         (select coalesce((select b.period_start from public.bills b
-                          where b.agreement_id = a.id and b.status <> 'void' and b.period_end > (p ->> 'since')::date
-                          order by b.period_end limit 1),
+                          where b.agreement_id = a.id and b.status <> 'void' and b.period_end + 0 > (p ->> 'since')::date
+                          order by b.period_end + 0 limit 1),
                          (select r.read_on from public.readings r where r.id = private.chain_tail(a.id)))
          where p ->> 'since' is not null),
         'infinity');

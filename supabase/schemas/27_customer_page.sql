@@ -484,47 +484,6 @@ COMMENT ON FUNCTION public.home_band(p jsonb) IS 'Which homes an agreement is co
 REVOKE ALL ON FUNCTION public.home_band(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.home_band(p jsonb) TO service_role;
 
-CREATE FUNCTION public.similar_use(p jsonb) RETURNS jsonb
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    AS $$
-    with near as (
-        (select a.id from (select s.id from public.service_points s
-                           where s.route = p ->> 'route' and p ->> 'route' <> '' limit (p ->> 'most')::integer) s
-         join public.service_agreements a on a.service_point_id = s.id and a.ends_on is null)
-        union all
-        (select x from private.sample_on_tariff((p ->> 'tariff_id')::uuid, null, (p ->> 'most')::integer) x
-         where p ->> 'route' = '')
-    ), homes as (
-        select distinct n.id from near n
-        join public.service_agreements a on a.id = n.id and a.ends_on is null
-        cross join lateral (select x.tariff_id from public.agreement_tariffs x where x.agreement_id = n.id order by x.starts_on desc limit 1) t
-        where t.tariff_id = (p ->> 'tariff_id')::uuid
-    ), used as (
-        select h.id, m.month::date as month,
-               sum(b.consumption_wh * o.days / (b.period_end - b.period_start)) as wh, sum(o.days) as days
-        from homes h
-        join public.bills b on b.agreement_id = h.id and b.period_end > (p ->> 'since')::date and b.status = 'issued'
-        cross join lateral generate_series(date_trunc('month', b.period_start::timestamp),
-                                           b.period_end::timestamp - interval '1 day', interval '1 month') m (month)
-        cross join lateral (select least(b.period_end, (m.month + interval '1 month')::date) - greatest(b.period_start, m.month::date) as days) o
-        group by h.id, m.month
-    ), whole as (
-        -- A month of which hardly a day is missing.
-        select u.month, u.wh from used u
-        where u.days >= (u.month + interval '1 month')::date - u.month - 3
-    )
-    select jsonb_build_object('months', coalesce(jsonb_agg(jsonb_build_object('month', g.month, 'homes', g.homes, 'median_wh', g.median_wh) order by g.month), '[]'))
-    from (select w.month, count(*) as homes, percentile_disc(0.5) within group (order by w.wh)::bigint as median_wh
-          from whole w where w.month >= (p ->> 'since')::date group by w.month
-          having count(*) > (p ->> 'least')::integer) g
-$$;
-
-COMMENT ON FUNCTION public.similar_use(p jsonb) IS 'What the homes of a band use in the middle, by month; of at most so many of them, and of months with more homes than `least` alone, so that nobody is shown: {route, tariff_id, since: a first of month, most, least} -> {months: [{month, homes, median_wh}]}.';
-
-REVOKE ALL ON FUNCTION public.similar_use(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.similar_use(p jsonb) TO service_role;
-
 CREATE FUNCTION public.close_customer_request(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -557,6 +516,47 @@ COMMENT ON FUNCTION public.close_customer_request(p jsonb) IS 'The office answer
 
 REVOKE ALL ON FUNCTION public.close_customer_request(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.close_customer_request(p jsonb) TO service_role;
+
+CREATE FUNCTION public.similar_use(p jsonb) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    with near as (
+        (select a.id from (select s.id from public.service_points s
+                           where s.route = p ->> 'route' and p ->> 'route' <> '' limit (p ->> 'most')::integer) s
+         join public.service_agreements a on a.service_point_id = s.id and a.ends_on is null)
+        union all
+        (select x from private.sample_on_tariff((p ->> 'tariff_id')::uuid, null, (p ->> 'most')::integer) x
+         where p ->> 'route' = '')
+    ), homes as (
+        select distinct n.id from near n
+        join public.service_agreements a on a.id = n.id and a.ends_on is null
+        cross join lateral (select x.tariff_id from public.agreement_tariffs x where x.agreement_id = n.id order by x.starts_on desc limit 1) t
+        where t.tariff_id = (p ->> 'tariff_id')::uuid
+    ), used as (
+        select h.id, m.month::date as month,
+               sum(b.consumption_wh * o.days / (b.period_end - b.period_start)) as wh, sum(o.days) as days
+        from homes h
+        join public.bills b on b.agreement_id = h.id and b.period_end + 0 > (p ->> 'since')::date and b.status = 'issued'
+        cross join lateral generate_series(date_trunc('month', b.period_start::timestamp),
+                                           b.period_end::timestamp - interval '1 day', interval '1 month') m (month)
+        cross join lateral (select least(b.period_end, (m.month + interval '1 month')::date) - greatest(b.period_start, m.month::date) as days) o
+        group by h.id, m.month
+    ), whole as (
+        -- A month of which hardly a day is missing.
+        select u.month, u.wh from used u
+        where u.days >= (u.month + interval '1 month')::date - u.month - 3
+    )
+    select jsonb_build_object('months', coalesce(jsonb_agg(jsonb_build_object('month', g.month, 'homes', g.homes, 'median_wh', g.median_wh) order by g.month), '[]'))
+    from (select w.month, count(*) as homes, percentile_disc(0.5) within group (order by w.wh)::bigint as median_wh
+          from whole w where w.month >= (p ->> 'since')::date group by w.month
+          having count(*) > (p ->> 'least')::integer) g
+$$;
+
+COMMENT ON FUNCTION public.similar_use(p jsonb) IS 'What the homes of a band use in the middle, by month; of at most so many of them, and of months with more homes than `least` alone, so that nobody is shown: {route, tariff_id, since: a first of month, most, least} -> {months: [{month, homes, median_wh}]}.';
+
+REVOKE ALL ON FUNCTION public.similar_use(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.similar_use(p jsonb) TO service_role;
 
 CREATE TRIGGER audit_insert AFTER INSERT ON public.customer_pages REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.audit();
 

@@ -1,7 +1,7 @@
 """What pages ask of a large utility is found by indexes, however much it has of everything."""
 
 import tracemalloc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import date
 from itertools import chain
@@ -241,6 +241,56 @@ def test_a_scan_would_be_seen(large: ExplainingTransport) -> None:
     large.connection.execute("select count(*) from bills where payment_url = 'none'")
     large.explain(False)
     assert scanned(large.plans, LARGE) == ["bills"]
+
+
+def test_the_answer_to_a_reading_is_found_by_its_meter(large: ExplainingTransport) -> None:
+    row = large.connection.execute(
+        "select closing_reading_id from bills where status = 'issued' order by id desc limit 1"
+    ).fetchone()
+    assert row is not None
+    # The first time a connection reads the catalogue, too.
+    for _ in range(2):
+        large.explain(True)
+        large.connection.execute("select private.reading_answer(%s, 'stored')", row)
+    large.explain(False)
+    assert blocks(large.plans) < 1_000
+
+
+# As after some years, and right after the run of a large utility: agreements have many bills, and
+# the statistics know none that ends so late.
+_AFTER_A_RUN = """
+    alter table bills alter agreement_id set (n_distinct = 100);
+    analyze bills;
+    update bills set period_start = '2026-10-01', period_end = '2026-11-01'
+    where period_end = '2026-10-01'"""
+
+
+def test_bills_of_an_agreement_are_not_looked_for_among_all_of_a_run(
+    large: ExplainingTransport,
+) -> None:
+    connection, database = large.connection, DatabaseService(large)
+    connection.execute("reset role")
+    with connection.transaction(force_rollback=True):
+        connection.execute("set local session_replication_role = replica")
+        for step in _AFTER_A_RUN.split(";"):
+            connection.execute(step.encode())
+        row = connection.execute(
+            "select agreement_id::text, customer_id::text from bills"
+            " where period_end = '2026-11-01' order by id limit 1"
+        ).fetchone()
+        assert row is not None
+        agreement, customer = row
+        since = date(2026, 10, 15)
+        asks: tuple[Callable[[], object], ...] = (
+            lambda: database.rebill_context(agreement_id=agreement, since=since),
+            lambda: database.billed_use(customer_id=customer, since=since),
+        )
+        for ask in asks:
+            for _ in range(2):
+                large.explain(True)
+                ask()
+            large.explain(False)
+            assert blocks(large.plans) < 1_000
 
 
 @pytest.mark.parametrize("descending", [True, False])
