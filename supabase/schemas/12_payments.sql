@@ -684,20 +684,24 @@ begin
     perform pg_advisory_xact_lock(hashtextextended('payment '
         || case when v_key <> '' then v_key else (x ->> 'method') || ' ' || (x ->> 'customer_id') end, 0));
     if not coalesce((p ->> 'confirmed')::boolean, false) then
+        -- Found first, and looked at then: with a reference that many have, the last ones.
         v_alike := array(
-            select y.id from public.payments y join public.payment_list l on l.id = y.id
-            where y.id in (
-                    select s.id from public.payments s
-                    where v_key <> '' and s.reference <> '' and private.reference_key(s.reference) = v_key
-                      and private.one_reference(s.method, x ->> 'method')
-                    union
-                    select s.id from public.payments s
-                    where s.customer_id = (x ->> 'customer_id')::uuid and s.amount_minor = (x ->> 'amount_minor')::bigint
-                      and s.method = x ->> 'method' and private.reference_key(s.reference) = v_key
-                      and s.received_on between v_on - 2 and v_on + 2)
-              -- A second click may find what the first has just stored; what went back whole is entered again rightly.
-              and y.id <> (x ->> 'id')::uuid and l.status <> 'returned'
-            order by y.received_on desc, y.id limit 10);
+            with found as materialized (
+                select s.id, s.received_on from public.payments s
+                where v_key <> '' and s.reference <> '' and private.reference_key(s.reference) = v_key
+                  and private.one_reference(s.method, x ->> 'method')
+                union
+                select s.id, s.received_on from public.payments s
+                where s.customer_id = (x ->> 'customer_id')::uuid and s.amount_minor = (x ->> 'amount_minor')::bigint
+                  and s.method = x ->> 'method' and private.reference_key(s.reference) = v_key
+                  and s.received_on between v_on - 2 and v_on + 2
+            ), last as materialized (
+                -- A second click may find what the first has just stored.
+                select f.id, f.received_on from found f where f.id <> (x ->> 'id')::uuid order by f.received_on desc, f.id limit 100
+            )
+            -- What went back whole is entered again rightly.
+            select z.id from last z where private.payment_status(z.id) <> 'returned'
+            order by z.received_on desc, z.id limit 10);
     end if;
     if v_alike <> '{}' then
         return jsonb_build_object('recorded', 0, 'alike', to_jsonb(v_alike));
@@ -941,23 +945,6 @@ COMMENT ON FUNCTION private.check_payment(p_row jsonb) IS 'What somebody enters 
 
 REVOKE ALL ON FUNCTION private.check_payment(p_row jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.check_payment(p_row jsonb) TO service_role;
-
-CREATE FUNCTION private.repeats(y public.payments) RETURNS public.payments
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    AS $$
-    select s from public.payments s
-    where y.reference <> '' and y.method <> 'cash' and private.reference_key(y.reference) <> ''
-      and s.reference <> '' and private.reference_key(s.reference) = private.reference_key(y.reference)
-      and private.one_reference(s.method, y.method) and s.id <> y.id
-      and (select l.status from public.payment_list l where l.id = s.id) <> 'returned'
-    order by s.received_on desc, s.id limit 1
-$$;
-
-COMMENT ON FUNCTION private.repeats(y public.payments) IS 'Another payment that may be this one, by its reference, that did not go back whole; or nothing.';
-
-REVOKE ALL ON FUNCTION private.repeats(y public.payments) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.repeats(y public.payments) TO service_role;
 
 CREATE FUNCTION private.one_reference(p_method text, p_other text) RETURNS boolean
     LANGUAGE sql IMMUTABLE
@@ -1466,6 +1453,40 @@ COMMENT ON FUNCTION private.owe_thanks(p_payment_id uuid, p_owed jsonb) IS 'Owes
 
 REVOKE ALL ON FUNCTION private.owe_thanks(p_payment_id uuid, p_owed jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.owe_thanks(p_payment_id uuid, p_owed jsonb) TO service_role;
+
+CREATE FUNCTION private.payment_status(p_payment uuid) RETURNS text
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select l.status from public.payment_list l where l.id = p_payment
+$$;
+
+COMMENT ON FUNCTION private.payment_status(p_payment uuid) IS 'What became of a payment, as the list of payments says it.';
+
+REVOKE ALL ON FUNCTION private.payment_status(p_payment uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.payment_status(p_payment uuid) TO service_role;
+
+CREATE FUNCTION private.repeats(y public.payments) RETURNS public.payments
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    with found as materialized (
+        select s.id, s.received_on from public.payments s
+        where y.reference <> '' and y.method <> 'cash' and private.reference_key(y.reference) <> ''
+          and s.reference <> '' and private.reference_key(s.reference) = private.reference_key(y.reference)
+          and private.one_reference(s.method, y.method) and s.id <> y.id
+    ), last as materialized (
+        select f.id, f.received_on from found f order by f.received_on desc, f.id limit 100
+    )
+    select s from public.payments s
+    where s.id = (select z.id from last z where private.payment_status(z.id) <> 'returned'
+                  order by z.received_on desc, z.id limit 1)
+$$;
+
+COMMENT ON FUNCTION private.repeats(y public.payments) IS 'Another payment that may be this one, by its reference, that did not go back whole; or nothing.';
+
+REVOKE ALL ON FUNCTION private.repeats(y public.payments) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.repeats(y public.payments) TO service_role;
 
 CREATE TRIGGER audit_insert AFTER INSERT ON public.payments REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.audit();
 
