@@ -59,9 +59,8 @@ class Timetable:
 
     def between(self, first: datetime, last: datetime) -> list[Occurrence]:
         """The occurrences from `first` up to and with `last`, in order."""
-        days = (instant.astimezone(self.zone).date() for instant in (first, last))
-        found = _around(self.cron, self.zone, *days)
-        return [occurrence for occurrence in found if first <= occurrence.at <= last]
+        found = takewhile(lambda occurrence: occurrence.at <= last, self._from(first))
+        return [occurrence for occurrence in found if occurrence.at >= first]
 
     def due_on(self, on: date) -> datetime | None:
         """When it is due on a local date, or None on a date that it does not name."""
@@ -72,15 +71,7 @@ class Timetable:
         return _on_the_wall(self.cron, self.zone, instant.astimezone(self.zone))
 
 
-# A tick each minute, and each visit of the page Jobs, asks of the same dates, as far back as the
-# system was installed.
-@lru_cache(maxsize=256)
-def _around(cron: str, zone: ZoneInfo, first: date, last: date) -> tuple[Occurrence, ...]:
-    """The occurrences of these local dates, and some before and after."""
-    past = last + _CLOCK_CHANGE
-    return tuple(takewhile(lambda one: one.on <= past, _on_the_wall(cron, zone, _midnight(first))))
-
-
+# A tick each minute, and each visit of the page Jobs, asks it of every date that a run was for.
 @lru_cache(maxsize=4096)
 def _due_on(cron: str, zone: ZoneInfo, on: date) -> datetime | None:
     found = next((one for one in _on_the_wall(cron, zone, _midnight(on)) if one.on >= on), None)
