@@ -110,6 +110,23 @@ class BillMaker:
 
 
 @dataclass(frozen=True, slots=True)
+class _Issued:
+    """A bill of a meter that is no draft."""
+
+    serial: str
+    bill: NewBill
+    issue: Issue
+
+    @property
+    def name(self) -> str:
+        return f"{self.serial} of {self.bill.closing.read_on}"
+
+    @property
+    def due_date(self) -> date:
+        return self.issue.on + timedelta(days=self.issue.due_days)
+
+
+@dataclass(frozen=True, slots=True)
 class Cashier:
     """Decides which bills were paid, when and how, so that every state is to be seen.
 
@@ -133,7 +150,7 @@ class Cashier:
         paid += self._of_latest(latest)
         return [self._payment(of, amount) for of, amount in paid if amount > 0]
 
-    def _of_latest(self, latest: Sequence["_Issued"]) -> Iterator[tuple["_Issued", int]]:
+    def _of_latest(self, latest: Sequence[_Issued]) -> Iterator[tuple[_Issued, int]]:
         """Of the bills not yet due a third is unpaid, a third partly paid; of the others less."""
         newest_first = sorted(latest, key=lambda of: (of.issue.on, of.serial), reverse=True)
         due = [of for of in newest_first if of.due_date < self.as_of]
@@ -144,7 +161,7 @@ class Cashier:
                 part = max(total * 2 // 5 // 100 * 100, 100)
                 yield of, {0: 0, 1: min(part, total)}.get(place % every, total)
 
-    def _payment(self, of: "_Issued", amount: int) -> NewPayment:
+    def _payment(self, of: _Issued, amount: int) -> NewPayment:
         on = self._paid_on(of)
         minutes = spread(f"paid at {of.name}", 120)
         at = datetime.combine(on, time(17), tzinfo=self.zone) + timedelta(minutes=minutes)
@@ -160,29 +177,12 @@ class Cashier:
             received_on=on,
         )
 
-    def _paid_on(self, of: "_Issued") -> date:
+    def _paid_on(self, of: _Issued) -> date:
         if spread(f"late {of.name}", ONE_IN_PAYS_LATE) == 0:
             on = of.due_date + timedelta(days=1 + spread(of.name, 9))
         else:
             on = of.issue.on + timedelta(days=1 + spread(of.name, 12))
         return max(of.issue.on, min(on, self.as_of - timedelta(days=1)))
-
-
-@dataclass(frozen=True, slots=True)
-class _Issued:
-    """A bill of a meter that is no draft."""
-
-    serial: str
-    bill: NewBill
-    issue: Issue
-
-    @property
-    def name(self) -> str:
-        return f"{self.serial} of {self.bill.closing.read_on}"
-
-    @property
-    def due_date(self) -> date:
-        return self.issue.on + timedelta(days=self.issue.due_days)
 
 
 def _reference(of: _Issued, method: str) -> str:

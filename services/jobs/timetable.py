@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from itertools import takewhile
 from zoneinfo import ZoneInfo
@@ -74,12 +74,9 @@ class Timetable:
 # A tick each minute, and each visit of the page Jobs, asks it of every date that a run was for.
 @lru_cache(maxsize=4096)
 def _due_on(cron: str, zone: ZoneInfo, on: date) -> datetime | None:
-    found = next((one for one in _on_the_wall(cron, zone, _midnight(on)) if one.on >= on), None)
+    midnight = datetime.combine(on, time(), zone)
+    found = next((one for one in _on_the_wall(cron, zone, midnight) if one.on >= on), None)
     return found.at if found is not None and found.on == on else None
-
-
-def _midnight(on: date) -> datetime:
-    return datetime(on.year, on.month, on.day)  # noqa: DTZ001 - on any wall
 
 
 def _on_the_wall(cron: str, zone: ZoneInfo, wall: datetime) -> Iterator[Occurrence]:
