@@ -38,10 +38,10 @@ from services.records.reports.journal import Posting
 Row = tuple[str | date | Money | int | None, ...]
 # Customers of one piece of work, and of one that a page waits for.
 _PIECE: Final = 200
-_PIECE_OF_A_PAGE: Final = 50
+_PIECE_OF_A_PAGE: Final = 10
 # So long a page works at a month that nobody asked for before, and a file; the rest is done in
 # the background.
-_PAGE_SECONDS: Final = 0.2
+_PAGE_SECONDS: Final = 0.15
 _FILE_SECONDS: Final = 20.0
 ENTRY_COLUMNS: Final = (
     "date", "account_no", "book", "entry_no", "kind", "currency", "debit", "credit",

@@ -103,28 +103,6 @@ GRANT SELECT,INSERT,REFERENCES,MAINTAIN,UPDATE ON TABLE public.customers TO serv
 ALTER TABLE ONLY public.customer_notes
     ADD CONSTRAINT customer_notes_customer_id_fkey FOREIGN KEY (customer_id) REFERENCES public.customers(id);
 
-CREATE FUNCTION private.customers_found(p_patterns text[], p_account_no text, p_limit integer) RETURNS uuid[]
-    LANGUAGE plpgsql STABLE
-    SET search_path TO ''
-    SET enable_seqscan TO 'off'
-    AS $_$
-declare
-    v_found uuid[];
-begin
-    -- Each pattern as a condition of its own: all of them enter the index, which "like all" does not.
-    execute 'select array(select c.id from public.customers c where c.account_no = $1 or '
-        || coalesce((select string_agg(format('c.search_text like %L', x), ' and ')
-                     from unnest(p_patterns) x), 'false')
-        || ' limit $2)'
-    into v_found using p_account_no, p_limit;
-    return coalesce(v_found, '{}');
-end $_$;
-
-COMMENT ON FUNCTION private.customers_found(p_patterns text[], p_account_no text, p_limit integer) IS 'Customers whose search text fits all patterns, or whose account number it is; at most so many.';
-
-REVOKE ALL ON FUNCTION private.customers_found(p_patterns text[], p_account_no text, p_limit integer) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.customers_found(p_patterns text[], p_account_no text, p_limit integer) TO service_role;
-
 CREATE FUNCTION public.meters_of_customer(p jsonb) RETURNS jsonb
     LANGUAGE sql STABLE
     SET search_path TO ''
@@ -310,6 +288,19 @@ COMMENT ON FUNCTION public.customer_contact(p jsonb) IS 'How a customer is reach
 
 REVOKE ALL ON FUNCTION public.customer_contact(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.customer_contact(p jsonb) TO service_role;
+
+CREATE FUNCTION private.customers_found(p_words text[], p_account_no text, p_limit integer) RETURNS uuid[]
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $_$
+    select (array(select x.id from public.customers x where x.account_no = p_account_no)
+           || private.ids_found('{"table": "customers", "text": "%1$s.search_text", "begins": true}', p_words, p_limit))[:p_limit]
+$_$;
+
+COMMENT ON FUNCTION private.customers_found(p_words text[], p_account_no text, p_limit integer) IS 'Customers whose search text has all words, or whose account number it is; at most so many.';
+
+REVOKE ALL ON FUNCTION private.customers_found(p_words text[], p_account_no text, p_limit integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.customers_found(p_words text[], p_account_no text, p_limit integer) TO service_role;
 
 CREATE TRIGGER audit_insert AFTER INSERT ON public.customers REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.audit();
 

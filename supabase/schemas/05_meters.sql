@@ -227,26 +227,6 @@ COMMENT ON FUNCTION private.register_span_wh(p_dials integer) IS 'Wh after which
 REVOKE ALL ON FUNCTION private.register_span_wh(p_dials integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.register_span_wh(p_dials integer) TO service_role;
 
-CREATE FUNCTION private.meters_found(p_patterns text[], p_serial text, p_limit integer) RETURNS uuid[]
-    LANGUAGE plpgsql STABLE
-    SET search_path TO ''
-    SET enable_seqscan TO 'off'
-    AS $_$
-declare
-    v_found uuid[];
-begin
-    execute 'select array(select m.id from public.meters m where m.serial = $1 or '
-        || coalesce((select string_agg(format('lower(m.serial) like %L', x), ' and ') from unnest(p_patterns) x), 'false')
-        || ' limit $2)'
-    into v_found using p_serial, p_limit;
-    return coalesce(v_found, '{}');
-end $_$;
-
-COMMENT ON FUNCTION private.meters_found(p_patterns text[], p_serial text, p_limit integer) IS 'Meters whose serial fits all patterns, or is the one given; at most so many.';
-
-REVOKE ALL ON FUNCTION private.meters_found(p_patterns text[], p_serial text, p_limit integer) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.meters_found(p_patterns text[], p_serial text, p_limit integer) TO service_role;
-
 CREATE FUNCTION public.meter_reads(p jsonb) RETURNS jsonb
     LANGUAGE sql STABLE
     SET search_path TO ''
@@ -419,6 +399,19 @@ COMMENT ON FUNCTION public.meter_sample(p jsonb) IS 'The serials of a sample of 
 
 REVOKE ALL ON FUNCTION public.meter_sample(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.meter_sample(p jsonb) TO service_role;
+
+CREATE FUNCTION private.meters_found(p_words text[], p_serial text, p_limit integer) RETURNS uuid[]
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $_$
+    select (array(select x.id from public.meters x where x.serial = p_serial)
+           || private.ids_found('{"table": "meters", "text": "lower(%1$s.serial)", "begins": true}', p_words, p_limit))[:p_limit]
+$_$;
+
+COMMENT ON FUNCTION private.meters_found(p_words text[], p_serial text, p_limit integer) IS 'Meters whose serial has all words, or is the one given; at most so many.';
+
+REVOKE ALL ON FUNCTION private.meters_found(p_words text[], p_serial text, p_limit integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.meters_found(p_words text[], p_serial text, p_limit integer) TO service_role;
 
 CREATE TRIGGER audit_insert AFTER INSERT ON public.meters REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.audit();
 

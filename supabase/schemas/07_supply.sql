@@ -696,6 +696,21 @@ COMMENT ON FUNCTION private.add_customer(p jsonb) IS 'Adds a customer that a for
 REVOKE ALL ON FUNCTION private.add_customer(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.add_customer(p jsonb) TO service_role;
 
+CREATE FUNCTION private.points_found(p_words text[], p_text text, p_limit integer) RETURNS uuid[]
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $_$
+    select (array(select x.id from public.service_points x where x.code = p_text)
+           || private.ids_found('{"table": "service_points", "text": "private.point_search_text(%1$s.code, %1$s.address)", "begins": true}', p_words, p_limit)
+           || array(select i.service_point_id from public.meter_installations i
+                    where i.meter_id = any (private.meters_found(p_words, p_text, p_limit))))[:p_limit]
+$_$;
+
+COMMENT ON FUNCTION private.points_found(p_words text[], p_text text, p_limit integer) IS 'Places whose code and address have all words, whose code it is, or where a meter with such a serial is or was; at most so many.';
+
+REVOKE ALL ON FUNCTION private.points_found(p_words text[], p_text text, p_limit integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.points_found(p_words text[], p_text text, p_limit integer) TO service_role;
+
 CREATE FUNCTION private.day_of_route() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -1309,37 +1324,6 @@ COMMENT ON FUNCTION public.reads_at_place(p jsonb) IS 'The accepted reads of all
 
 REVOKE ALL ON FUNCTION public.reads_at_place(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.reads_at_place(p jsonb) TO service_role;
-
-CREATE FUNCTION private.points_found(p_patterns text[], p_text text, p_limit integer) RETURNS uuid[]
-    LANGUAGE plpgsql STABLE
-    SET search_path TO ''
-    SET enable_seqscan TO 'off'
-    AS $_$
-declare
-    v_found uuid[];
-begin
-    -- As in customers_found each pattern is a condition of its own, so that all of them enter the index.
-    execute 'select array(select s.id from public.service_points s where s.code = $1 or '
-        || coalesce((select string_agg(format('private.point_search_text(s.code, s.address) like %L', x), ' and ')
-                     from unnest(p_patterns) x), 'false')
-        || ' limit $2)'
-    into v_found using p_text, p_limit;
-    if cardinality(v_found) < p_limit then
-        v_found := array(
-            select distinct x.id from (
-                select unnest(v_found) as id
-                union all
-                select i.service_point_id from public.meter_installations i
-                where i.meter_id = any (private.meters_found(p_patterns, p_text, p_limit))) x
-            limit p_limit);
-    end if;
-    return v_found;
-end $_$;
-
-COMMENT ON FUNCTION private.points_found(p_patterns text[], p_text text, p_limit integer) IS 'Places whose code and address fit all patterns, whose code it is, or where a meter with such a serial is or was; at most so many.';
-
-REVOKE ALL ON FUNCTION private.points_found(p_patterns text[], p_text text, p_limit integer) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.points_found(p_patterns text[], p_text text, p_limit integer) TO service_role;
 
 CREATE FUNCTION private.is_disconnected(p_agreement_id uuid, p_on date) RETURNS boolean
     LANGUAGE sql STABLE

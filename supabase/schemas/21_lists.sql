@@ -29,6 +29,81 @@ COMMENT ON VIEW public.meter_collection_list IS 'The smart meters in use that we
 
 GRANT ALL ON TABLE public.meter_collection_list TO service_role;
 
+CREATE FUNCTION public.search(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+declare
+    -- Signs alone enter no index.
+    v_words constant text[] := array(
+        select w from unnest(private.search_words(private.search_text(p ->> 'text'))) w where w ~ '[[:alnum:]]');
+    v_limit constant integer := (p ->> 'limit')::integer;
+    v_number constant bigint := (p ->> 'bill_number')::bigint;
+    v_minor constant bigint := (p ->> 'amount_minor')::bigint;
+    v_key constant text := private.reference_key(p ->> 'text');
+    v_named uuid[];
+begin
+    v_named := array(select m.id from public.meters m
+                     where private.identifier_key(m.serial) = private.identifier_key(p ->> 'text') limit v_limit);
+    return jsonb_build_object(
+        'customers', (
+            select coalesce(jsonb_agg(jsonb_build_object(
+                'id', c.id, 'account_no', c.account_no, 'name', c.name, 'address', c.address, 'phone', c.phone)
+                order by c.account_no <> p ->> 'text', lower(c.name), c.id), '[]')
+            from public.customers c
+            where c.id = any (private.customers_found(v_words, p ->> 'text', v_limit)
+                              || private.customers_of_meters(v_named, v_limit))),
+        'meters', (
+            select coalesce(jsonb_agg(jsonb_build_object(
+                'id', m.id, 'serial', m.serial, 'customer_id', m.customer_id, 'account_no', m.account_no,
+                'customer_name', m.customer_name, 'address', m.address, 'removed_on', m.removed_on,
+                'service_point_code', m.service_point_code) order by m.serial), '[]')
+            from public.meter_list m
+            where m.id = any (private.meters_found(v_words, p ->> 'text', v_limit))),
+        'service_points', (
+            select coalesce(jsonb_agg(jsonb_build_object(
+                'id', s.id, 'code', s.code, 'address', s.address, 'meter_serial', s.meter_serial,
+                'account_no', s.account_no, 'customer_name', s.customer_name) order by s.code <> p ->> 'text', s.code, s.id), '[]')
+            from public.service_point_list s
+            where s.id = any (private.points_found(v_words, p ->> 'text', v_limit))),
+        'bills', (
+            select coalesce(jsonb_agg(jsonb_build_object(
+                'id', b.id, 'number', b.number, 'status', b.status, 'customer_name', b.customer_name,
+                'period_start', b.period_start, 'period_end', b.period_end, 'total_minor', b.total_minor,
+                'currency', b.currency) order by b.number is distinct from v_number, b.period_end desc, b.id), '[]')
+            from public.bill_list b
+            where b.id = any (array(
+                select k.id from public.bills k where k.number = v_number
+                union all
+                (select k.id from public.bills k where k.total_minor = v_minor order by k.id desc limit v_limit)
+                union all
+                select unnest(private.bills_of_meters(v_named, v_limit))))),
+        'credit_notes', (
+            select coalesce(jsonb_agg(jsonb_build_object(
+                'id', n.id, 'reference', n.reference, 'customer_name', n.customer_name, 'on_date', n.on_date, 'bill_id', n.bill_id,
+                'bill_number', n.bill_number, 'total_minor', n.total_minor, 'currency', n.currency) order by n.number), '[]')
+            from public.credit_note_list n
+            where n.id = any (private.credit_notes_named(p ->> 'text', v_limit))),
+        'payments', (
+            select coalesce(jsonb_agg(jsonb_build_object(
+                'id', y.id, 'customer_name', y.customer_name, 'reference', y.reference, 'method', y.method,
+                'received_on', y.received_on, 'amount_minor', y.amount_minor, 'currency', y.currency)
+                order by y.received_on desc, y.id), '[]')
+            from public.payment_list y
+            where y.id = any (array(
+                (select k.id from public.payments k
+                 where v_key <> '' and k.reference <> '' and private.reference_key(k.reference) = v_key limit v_limit)
+                union
+                (select k.id from public.payments k where k.provider_id <> '' and k.provider_id = p ->> 'text' limit v_limit)
+                union
+                (select k.id from public.payments k where k.amount_minor = v_minor order by k.id desc limit v_limit)))));
+end $$;
+
+COMMENT ON FUNCTION public.search(p jsonb) IS 'What fits a text: {text, bill_number?, amount_minor?, limit} -> {customers, meters, service_points, bills, credit_notes, payments}, `limit` of each way at most. Customers by parts of account, name, phone, e-mail and address, each word of the text, those of one or two letters at the beginning of a word; meters by parts of the serial, also those that were taken out; service points by parts of code and address, or the serial of a meter that is or was there; bills by their number or total; credit notes by their number; payments by their reference, the provider''s id or the amount. The whole serial of a meter also finds who is supplied by it, or was at its end, and its latest bills.';
+
+REVOKE ALL ON FUNCTION public.search(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.search(p jsonb) TO service_role;
+
 CREATE FUNCTION public.list_accounts(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql STABLE
     SET search_path TO ''
@@ -450,12 +525,19 @@ CREATE FUNCTION private.ids_found(p_source jsonb, p_words text[], p_limit intege
     LANGUAGE plpgsql STABLE
     SET search_path TO ''
     SET enable_seqscan TO 'off'
+    SET enable_bitmapscan TO 'on'
     SET jit TO 'off'
     AS $$
 declare
     v_found uuid[];
 begin
-    if not private.has_trigrams(p_source, p_words) then
+    if p_words = '{}' then
+        return '{}';
+    end if;
+    if private.share_of_words(p_source, p_words) > 0.25 then
+        -- Sooner met than put together.
+        perform set_config('enable_seqscan', 'on', true), set_config('enable_bitmapscan', 'off', true);
+    elsif not private.has_trigrams(p_source, p_words) then
         perform set_config('enable_seqscan', 'on', true);
     end if;
     -- Planned as if all were wanted: for a few the planner hopes to meet them early on a walk through the table.
@@ -561,86 +643,6 @@ CREATE INDEX payments_search ON public.payments USING gin (private.payment_searc
 
 REVOKE ALL ON FUNCTION private.payment_search_text(p_reference text, p_provider_id text) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.payment_search_text(p_reference text, p_provider_id text) TO service_role;
-
-CREATE FUNCTION public.search(p jsonb) RETURNS jsonb
-    LANGUAGE plpgsql STABLE
-    SET search_path TO ''
-    AS $$
-declare
-    v_words constant text[] := private.search_words(private.search_text(p ->> 'text'));
-    v_patterns text[];
-    v_limit constant integer := (p ->> 'limit')::integer;
-    v_number constant bigint := (p ->> 'bill_number')::bigint;
-    v_minor constant bigint := (p ->> 'amount_minor')::bigint;
-    v_key constant text := private.reference_key(p ->> 'text');
-    v_named uuid[];
-begin
-    select array_agg('%' || replace(replace(replace(w, '\', '\\'), '%', '\%'), '_', '\_') || '%') into v_patterns
-    from unnest(v_words) w;
-    -- The index knows nothing of words of less than three letters: alone they are looked up whole.
-    if not exists (select 1 from unnest(v_words) w where length(w) >= 3) then
-        v_patterns := null;
-    end if;
-    v_named := array(select m.id from public.meters m
-                     where private.identifier_key(m.serial) = private.identifier_key(p ->> 'text') limit v_limit);
-    return jsonb_build_object(
-        'customers', (
-            select coalesce(jsonb_agg(jsonb_build_object(
-                'id', c.id, 'account_no', c.account_no, 'name', c.name, 'address', c.address, 'phone', c.phone)
-                order by c.account_no <> p ->> 'text', lower(c.name), c.id), '[]')
-            from public.customers c
-            where c.id = any (private.customers_found(v_patterns, p ->> 'text', v_limit)
-                              || private.customers_of_meters(v_named, v_limit))),
-        'meters', (
-            select coalesce(jsonb_agg(jsonb_build_object(
-                'id', m.id, 'serial', m.serial, 'customer_id', m.customer_id, 'account_no', m.account_no,
-                'customer_name', m.customer_name, 'address', m.address, 'removed_on', m.removed_on,
-                'service_point_code', m.service_point_code) order by m.serial), '[]')
-            from public.meter_list m
-            where m.id = any (private.meters_found(v_patterns, p ->> 'text', v_limit))),
-        'service_points', (
-            select coalesce(jsonb_agg(jsonb_build_object(
-                'id', s.id, 'code', s.code, 'address', s.address, 'meter_serial', s.meter_serial,
-                'account_no', s.account_no, 'customer_name', s.customer_name) order by s.code <> p ->> 'text', s.code, s.id), '[]')
-            from public.service_point_list s
-            where s.id = any (private.points_found(v_patterns, p ->> 'text', v_limit))),
-        'bills', (
-            select coalesce(jsonb_agg(jsonb_build_object(
-                'id', b.id, 'number', b.number, 'status', b.status, 'customer_name', b.customer_name,
-                'period_start', b.period_start, 'period_end', b.period_end, 'total_minor', b.total_minor,
-                'currency', b.currency) order by b.number is distinct from v_number, b.period_end desc, b.id), '[]')
-            from public.bill_list b
-            where b.id = any (array(
-                select k.id from public.bills k where k.number = v_number
-                union all
-                (select k.id from public.bills k where k.total_minor = v_minor order by k.id desc limit v_limit)
-                union all
-                select unnest(private.bills_of_meters(v_named, v_limit))))),
-        'credit_notes', (
-            select coalesce(jsonb_agg(jsonb_build_object(
-                'id', n.id, 'reference', n.reference, 'customer_name', n.customer_name, 'on_date', n.on_date, 'bill_id', n.bill_id,
-                'bill_number', n.bill_number, 'total_minor', n.total_minor, 'currency', n.currency) order by n.number), '[]')
-            from public.credit_note_list n
-            where n.id = any (private.credit_notes_named(p ->> 'text', v_limit))),
-        'payments', (
-            select coalesce(jsonb_agg(jsonb_build_object(
-                'id', y.id, 'customer_name', y.customer_name, 'reference', y.reference, 'method', y.method,
-                'received_on', y.received_on, 'amount_minor', y.amount_minor, 'currency', y.currency)
-                order by y.received_on desc, y.id), '[]')
-            from public.payment_list y
-            where y.id = any (array(
-                (select k.id from public.payments k
-                 where v_key <> '' and k.reference <> '' and private.reference_key(k.reference) = v_key limit v_limit)
-                union
-                (select k.id from public.payments k where k.provider_id <> '' and k.provider_id = p ->> 'text' limit v_limit)
-                union
-                (select k.id from public.payments k where k.amount_minor = v_minor order by k.id desc limit v_limit)))));
-end $$;
-
-COMMENT ON FUNCTION public.search(p jsonb) IS 'What fits a text: {text, bill_number?, amount_minor?, limit} -> {customers, meters, service_points, bills, credit_notes, payments}, `limit` of each way at most. Customers by parts of account, name, phone, e-mail and address, each word of the text, of which one must have three letters; meters by parts of the serial, also those that were taken out; service points by parts of code and address, or the serial of a meter that is or was there; bills by their number or total; credit notes by their number; payments by their reference, the provider''s id or the amount. The whole serial of a meter also finds who is supplied by it, or was at its end, and its latest bills.';
-
-REVOKE ALL ON FUNCTION public.search(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.search(p jsonb) TO service_role;
 
 CREATE FUNCTION private.page_by_key(p jsonb, p_source text, p_id text, p_key text, p_type text, p_conditions text[], p_text jsonb DEFAULT NULL::jsonb) RETURNS jsonb
     LANGUAGE plpgsql STABLE
@@ -850,6 +852,19 @@ COMMENT ON FUNCTION public.find_meters(p jsonb) IS 'Meters by serial: {text, als
 REVOKE ALL ON FUNCTION public.find_meters(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.find_meters(p jsonb) TO service_role;
 
+CREATE FUNCTION private.has_trigrams(p_source jsonb, p_words text[]) RETURNS boolean
+    LANGUAGE sql IMMUTABLE
+    SET search_path TO ''
+    AS $$
+    select exists (select 1 from unnest(private.words_of(p_source, p_words)) w
+                   where w ~ case when p_source ? 'begins' then '[[:alnum:]]' else '[[:alnum:]]{3}' end)
+$$;
+
+COMMENT ON FUNCTION private.has_trigrams(p_source jsonb, p_words text[]) IS 'Whether the index of a source can be entered by one of the words: by three letters or digits in a row, or by one at the beginning of a word.';
+
+REVOKE ALL ON FUNCTION private.has_trigrams(p_source jsonb, p_words text[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.has_trigrams(p_source jsonb, p_words text[]) TO service_role;
+
 CREATE FUNCTION private.words_of(p_source jsonb, p_words text[]) RETURNS text[]
     LANGUAGE sql IMMUTABLE
     SET search_path TO ''
@@ -864,32 +879,6 @@ COMMENT ON FUNCTION private.words_of(p_source jsonb, p_words text[]) IS 'Words a
 
 REVOKE ALL ON FUNCTION private.words_of(p_source jsonb, p_words text[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.words_of(p_source jsonb, p_words text[]) TO service_role;
-
-CREATE FUNCTION private.has_trigrams(p_source jsonb, p_words text[]) RETURNS boolean
-    LANGUAGE sql IMMUTABLE
-    SET search_path TO ''
-    AS $$
-    select exists (select 1 from unnest(private.words_of(p_source, p_words)) w where w ~ '[[:alnum:]]{3}')
-$$;
-
-COMMENT ON FUNCTION private.has_trigrams(p_source jsonb, p_words text[]) IS 'Whether the index of a source can be entered by one of the words: by three letters or digits in a row.';
-
-REVOKE ALL ON FUNCTION private.has_trigrams(p_source jsonb, p_words text[]) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.has_trigrams(p_source jsonb, p_words text[]) TO service_role;
-
-CREATE FUNCTION private.words_in(p_source jsonb, p_words text[], p_alias text) RETURNS text
-    LANGUAGE sql IMMUTABLE
-    SET search_path TO ''
-    AS $$
-    select string_agg(format('%s like %L', format(p_source ->> 'text', p_alias),
-               '%' || replace(replace(replace(w, '\', '\\'), '%', '\%'), '_', '\_') || '%'), ' and ')
-    from unnest(private.words_of(p_source, p_words)) w
-$$;
-
-COMMENT ON FUNCTION private.words_in(p_source jsonb, p_words text[], p_alias text) IS 'The condition that a row of a source, under an alias, has all words.';
-
-REVOKE ALL ON FUNCTION private.words_in(p_source jsonb, p_words text[], p_alias text) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.words_in(p_source jsonb, p_words text[], p_alias text) TO service_role;
 
 CREATE FUNCTION private.rows_found(p_sources jsonb, p_table text, p_alias text) RETURNS text
     LANGUAGE sql IMMUTABLE
@@ -914,6 +903,26 @@ COMMENT ON FUNCTION private.rows_found(p_sources jsonb, p_table text, p_alias te
 
 REVOKE ALL ON FUNCTION private.rows_found(p_sources jsonb, p_table text, p_alias text) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.rows_found(p_sources jsonb, p_table text, p_alias text) TO service_role;
+
+CREATE FUNCTION private.words_in(p_source jsonb, p_words text[], p_alias text) RETURNS text
+    LANGUAGE sql IMMUTABLE
+    SET search_path TO ''
+    AS $_$
+    select string_agg(case
+               when not p_source ? 'begins' or w ~ '[[:alnum:]]{3}' or w !~ '[[:alnum:]]' then format('%s like %L', t, '%' || l || '%')
+               -- Of a pattern with letters from here on the trigrams know nothing.
+               when w ~ '[\u0800-\U0010FFFF]' then format('(%1$s like %2$L or %1$s like %3$L)', t, l || '%', '% ' || l || '%')
+               -- After a space or a sign of ASCII: of so few they know that a word begins behind them.
+               else format('%s ~ %L', t, '(^|[ -/:-@\[-`{-~])' || regexp_replace(w, '([^[:alnum:]])', '\\\1', 'g')) end, ' and ')
+    from unnest(private.words_of(p_source, p_words)) w
+    cross join lateral (select format(p_source ->> 'text', p_alias) as t,
+                               replace(replace(replace(w, '\', '\\'), '%', '\%'), '_', '\_') as l) x
+$_$;
+
+COMMENT ON FUNCTION private.words_in(p_source jsonb, p_words text[], p_alias text) IS 'The condition that a row of a source, under an alias, has all words: anywhere, or where the source says so words of one or two letters at the beginning of a word. Each is a condition of its own, which enters the index.';
+
+REVOKE ALL ON FUNCTION private.words_in(p_source jsonb, p_words text[], p_alias text) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.words_in(p_source jsonb, p_words text[], p_alias text) TO service_role;
 
 CREATE FUNCTION private.by_index(p_statement text, p jsonb, p_reads boolean) RETURNS jsonb
     LANGUAGE plpgsql STABLE
@@ -1456,7 +1465,7 @@ declare
     v_share real;
 begin
     -- Of fewer the trigrams answer soon.
-    if v_rows < 200000 then
+    if not private.is_large(p_source ->> 'table') then
         return 0;
     end if;
     execute format('select (count(*) filter (where %s))::real / greatest(count(*), 1) from public.%I x tablesample system (%s) repeatable (1)',
@@ -1476,9 +1485,14 @@ CREATE FUNCTION private.text_conditions(p jsonb, p_sources jsonb[], p_bill text)
 declare
     v_words constant text[] := private.search_words(p ->> 'text');
     v_limit constant integer := greatest(coalesce((p ->> 'count_to')::integer, 0), 1000) + 1;
-    v_within jsonb[] := p_sources;
-    -- Words of one or two letters alone are looked for in the texts themselves.
-    v_reads constant boolean := exists (select 1 from unnest(p_sources) s where not private.has_trigrams(s, v_words));
+    -- Words of one or two letters alone are looked for at the beginning of words, which the index knows, and where there are few rows
+    -- in the texts themselves.
+    v_sources_of constant jsonb[] := array(
+        select case when private.is_large(s ->> 'table') and not private.has_trigrams(s, v_words) then s || '{"begins": true}' else s end
+        from unnest(p_sources) with ordinality as x (s, place) order by x.place);
+    v_within jsonb[] := v_sources_of;
+    v_reads constant boolean := exists (
+        select 1 from unnest(v_sources_of) s where not s ? 'begins' and not private.has_trigrams(s, v_words));
     v_together boolean := false;
     v_group text[];
     v_named text;
@@ -1488,9 +1502,13 @@ declare
     v_share real;
     v_found jsonb;
 begin
+    -- Signs alone enter no index.
+    if v_words <> '{}' and array_to_string(v_words, '') !~ '[[:alnum:]]' and exists (select 1 from unnest(v_sources_of) s where s ? 'begins') then
+        return '{"all": ["false"], "found": {"many": false, "sources": [{"is": "false", "many": false}], "place": 1}, "reads": false}';
+    end if;
     if cardinality(v_words) > 1 then
         v_within := array(
-            select s from unnest(p_sources) s
+            select s from unnest(v_sources_of) s
             where exists (select 1 from unnest(v_words) w
                           where not private.has_trigrams(s, array[w]) or private.is_common(s, array[w])
                              or private.ids_found(s, array[w], 1) <> '{}'));
@@ -1524,3 +1542,15 @@ COMMENT ON FUNCTION private.text_conditions(p jsonb, p_sources jsonb[], p_bill t
 
 REVOKE ALL ON FUNCTION private.text_conditions(p jsonb, p_sources jsonb[], p_bill text) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.text_conditions(p jsonb, p_sources jsonb[], p_bill text) TO service_role;
+
+CREATE FUNCTION private.is_large(p_table text) RETURNS boolean
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select c.reltuples >= 200000 from pg_class c where c.oid = format('public.%I', p_table)::regclass
+$$;
+
+COMMENT ON FUNCTION private.is_large(p_table text) IS 'Whether a table has so many rows that a list does not read all of them for a word.';
+
+REVOKE ALL ON FUNCTION private.is_large(p_table text) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.is_large(p_table text) TO service_role;

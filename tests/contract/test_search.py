@@ -44,15 +44,40 @@ def canal_road(over: Over) -> Over:
         "meera@example",
         "A-M1",
         "kochi canal",
+        "me",
+        "na 12",
+        "rd koc",
     ],
 )
 def test_a_customer_is_found_by_any_part_of_what_is_known(canal_road: Over, text: str) -> None:
     assert [c.account_no for c in found(canal_road, text).customers] == ["A-M1"]
 
 
-@pytest.mark.parametrize("text", ["meera canal lane", "me", "%", "_____", "98470 99999", "\\"])
+@pytest.mark.parametrize(
+    "text", ["meera canal lane", "ee", "canal 2", "%", "_____", "98470 99999", "\\"]
+)
 def test_who_does_not_fit_is_not_found(canal_road: Over, text: str) -> None:
     assert found(canal_road, text).customers == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("शर्मा", "शर्मा"),
+        ("नायर", "नाय"),
+        ("王小明", "王"),
+        ("Ng Văn Ý", "ng ý"),
+        ("محمد علي", "علي"),
+    ],
+)
+def test_short_names_and_those_in_other_scripts_are_found(
+    canal_road: Over, name: str, text: str
+) -> None:
+    row = {"row": 1, "id": canal_road.here.account_numbered("A-M1").id, "account_no": "A-M1"}
+    canal_road.here.import_rows(
+        what="customers", actor=ADMIN.user, rows=[row | {"name": name}], dry_run=False
+    )
+    assert [c.name for c in found(canal_road, text).customers] == [name]
 
 
 def test_meters_bills_and_payments_are_found_by_what_people_type(canal_road: Over) -> None:

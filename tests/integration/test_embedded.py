@@ -12,7 +12,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from services.database.embedded import EmbeddedPostgres, EmbeddedPostgresError
+from services.database.embedded import EmbeddedPostgres, EmbeddedPostgresError, cluster
 from services.database.embedded.locks import DataFolderInUse, FileLock, claim_app
 from tests.integration.server_process import (
     Start,
@@ -21,6 +21,7 @@ from tests.integration.server_process import (
     read,
     runs,
     server_pid,
+    superuser_dsn,
     wait_until,
     write,
 )
@@ -49,6 +50,22 @@ def test_the_first_start_makes_a_database_and_a_later_one_finds_it(
         sys.stdout.write(f" [first start {first:.2f} s, later start {later:.2f} s] ")
     assert first < 20
     assert later < 10
+
+
+@pytest.mark.parametrize(
+    ("lc_ctypes", "known"), [(cluster.LC_CTYPES, True), (("xx_XX.UTF-8", "C"), False)]
+)
+def test_letters_of_other_scripts_are_letters_wherever_the_machine_knows_them(
+    data_folder: Path, monkeypatch: pytest.MonkeyPatch, lc_ctypes: tuple[str, ...], known: bool
+) -> None:
+    monkeypatch.setattr(cluster, "LC_CTYPES", lc_ctypes)
+    with EmbeddedPostgres(data_folder) as server:
+        dsn = superuser_dsn(server, database="billing")
+        server.database("billing")
+        with psycopg.connect(dsn, autocommit=True) as connection:
+            connection.execute("create extension pg_trgm")
+            found = connection.execute("select show_trgm('नायर') <> '{}'").fetchone()
+    assert found == (known,)
 
 
 def test_starting_and_stopping_twice_is_harmless(server: EmbeddedPostgres) -> None:

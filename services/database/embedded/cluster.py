@@ -27,6 +27,9 @@ SETTINGS = {
     # The detail of an error quotes the row, which may hold a customer's name or address.
     "log_error_verbosity": "terse",
 }
+# The first that the machine has. With C trigrams take ASCII's letters alone for letters, and no index
+# finds a name in another script.
+LC_CTYPES = ("C.UTF-8", "en_US.UTF-8", "C")
 # What the log says when waiting a moment, or another port, is all that is needed.
 PASSING_TROUBLE = (
     "pre-existing shared memory block",
@@ -118,7 +121,10 @@ class Cluster:
         options += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
         options += [f"--username={SUPERUSER}", f"--pwfile={password_file}"]
         command = [str(self._home.programs / "initdb"), "-D", str(cluster), *options]
-        done = self._home.user.run(command, seconds=INITDB_SECONDS)
+        for ctype in LC_CTYPES:
+            done = self._home.user.run([*command, f"--lc-ctype={ctype}"], seconds=INITDB_SECONDS)
+            if "invalid locale" not in done.stdout:
+                break
         if done.returncode != 0:
             raise EmbeddedPostgresError(
                 f"The database could not be made in {self._home.folder}: {done.stdout.strip()}"
