@@ -92,7 +92,10 @@ _NAMES: Final = (
     ("bills", r"\w*kwh_bank\w*|opening_bank\w*|bring_in_banks"),
     ("customers", r"(customer_)?search_text"),
     ("utility_settings", r"\w*utility_(settings|logo)\w*|first_steps"),
-    ("lists", r"missed_read_list|visits_in_vain|meter_collection_list|is_common|is_large|share_of_words"),
+    (
+        "lists",
+        r"missed_read_list|visits_in_vain|meter_collection_list|is_common|is_large|share_of_words",
+    ),
     ("jobs", r"(store|hand)_collect\w+|meter_collections|meters_to_ask"),
     (
         "lists",

@@ -27,8 +27,8 @@ SETTINGS = {
     # The detail of an error quotes the row, which may hold a customer's name or address.
     "log_error_verbosity": "terse",
 }
-# The first that the machine has. With C trigrams take ASCII's letters alone for letters, and no index
-# finds a name in another script.
+# The first that the machine has. With C, trigrams take ASCII's letters alone for letters, and no
+# index finds a name in another script.
 LC_CTYPES = ("C.UTF-8", "en_US.UTF-8", "C")
 # What the log says when waiting a moment, or another port, is all that is needed.
 PASSING_TROUBLE = (
