@@ -63,9 +63,10 @@ _PREPARED: Final = """
     delete from billing_cycles where billing_day <> 1;
     insert into job_runs (job, scheduled_on, owner, lease_until, status, started_by, started_at,
                           finished_at, clock_at)
-    select 'monthly_bills', on_, 'bench', now(), 'done', 'bench', on_ + interval '1 day',
-           on_ + interval '1 day', on_ + interval '1 day'
+    select 'monthly_bills', on_, 'bench', now(), 'done', 'bench', ended, ended, ended
     from generate_series(date '2026-12-01', now() + interval '31 days', interval '1 month') on_
+    -- One that ended in time to come would not count, and be done on a billing day.
+    cross join lateral (select least(on_ + interval '1 day', now()) as ended) e
     where on_ <= now() + interval '2 days';
     reset session_replication_role;
     select set_config('billing.actor', 'bench', false);

@@ -33,7 +33,9 @@ _COMPARED: Final = {
     "set aside": """
         select subject, code, reason from job_set_aside where job = 'monthly_bills'
         order by 1, 2, 3""",
-    "run": "select scheduled_on, status, failed_count from job_runs where job = 'monthly_bills'",
+    "run": """
+        select scheduled_on, status, failed_count from job_runs where job = 'monthly_bills'
+        order by 1""",
     "left to bill": "select agreement_id from agreements_to_bill order by 1",
 }
 _NUMBERS: Final = "select number from bills where number > %s order by number"
