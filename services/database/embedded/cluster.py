@@ -121,14 +121,15 @@ class Cluster:
         options += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
         options += [f"--username={SUPERUSER}", f"--pwfile={password_file}"]
         command = [str(self._home.programs / "initdb"), "-D", str(cluster), *options]
+        said = ""
         for ctype in LC_CTYPES:
             done = self._home.user.run([*command, f"--lc-ctype={ctype}"], seconds=INITDB_SECONDS)
-            if "invalid locale" not in done.stdout:
-                break
-        if done.returncode != 0:
-            raise EmbeddedPostgresError(
-                f"The database could not be made in {self._home.folder}: {done.stdout.strip()}"
-            )
+            if done.returncode == 0:
+                return
+            said = done.stdout.strip()
+        raise EmbeddedPostgresError(
+            f"The database could not be made in {self._home.folder}: {said}"
+        )
 
     def _give(self, path: Path) -> None:
         path.chmod(0o700 if path.is_dir() else 0o600)
