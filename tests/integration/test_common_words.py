@@ -81,20 +81,8 @@ TEXTS = (
     *("zulu lotus", "lotus zulu peepal", "alba lane", "zulu 5", "lotus m000"),
     *("nobody", "zulu nobody", "zulu m0002100", "m0002100", "a0000007", "17 lotus", "p0001"),
     *("1900", "inv-1900", "inv-", "zulu inv-2222", "inv-999999", "zulu%", "_", "lotus 4", "7"),
-    *(
-        "zz",
-        "5 zz",
-        "u 1",
-        "rd",
-        "road",
-        "road ln",
-        "17",
-        "zu",
-        "#",
-        "# 3",
-        "शर्मा",
-        "शर 4",
-    ),  # short
+    *("zz", "5 zz", "u 1", "rd", "road", "road ln"),  # short
+    *("17", "zu", "#", "# 3", "शर्मा", "शर 4"),
 )
 
 
